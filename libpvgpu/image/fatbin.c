@@ -7,7 +7,7 @@
 
 #define HEADER_BYTES    16u
 #define ENTRY_MIN_BYTES 64u
-#define WRAPPER_BYTES   24u
+#define OPTIONS_BYTES   8u
 
 /* Images need not be aligned. */
 static uint16_t get16(const unsigned char *p)
@@ -183,6 +183,19 @@ const void *const *image_prelinked(const void *data)
 	return (const void *const *)(uintptr_t)get64(p + 16);
 }
 
+/* NVIDIA's driver reads the options of PTX, and other entries' where they have some, from the
+ * offset that the entry states, and crashes where that leads elsewhere. */
+static bool options_inside(const unsigned char *entry, uint32_t head)
+{
+	const uint32_t at = get32(entry + 20);
+
+	if (!at)
+		return get16(entry) != FATBIN_PTX;
+	if (at < ENTRY_MIN_BYTES || at > head - OPTIONS_BYTES)
+		return false;
+	return (uint64_t)get32(entry + at) + get32(entry + at + 4) <= head;
+}
+
 int fatbin_next(const void *fatbin, size_t size, size_t *offset, struct fatbin_entry *entry)
 {
 	const unsigned char *p = fatbin;
@@ -204,7 +217,8 @@ int fatbin_next(const void *fatbin, size_t size, size_t *offset, struct fatbin_e
 	p += at;
 	head = get32(p + 4);
 	payload = get64(p + 8);
-	if (head < ENTRY_MIN_BYTES || head > body - at || payload > body - at - head)
+	if (head < ENTRY_MIN_BYTES || head > body - at || payload > body - at - head ||
+	    !options_inside(p, head))
 		return -EINVAL;
 	entry->kind = get16(p);
 	entry->minor = get16(p + 24);

@@ -6,8 +6,9 @@
  * is bounded. Depends on libc, zstd and lz4 only.
  *
  * Layout (little-endian): a header of 16 bytes {u32 0xBA55ED50, u16 version 1, u16 header bytes,
- * u64 bytes that follow}, then entries, each a header and its padded payload. A program's own data
- * segment holds a wrapper {u32 0x466243B1, u32 version, pointer to the fatbin, pointer}.
+ * u64 bytes that follow}, then entries, each a header and its padded payload. The header of PTX
+ * says where in it the compiler's options are: {u32 offset, u32 bytes} of a text. A program's own
+ * data segment holds a wrapper {u32 0x466243B1, u32 version, pointer to the fatbin, pointer}.
  */
 #ifndef PVGPU_IMAGE_FATBIN_H
 #define PVGPU_IMAGE_FATBIN_H

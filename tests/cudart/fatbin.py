@@ -9,8 +9,9 @@ import sys
 def entry(ptx, sm):
     text = ptx + b"\0"
     text += b"\0" * (-len(text) % 8)
-    # kind PTX, 64 bytes of header; flags: 64-bit, Linux
-    return struct.pack("<HHIQIIHHIIIQQQ", 1, 0x101, 64, len(text), 0, 0, 4, 6, sm, 0, 0, 0x11, 0, 0) + text
+    # kind PTX, 80 bytes of header; flags: 64-bit, Linux; options, without which NVIDIA's driver crashes: an empty text
+    options = struct.pack("<IIQ", 72, 0, 0)
+    return struct.pack("<HHIQIIHHIIIQQQ", 1, 0x101, 80, len(text), 0, 64, 4, 6, sm, 0, 0, 0x11, 0, 0) + options + text
 
 
 def main(out, sm, *files):

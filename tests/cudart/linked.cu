@@ -42,7 +42,7 @@ static const char callee[] = R"(
 }
 )";
 
-/* One PTX text as a fat binary. */
+/* One PTX text as a fat binary, with an empty text of options. */
 static void *fatbin(const char *ptx)
 {
 	const size_t len = (strlen(ptx) + 8) / 8 * 8;
@@ -57,10 +57,13 @@ static void *fatbin(const char *ptx)
 		uint16_t minor, major;
 		uint32_t sm, name, name_len;
 		uint64_t flags, zero, unpacked;
-	} h = {0xba55ed50, 1, 16, 64 + len, 1, 0x101, 64, len, 0, 0, 4, 6, 70, 0, 0, 0x11, 0, 0};
+		uint32_t options_text, options_len;
+		uint64_t text;
+	} h = {0xba55ed50, 1,  16, 80 + len, 1,    0x101, 80, len, 0, 64, 4,
+	       6,          70, 0,  0,        0x11, 0,     0,  72,  0, 0};
 	char *f = (char *)calloc(1, sizeof(h) + len);
 
-	CHECK(sizeof(h) == 80 && f, "no fat binary");
+	CHECK(sizeof(h) == 96 && f, "no fat binary");
 	memcpy(f, &h, sizeof(h));
 	strcpy(f + sizeof(h), ptx);
 	return f;

@@ -21,7 +21,8 @@
  * xen-pvgpu-back/worker/gpu/overlap.c xen-pvgpu-back/worker/gpu/park.c
  * xen-pvgpu-back/worker/gpu/gate.c xen-pvgpu-back/worker/gpu/gate_page.c
  * xen-pvgpu-back/worker/gpu/gpu.c xen-pvgpu-back/worker/gpu/hold.c
- * xen-pvgpu-back/worker/gpu/image.c xen-pvgpu-back/worker/gpu/latency.c
+ * xen-pvgpu-back/worker/gpu/image.c xen-pvgpu-back/worker/gpu/issue.c
+ * xen-pvgpu-back/worker/gpu/latency.c
  * xen-pvgpu-back/worker/gpu/launch.c xen-pvgpu-back/worker/gpu/library.c
  * xen-pvgpu-back/worker/gpu/link.c
  * xen-pvgpu-back/worker/gpu/limits.c xen-pvgpu-back/worker/gpu/memory.c xen-pvgpu-back/worker/gpu/spare.c

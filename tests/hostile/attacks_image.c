@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Images: PTX, fatbins and ELF files that are malformed, claim wrong sizes, or are bombs. */
 #include "tests/hostile/attack.h"
+#include "tests/kernels/fatbin.h"
 
 #include <elf.h>
 #include <lz4.h>
@@ -179,51 +180,23 @@ static void mutants(struct guest *g)
 
 /* ---- fatbins ---- */
 
-struct head {
-	uint32_t magic;
-	uint16_t version, header;
-	uint64_t bytes;
-};
-
-struct entry {
-	uint16_t kind, version;
-	uint32_t header;
-	uint64_t payload;
-	uint32_t packed, options;
-	uint16_t minor, major;
-	uint32_t sm, name, name_len;
-	uint64_t flags, reserved, unpacked;
-};
-
-enum { PLAIN, LZ4 = 0x2000, ZSTD = 0x8000 };
-
-/* A fatbin of one entry around the payload at chunk + 80; returns its size. */
-static size_t wrap(struct guest *g, size_t stored, uint64_t unpacked, uint64_t how)
+/* A fatbin of one entry around the payload at chunk + BODY; returns its size. */
+static size_t wrap(struct guest *g, size_t stored, uint64_t unpacked, enum fat_storage how)
 {
-	const size_t payload = (stored + 7) / 8 * 8;
-	const struct head h = {0xba55ed50, 1, sizeof(h), sizeof(struct entry) + payload};
-	const struct entry e = {.kind = 1,
-				.version = 0x101,
-				.header = sizeof(e),
-				.payload = payload,
-				.packed = how ? (uint32_t)stored : 0,
-				.major = 6,
-				.minor = 4,
-				.sm = 70,
-				.flags = 0x11 | how,
-				.unpacked = how ? unpacked : 0};
+	const struct fat_entry e = fat_entry(FAT_PTX, 70, how, stored, unpacked);
+	const struct fat_header h = fat_header(sizeof(e) + e.payload);
 
 	memcpy(g->chunk, &h, sizeof(h));
 	memcpy(g->chunk + sizeof(h), &e, sizeof(e));
-	return sizeof(h) + sizeof(e) + payload;
+	return sizeof(h) + h.size;
 }
 
-#define BODY (sizeof(struct head) + sizeof(struct entry))
+#define BODY (sizeof(struct fat_header) + sizeof(struct fat_entry))
 
 static size_t plain(struct guest *g)
 {
 	memcpy(g->chunk + BODY, ptx_fault, ptx_fault_size + 1);
-	return wrap(g, ptx_fault_size + 1, 0, PLAIN);
+	return wrap(g, ptx_fault_size + 1, 0, FAT_PLAIN);
 }
 
 static void set(struct guest *g, size_t at, uint64_t value, size_t bytes)
@@ -233,7 +206,7 @@ static void set(struct guest *g, size_t at, uint64_t value, size_t bytes)
 
 static void lies(struct guest *g)
 {
-	const size_t e = sizeof(struct head);
+	const size_t e = sizeof(struct fat_header);
 	const struct {
 		size_t at;
 		uint64_t value;
@@ -248,15 +221,21 @@ static void lies(struct guest *g)
 		{8, ~0ull - 15, 8},
 		{8, 1ull << 31, 8},
 		{8, 65, 8},
-		{e + offsetof(struct entry, header), 0, 4},
-		{e + offsetof(struct entry, header), 63, 4},
-		{e + offsetof(struct entry, header), ~0u, 4},
-		{e + offsetof(struct entry, payload), ~0ull, 8},
-		{e + offsetof(struct entry, payload), ~0ull - 63, 8},
-		{e + offsetof(struct entry, payload), 1ull << 32, 8},
-		{e + offsetof(struct entry, flags), 0x11 | LZ4, 8},
-		{e + offsetof(struct entry, flags), 0x11 | ZSTD, 8},
-		{e + offsetof(struct entry, flags), ~0ull, 8},
+		{e + offsetof(struct fat_entry, header_size), 0, 4},
+		{e + offsetof(struct fat_entry, header_size), 63, 4},
+		{e + offsetof(struct fat_entry, header_size), ~0u, 4},
+		{e + offsetof(struct fat_entry, options), 0, 4},
+		{e + offsetof(struct fat_entry, options), 63, 4},
+		{e + offsetof(struct fat_entry, options), 73, 4},
+		{e + offsetof(struct fat_entry, options), ~0u, 4},
+		{e + offsetof(struct fat_entry, options_text), 81, 4},
+		{e + offsetof(struct fat_entry, options_len), ~0u, 4},
+		{e + offsetof(struct fat_entry, payload), ~0ull, 8},
+		{e + offsetof(struct fat_entry, payload), ~0ull - 63, 8},
+		{e + offsetof(struct fat_entry, payload), 1ull << 32, 8},
+		{e + offsetof(struct fat_entry, flags), 0x11 | FAT_LZ4, 8},
+		{e + offsetof(struct fat_entry, flags), 0x11 | FAT_ZSTD, 8},
+		{e + offsetof(struct fat_entry, flags), ~0ull, 8},
 	};
 
 	WANT(guest_load(g, 200, plain(g)) == 0, "a good fatbin must load");
@@ -288,12 +267,12 @@ static void fatbin_mutants(struct guest *g)
 		case 1:
 			n = (size_t)LZ4_compress_default(ptx_fault, (char *)g->chunk + BODY,
 							 (int)ptx_fault_size + 1, 1 << 20);
-			len = wrap(g, n, ptx_fault_size + 1, LZ4);
+			len = wrap(g, n, ptx_fault_size + 1, FAT_LZ4);
 			break;
 		default:
 			n = ZSTD_compress(g->chunk + BODY, 1 << 20, ptx_fault, ptx_fault_size + 1,
 					  1);
-			len = wrap(g, n, ptx_fault_size + 1, ZSTD);
+			len = wrap(g, n, ptx_fault_size + 1, FAT_ZSTD);
 			break;
 		}
 		mutate(g->chunk, attack_random() % 2 ? BODY : len);
@@ -349,25 +328,23 @@ static void bombs(struct guest *g)
 
 	n = zstd ? zstd_bomb(g, 1ull << 30, ' ') : lz4_bomb(g, 200u << 20, ' ');
 	for (size_t i = 0; i < sizeof(said) / sizeof(said[0]) && OK_SO_FAR; i++)
-		refuse(g, wrap(g, n, said[i], zstd ? ZSTD : LZ4), "a bomb");
+		refuse(g, wrap(g, n, said[i], zstd ? FAT_ZSTD : FAT_LZ4), "a bomb");
 	/* A comment of the largest size that is allowed. */
 	n = zstd ? zstd_bomb(g, 64u << 20, '\0') : lz4_bomb(g, 64u << 20, '\0');
 	for (int i = 0; i < 3 && OK_SO_FAR; i++)
-		any(g, wrap(g, n, 64u << 20, zstd ? ZSTD : LZ4));
+		any(g, wrap(g, n, 64u << 20, zstd ? FAT_ZSTD : FAT_LZ4));
 }
 
 /* Very many entries. */
 static void entries(struct guest *g)
 {
-	const struct entry e = {
-		.kind = 2, .version = 0x101, .header = sizeof(e), .sm = 35, .flags = 0x11};
-	const struct head h = {0xba55ed50, 1, sizeof(h),
-			       CHUNK_SIZE / sizeof(e) * sizeof(e) - sizeof(e)};
+	const struct fat_entry e = fat_entry(FAT_ELF, 35, FAT_PLAIN, 0, 0);
+	const struct fat_header h = fat_header(CHUNK_SIZE / sizeof(e) * sizeof(e) - sizeof(e));
 
 	memcpy(g->chunk, &h, sizeof(h));
-	for (size_t at = sizeof(h); at + sizeof(e) <= sizeof(h) + h.bytes; at += sizeof(e))
+	for (size_t at = sizeof(h); at + sizeof(e) <= sizeof(h) + h.size; at += sizeof(e))
 		memcpy(g->chunk + at, &e, sizeof(e));
-	refuse(g, sizeof(h) + h.bytes, "empty entries");
+	refuse(g, sizeof(h) + h.size, "empty entries");
 }
 
 /* ---- ELF ---- */

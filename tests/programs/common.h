@@ -8,6 +8,7 @@
 #define PVGPU_TEST_PROGRAM_H
 
 #include <cuda.h>
+#include <dlfcn.h>
 #include <semaphore.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -36,6 +37,13 @@ void want_at(const char *file, int line, const char *call, CUresult want, CUresu
 #define WANT(want, call) want_at(__FILE__, __LINE__, #call, want, call)
 #define CU(call)         WANT(CUDA_SUCCESS, call)
 const char *result_name(CUresult r);
+
+/*
+ * Does the library look at a handle before it uses it, and at a pointer to write to? pvgpu's does,
+ * and the simulated GPU. NVIDIA's driver follows what it is given: a handle that is none, or a
+ * destroyed one, crashes it, so a program asks it only for what it can answer.
+ */
+bool handles_are_checked(void);
 
 /* Kernels: texts in the program, see tests/kernels. */
 #define PTX(name)                                                                                  \

@@ -65,7 +65,7 @@ int main(void)
 	CHECK(p == global(first, "table", sizeof(table)) && bytes == sizeof(table),
 	      "asked for one thing only");
 	WANT(CUDA_ERROR_NOT_FOUND, cuModuleGetGlobal(&p, &bytes, first, "tables"));
-	WANT(CUDA_ERROR_NOT_FOUND, cuModuleGetGlobal(&p, &bytes, first, "use_globals"));
+	WANT(CUDA_ERROR_INVALID_VALUE, cuModuleGetGlobal(&p, &bytes, first, "use_globals"));
 	CU(cuModuleUnload(first));
 	run(second, out);
 	CHECK(out[1] == 43, "the second module's counter is %u after the first is gone", out[1]);

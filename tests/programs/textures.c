@@ -31,21 +31,42 @@ static CUarray image_array(const void *bytes, size_t texel, CUarray_format forma
 	return c.dstArray;
 }
 
+static size_t resource_bytes(const CUDA_RESOURCE_DESC *r)
+{
+	switch (r->resType) {
+	case CU_RESOURCE_TYPE_ARRAY:
+		return sizeof(r->res.array);
+	case CU_RESOURCE_TYPE_LINEAR:
+		return sizeof(r->res.linear);
+	default:
+		return sizeof(r->res.pitch2D);
+	}
+}
+
 static CUtexObject texture(const CUDA_RESOURCE_DESC *r, const CUDA_TEXTURE_DESC *t)
 {
-	CUDA_RESOURCE_DESC r2;
-	CUDA_TEXTURE_DESC t2;
+	/* What a description has no use for is not written. */
+	CUDA_RESOURCE_DESC r2 = {0};
+	CUDA_TEXTURE_DESC t2 = {0};
 	CUtexObject tex = 0;
 
 	CU(cuTexObjectCreate(&tex, r, t, NULL));
 	CU(cuTexObjectGetResourceDesc(&r2, tex));
 	CU(cuTexObjectGetTextureDesc(&t2, tex));
-	CHECK(!memcmp(&r2, r, sizeof(r2)) && !memcmp(&t2, t, sizeof(t2)),
-	      "a texture was made of something else");
+	CHECK(r2.resType == r->resType && r2.flags == r->flags &&
+		      !memcmp(&r2.res, &r->res, resource_bytes(r)),
+	      "a texture of a resource of type %d was made of another: type %d, flags %u",
+	      r->resType, r2.resType, r2.flags);
+	CHECK(t2.filterMode == t->filterMode && t2.flags == t->flags &&
+		      !memcmp(t2.addressMode, t->addressMode, sizeof(t2.addressMode)) &&
+		      !memcmp(t2.borderColor, t->borderColor, sizeof(t2.borderColor)),
+	      "a texture is read otherwise: filter %d, flags %u, modes %d %d %d, border %g",
+	      t2.filterMode, t2.flags, t2.addressMode[0], t2.addressMode[1], t2.addressMode[2],
+	      (double)t2.borderColor[0]);
 	return tex;
 }
 
-/* The pixel of an image of one channel; values are multiples of 1/255. */
+/* The pixel of an image of one channel; values are multiples of 1/255, the border's, too. */
 static double pixel(const uint8_t *image, int64_t x, int64_t y, const CUDA_TEXTURE_DESC *t)
 {
 	const bool is_normalized = t->flags & CU_TRSF_NORMALIZED_COORDINATES;
@@ -56,7 +77,7 @@ static double pixel(const uint8_t *image, int64_t x, int64_t y, const CUDA_TEXTU
 		if (k[i] >= 0 && k[i] < n[i])
 			continue;
 		if (t->addressMode[i] == CU_TR_ADDRESS_MODE_BORDER)
-			return (double)t->borderColor[0];
+			return round((double)t->borderColor[0] * 255) / 255;
 		if (t->addressMode[i] == CU_TR_ADDRESS_MODE_WRAP && is_normalized) {
 			k[i] = (k[i] % n[i] + n[i]) % n[i];
 		} else if (t->addressMode[i] == CU_TR_ADDRESS_MODE_MIRROR && is_normalized) {
@@ -305,16 +326,20 @@ static void check_surfaces(void)
 	CU(cuMemcpy2D(&c));
 	for (uint32_t i = 0; i < NX * NY; i++)
 		CHECK(got[i] == words[i] * 3 + i % NX + i / NX, "surface, word %u: %u", i, got[i]);
-	WANT(CUDA_ERROR_INVALID_VALUE, cuSurfObjectDestroy(surface[0]));
-	WANT(CUDA_ERROR_INVALID_VALUE, cuSurfObjectGetResourceDesc(&r2, surface[0]));
+	if (handles_are_checked()) {
+		WANT(CUDA_ERROR_INVALID_VALUE, cuSurfObjectDestroy(surface[0]));
+		WANT(CUDA_ERROR_INVALID_VALUE, cuSurfObjectGetResourceDesc(&r2, surface[0]));
+	}
 	CU(cuArrayDestroy(array[0]));
 	CU(cuArrayDestroy(array[1]));
 	r.res.array.hArray = image_array(words, 4, CU_AD_FORMAT_UNSIGNED_INT32, 1, 0);
 	WANT(CUDA_ERROR_INVALID_VALUE, cuSurfObjectCreate(&surface[0], &r)); /* not made for it */
 	CU(cuArrayDestroy(r.res.array.hArray));
-	WANT(CUDA_ERROR_INVALID_HANDLE, cuSurfObjectCreate(&surface[0], &r));
-	WANT(CUDA_ERROR_INVALID_VALUE, cuSurfObjectCreate(&surface[0], NULL));
-	WANT(CUDA_ERROR_INVALID_VALUE, cuSurfObjectCreate(NULL, &r));
+	if (handles_are_checked()) {
+		WANT(CUDA_ERROR_INVALID_HANDLE, cuSurfObjectCreate(&surface[0], &r));
+		WANT(CUDA_ERROR_INVALID_VALUE, cuSurfObjectCreate(&surface[0], NULL));
+		WANT(CUDA_ERROR_INVALID_VALUE, cuSurfObjectCreate(NULL, &r));
+	}
 	printf("surfaces are right\n");
 }
 
@@ -368,6 +393,25 @@ static void refuse_texture(CUresult want, const CUDA_RESOURCE_DESC *r, const CUD
 	CHECK(got == want, "%s: %s, not %s", what, result_name(got), result_name(want));
 }
 
+/* Textures that are none, and NULL. */
+static void check_bad_handles(const CUDA_RESOURCE_DESC *r, const CUDA_TEXTURE_DESC *t)
+{
+	CUDA_RESOURCE_VIEW_DESC view;
+	CUtexObject tex;
+
+	refuse_texture(CUDA_ERROR_INVALID_VALUE, NULL, t, "no resource");
+	refuse_texture(CUDA_ERROR_INVALID_VALUE, r, NULL, "no description");
+	WANT(CUDA_ERROR_INVALID_VALUE, cuTexObjectCreate(NULL, r, t, NULL));
+	CU(cuTexObjectCreate(&tex, r, t, NULL));
+	WANT(CUDA_ERROR_INVALID_VALUE, cuTexObjectGetResourceDesc(NULL, tex));
+	WANT(CUDA_ERROR_INVALID_VALUE, cuTexObjectGetTextureDesc(NULL, tex));
+	WANT(CUDA_ERROR_INVALID_VALUE, cuTexObjectGetResourceViewDesc(&view, tex));
+	WANT(CUDA_ERROR_INVALID_VALUE, cuSurfObjectDestroy(tex));
+	CU(cuTexObjectDestroy(tex));
+	WANT(CUDA_ERROR_INVALID_VALUE, cuTexObjectDestroy(tex));
+	WANT(CUDA_ERROR_INVALID_VALUE, cuTexObjectDestroy(123456789));
+}
+
 static void check_refusals(void)
 {
 	CUdeviceptr mem = device_alloc(65536);
@@ -395,8 +439,6 @@ static void check_refusals(void)
 	REFUSE(CUDA_SUCCESS, rows, flags, 0);
 	REFUSE(CUDA_ERROR_INVALID_VALUE, line, flags, 1);
 	REFUSE(CUDA_ERROR_INVALID_VALUE, line, resType, (CUresourcetype)9);
-	REFUSE(CUDA_ERROR_INVALID_HANDLE, line, resType, CU_RESOURCE_TYPE_ARRAY);
-	REFUSE(CUDA_ERROR_INVALID_HANDLE, line, resType, CU_RESOURCE_TYPE_MIPMAPPED_ARRAY);
 	REFUSE(CUDA_ERROR_INVALID_VALUE, line, res.linear.devPtr, 0);
 	REFUSE(CUDA_ERROR_INVALID_VALUE, line, res.linear.devPtr, mem + 4);
 	REFUSE(CUDA_ERROR_INVALID_VALUE, line, res.linear.devPtr, 0x7000);
@@ -419,18 +461,12 @@ static void check_refusals(void)
 	t = plain;
 	t.flags = 0x400;
 	refuse_texture(CUDA_ERROR_INVALID_VALUE, &rows, &t, "a flag");
-	refuse_texture(CUDA_ERROR_INVALID_VALUE, NULL, &plain, "no resource");
-	refuse_texture(CUDA_ERROR_INVALID_VALUE, &rows, NULL, "no description");
-	WANT(CUDA_ERROR_INVALID_VALUE, cuTexObjectCreate(NULL, &rows, &plain, NULL));
 	WANT(CUDA_ERROR_INVALID_VALUE, cuTexObjectCreate(&tex, &rows, &plain, &view));
-	CU(cuTexObjectCreate(&tex, &rows, &plain, NULL));
-	WANT(CUDA_ERROR_INVALID_VALUE, cuTexObjectGetResourceDesc(NULL, tex));
-	WANT(CUDA_ERROR_INVALID_VALUE, cuTexObjectGetTextureDesc(NULL, tex));
-	WANT(CUDA_ERROR_INVALID_VALUE, cuTexObjectGetResourceViewDesc(&view, tex));
-	WANT(CUDA_ERROR_INVALID_VALUE, cuSurfObjectDestroy(tex));
-	CU(cuTexObjectDestroy(tex));
-	WANT(CUDA_ERROR_INVALID_VALUE, cuTexObjectDestroy(tex));
-	WANT(CUDA_ERROR_INVALID_VALUE, cuTexObjectDestroy(123456789));
+	if (handles_are_checked()) {
+		REFUSE(CUDA_ERROR_INVALID_HANDLE, line, resType, CU_RESOURCE_TYPE_ARRAY);
+		REFUSE(CUDA_ERROR_INVALID_HANDLE, line, resType, CU_RESOURCE_TYPE_MIPMAPPED_ARRAY);
+		check_bad_handles(&rows, &plain);
+	}
 	CU(cuMemFree(mem));
 	printf("refusals: all right\n");
 }

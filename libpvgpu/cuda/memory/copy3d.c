@@ -21,10 +21,16 @@ struct operand {
 	size_t x, y, z, lod, pitch, height;
 };
 
+/* As the driver answers: no array is a wrong value. */
+static int enter_array(const struct operand *o, const struct array **a)
+{
+	return o->array ? array_enter(o->array, a) : CUDA_ERROR_INVALID_VALUE;
+}
+
 static int place_array(const struct operand *o, const struct box *b, struct place *p)
 {
 	const struct array *a;
-	const int r = array_enter(o->array, &a);
+	const int r = enter_array(o, &a);
 
 	if (r)
 		return r;
@@ -226,7 +232,7 @@ static int check_line(const struct operand *o)
 
 	if (o->type != CU_MEMORYTYPE_ARRAY)
 		return 0;
-	r = array_enter(o->array, &a);
+	r = enter_array(o, &a);
 	return !r && (a->desc.Height || a->desc.Depth) ? CUDA_ERROR_INVALID_VALUE : r;
 }
 

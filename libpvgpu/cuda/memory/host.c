@@ -163,10 +163,10 @@ PUBLIC CUresult cuMemHostGetFlags(unsigned int *flags, void *host)
 
 	if (r)
 		return r;
-	if (!flags || !range_find_host((uintptr_t)host, &range) || range.kind == RANGE_REGISTERED ||
-	    range_is_managed(&range))
+	if (!flags || !range_find_host((uintptr_t)host, &range) || range.kind == RANGE_REGISTERED)
 		return CUDA_ERROR_INVALID_VALUE;
-	*flags = range.flags;
+	/* The driver, too, answers for managed memory. */
+	*flags = range_is_managed(&range) ? 0 : range.flags;
 	/* As documented: pinned memory is always mapped on a device that can map it. */
 	if (range.kind == RANGE_PINNED &&
 	    device_value(c->device, CU_DEVICE_ATTRIBUTE_CAN_MAP_HOST_MEMORY))

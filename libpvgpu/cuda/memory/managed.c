@@ -15,16 +15,16 @@
 #include "cuda/memory/memory_map.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "link/pages.h"
 #include "link/session.h"
 
 enum {
-	NODES_MAX = 1024, /* nodes of host memory that may be named: what Linux has at most */
-	DEVICES_MAX = 63, /* of those that hints are kept for */
-	BY_CPU = 0,       /* bits of accessed: the CPU, and each device */
-	BY_DEVICE = 1,
+	DEVICES_MAX = 63,     /* of those that hints are kept for */
+	BY_CPU = DEVICES_MAX, /* bits of accessed: each device, then the CPU, as they are told */
 };
 
 struct hints {
@@ -165,7 +165,7 @@ struct change {
 
 static uint64_t bit_of(CUmemLocation where)
 {
-	return 1ull << (where.type == CU_MEM_LOCATION_TYPE_DEVICE ? BY_DEVICE + where.id : BY_CPU);
+	return 1ull << (where.type == CU_MEM_LOCATION_TYPE_DEVICE ? where.id : BY_CPU);
 }
 
 static void apply(struct hints *h, const struct change *c)
@@ -205,6 +205,14 @@ static int change(const struct range *range, const struct part *pages, const str
 	return ok ? 0 : CUDA_ERROR_OUT_OF_MEMORY;
 }
 
+static bool is_node(int id)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/sys/devices/system/node/node%d", id);
+	return !id || (id > 0 && !access(path, F_OK));
+}
+
 /* A place of memory; nodes: those of host memory may be told apart. */
 static int check_location(CUmemLocation *l, bool nodes)
 {
@@ -212,7 +220,9 @@ static int check_location(CUmemLocation *l, bool nodes)
 	case CU_MEM_LOCATION_TYPE_DEVICE:
 		return device_at(l->id) && l->id < DEVICES_MAX ? 0 : CUDA_ERROR_INVALID_DEVICE;
 	case CU_MEM_LOCATION_TYPE_HOST_NUMA:
-		return nodes && l->id >= 0 && l->id < NODES_MAX ? 0 : CUDA_ERROR_INVALID_DEVICE;
+		if (!nodes)
+			return CUDA_ERROR_INVALID_DEVICE;
+		return is_node(l->id) ? 0 : CUDA_ERROR_INVALID_VALUE;
 	case CU_MEM_LOCATION_TYPE_HOST_NUMA_CURRENT:
 		if (!nodes)
 			return CUDA_ERROR_INVALID_DEVICE;
@@ -345,7 +355,7 @@ static void give_accessed(int *data, size_t n, uint64_t accessed)
 
 	for (int i = 0; i <= DEVICES_MAX && used < n; i++)
 		if (accessed >> i & 1)
-			data[used++] = i == BY_CPU ? CU_DEVICE_CPU : i - BY_DEVICE;
+			data[used++] = i == BY_CPU ? CU_DEVICE_CPU : i;
 	while (used < n)
 		data[used++] = CU_DEVICE_INVALID;
 }

@@ -120,7 +120,8 @@ static CUresult linear(struct sim_stream *s, void *dst, const void *src, size_t 
 
 	if (!n)
 		return CUDA_SUCCESS;
-	if (!dst || !src)
+	if (!dst || !src || range_leaves_registered((uintptr_t)dst, n) ||
+	    range_leaves_registered((uintptr_t)src, n))
 		return CUDA_ERROR_INVALID_VALUE;
 	if ((from_device && !known(src, n, false)) || (to_device && !known(dst, n, true)))
 		return CUDA_ERROR_INVALID_VALUE;
@@ -229,12 +230,17 @@ struct side {
 	size_t x, y, z, pitch, height;
 };
 
+static CUresult array_of(const struct side *s, struct sim_array **a)
+{
+	return s->array ? array_get(s->array, a) : CUDA_ERROR_INVALID_VALUE;
+}
+
 static CUresult resolve_array(const struct side *s, const struct copy_op *c, char **start,
 			      size_t *pitch, size_t *slice)
 {
 	struct sim_array *a;
 
-	TRY(array_get(s->array, &a));
+	TRY(array_of(s, &a));
 	if (!a->addr || s->x % a->texel_bytes || c->width % a->texel_bytes || s->x > a->row_bytes ||
 	    c->width > a->row_bytes - s->x || s->y > a->rows || c->height > a->rows - s->y ||
 	    s->z > a->slices || c->depth > a->slices - s->z)
@@ -273,6 +279,8 @@ static CUresult resolve(const struct side *s, const struct copy_op *c, bool writ
 	*start = base + s->z * *slice + s->y * p + s->x;
 	len = extent(c, *pitch, *slice);
 	if (*device && len && !known(*start, len, write))
+		return CUDA_ERROR_INVALID_VALUE;
+	if (len && range_leaves_registered((uintptr_t)*start, len))
 		return CUDA_ERROR_INVALID_VALUE;
 	return CUDA_SUCCESS;
 }
@@ -355,7 +363,7 @@ static CUresult array_copy(CUstream stream, struct side dst, struct side src, si
 
 		if (s->type != CU_MEMORYTYPE_ARRAY)
 			continue;
-		TRY(array_get(s->array, &a));
+		TRY(array_of(s, &a));
 		if (a->desc.Height || a->desc.Depth)
 			return CUDA_ERROR_INVALID_VALUE;
 	}

@@ -124,7 +124,8 @@ API(cuMemHostGetFlags, unsigned int *flags, void *p)
 
 	ENTER();
 	CURRENT(ctx);
-	if (!flags || !is_host(p, &r))
+	if (!flags ||
+	    (!is_host(p, &r) && (!range_find((uintptr_t)p, &r) || r.kind != RANGE_MANAGED)))
 		return CUDA_ERROR_INVALID_VALUE;
 	*flags = r.flags | CU_MEMHOSTALLOC_DEVICEMAP;
 	return CUDA_SUCCESS;

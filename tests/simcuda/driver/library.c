@@ -129,14 +129,28 @@ API(cuLibraryUnload, CUlibrary handle)
 	return CUDA_SUCCESS;
 }
 
-/* The driver (580) answers only where a context is current, although kernels belong to none. */
+static void note_context(void *ctx, void *any)
+{
+	*(bool *)any = true;
+}
+
+/* The driver (580) asks for a current context in a process that has one, although kernels belong to
+ * none. */
+static CUresult kernels_context(void)
+{
+	struct sim_ctx *ctx;
+	bool any = false;
+
+	pool_each(&ctx_pool, note_context, &any);
+	return any ? ctx_current(&ctx) : CUDA_SUCCESS;
+}
+
 API(cuLibraryGetKernel, CUkernel *out, CUlibrary handle, const char *name)
 {
 	struct sim_library *l;
 
 	ENTER();
-	CURRENT(ctx);
-	(void)ctx;
+	TRY(kernels_context());
 	TRY(library_get(handle, &l));
 	if (!out || !name || !*name)
 		return CUDA_ERROR_INVALID_VALUE;
@@ -165,8 +179,7 @@ API(cuLibraryEnumerateKernels, CUkernel *out, unsigned int n, CUlibrary handle)
 	struct sim_library *l;
 
 	ENTER();
-	CURRENT(ctx);
-	(void)ctx;
+	TRY(kernels_context());
 	TRY(library_get(handle, &l));
 	if (!out || !n)
 		return CUDA_ERROR_INVALID_VALUE;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libpvgpu/image/fatbin.h"
 #include "tests/simcuda/driver/sim.h"
 
 struct sim_link {
@@ -87,6 +88,10 @@ static CUresult add_input(struct sim_link *l, CUjitInputType type, const void *d
 	case CU_JIT_INPUT_CUBIN:
 	case CU_JIT_INPUT_OBJECT:
 	case CU_JIT_INPUT_FATBINARY:
+		if (image_kind(data, size) == IMAGE_ELF) {
+			append(log, "a cubin that is linked for good cannot be linked again\n");
+			return CUDA_ERROR_NO_BINARY_FOR_GPU;
+		}
 		TRY(image_units(data, size, name, &l->units, log, log_size));
 		break;
 	default:
@@ -191,6 +196,10 @@ static CUresult complete(struct sim_link *l)
 	enum ptx_result e;
 	CUresult r;
 
+	if (!l->units.count) {
+		append(l->error, "there is nothing to link\n");
+		return CUDA_ERROR_NO_BINARY_FOR_GPU;
+	}
 	e = ptx_link(l->units.unit, l->units.count, sim_config.cc, &m, log, sizeof(log));
 	if (e != PTX_OK) {
 		append(l->error, *log ? log : "out of memory\n");

@@ -3,13 +3,14 @@
  * Managed memory. The device is the host, so nothing moves: prefetches and advice are kept for each
  * page, for those who ask.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "tests/simcuda/driver/sim.h"
 
 #define PAGE   4096u
-#define NODES  1024
 #define BY_CPU 1u
 #define BY_GPU 2u
 
@@ -113,14 +114,23 @@ API(cuMemAllocManaged, CUdeviceptr *dptr, size_t size, unsigned int flags)
 	return alloc(ctx, size, dptr);
 }
 
+static bool is_node(int id)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/sys/devices/system/node/node%d", id);
+	return !id || (id > 0 && !access(path, F_OK));
+}
+
 /* Host memory is one place here, unless a node is named. */
 static CUresult find_place(CUmemLocation *l, bool nodes)
 {
 	if (l->type == CU_MEM_LOCATION_TYPE_DEVICE)
 		return device_is_valid(l->id) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
 	if (l->type == CU_MEM_LOCATION_TYPE_HOST_NUMA)
-		return nodes && l->id >= 0 && l->id < NODES ? CUDA_SUCCESS
-							    : CUDA_ERROR_INVALID_DEVICE;
+		return !nodes           ? CUDA_ERROR_INVALID_DEVICE
+		       : is_node(l->id) ? CUDA_SUCCESS
+					: CUDA_ERROR_INVALID_VALUE;
 	if (l->type == CU_MEM_LOCATION_TYPE_HOST_NUMA_CURRENT && !nodes)
 		return CUDA_ERROR_INVALID_DEVICE;
 	if (l->type != CU_MEM_LOCATION_TYPE_HOST &&
@@ -272,10 +282,10 @@ static void answer(const struct page *p, CUmem_range_attribute attr, int *out, s
 		*out = value[attr];
 		return;
 	}
-	if (p->accessed & BY_CPU)
-		out[n++] = CU_DEVICE_CPU;
-	if (p->accessed & BY_GPU && n < size / 4)
+	if (p->accessed & BY_GPU)
 		out[n++] = 0;
+	if (p->accessed & BY_CPU && n < size / 4)
+		out[n++] = CU_DEVICE_CPU;
 	while (n < size / 4)
 		out[n++] = CU_DEVICE_INVALID;
 }

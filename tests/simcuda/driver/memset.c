@@ -23,6 +23,8 @@ static CUresult fill(CUstream stream, CUdeviceptr dst, size_t pitch, uint32_t va
 	len = (height - 1) * pitch + row;
 	if (!range_check_copy(dst, len, true))
 		return CUDA_ERROR_INVALID_VALUE;
+	if (range_leaves_registered(dst, len))
+		return CUDA_ERROR_INVALID_VALUE;
 	op = op_new(OP_MEMSET, s, 0);
 	if (!op)
 		return CUDA_ERROR_OUT_OF_MEMORY;

@@ -309,7 +309,7 @@ API(cuModuleGetGlobal_v2, CUdeviceptr *addr, size_t *size, CUmodule handle, cons
 	ENTER();
 	CURRENT(ctx);
 	TRY(module_get(handle, &m));
-	if (!name || (!addr && !size))
+	if (!name || (!addr && !size) || ptx_kernel_find(m->ptx, name))
 		return CUDA_ERROR_INVALID_VALUE;
 	return module_find_global(m, name, addr, size);
 }

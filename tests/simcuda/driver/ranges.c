@@ -185,6 +185,19 @@ bool range_any(uint64_t base, uint64_t size)
 	return any;
 }
 
+bool range_leaves_registered(uint64_t addr, uint64_t len)
+{
+	bool leaves = false;
+
+	pthread_mutex_lock(&lock);
+	for (size_t at = position(addr);
+	     at < atomic_load(&count) && table[at].base < addr + len && !leaves; at++)
+		leaves = table[at].kind == RANGE_REGISTERED &&
+			 (table[at].base > addr || table[at].base + table[at].size < addr + len);
+	pthread_mutex_unlock(&lock);
+	return leaves;
+}
+
 void range_each_of(struct sim_ctx *ctx, enum range_kind kind, void (*fn)(const struct range *))
 {
 	struct range r;

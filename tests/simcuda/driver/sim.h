@@ -403,6 +403,9 @@ bool range_remove(uint64_t base, struct range *out);
 bool range_find(uint64_t addr, struct range *out);
 bool range_update(uint64_t base, uint32_t access, int sync_memops);
 bool range_any(uint64_t base, uint64_t size); /* does a range overlap it? */
+/* Does it reach from registered memory into what lies beside it, which may be registered, too? The
+ * driver copies and fills no such range; kernels may use it. */
+bool range_leaves_registered(uint64_t addr, uint64_t len);
 bool range_check(uint64_t addr, uint64_t len, bool write, uint64_t *lo, uint64_t *hi);
 /* The same for copies and fills, which the driver checks by what is mapped: with the rounding. */
 bool range_check_copy(uint64_t addr, uint64_t len, bool write);

@@ -226,9 +226,13 @@ static bool read_map(struct warp *w, const struct tensor_op *op, u64 addr, struc
 	return false;
 }
 
-/* A kernel may have made the map of anything. */
+/* A kernel may have made the map of anything. A tile that is written may reach beyond the tensor,
+ * but not begin before it. */
 static bool box_is_valid(const struct box *b)
 {
+	for (u32 n = 0; n < b->map.rank; n++)
+		if (b->op->to_global && !b->map.is_im2col && b->at[n] < 0)
+			return false;
 	if (!b->count || b->count > 256 || b->count * b->bytes > ROW_BYTES)
 		return false;
 	for (u32 n = 0; n < b->map.rank; n++)

@@ -94,6 +94,21 @@ static enum ptx_wrap wrap_of(const struct ptx_texture *t, uint32_t axis)
 	return !t->is_normalized && (how == PTX_WRAP || how == PTX_MIRROR) ? PTX_CLAMP : how;
 }
 
+/* The border has the texels' precision, as one of them that the device keeps (an H200 does). */
+static float border(const struct fetch *f, uint32_t c)
+{
+	static const float most[] = {
+		[PTX_U8] = 255, [PTX_U16] = 65535, [PTX_S8] = 127, [PTX_S16] = 32767};
+	const enum ptx_texel texel = f->t->texel;
+	const float v = f->t->border[c];
+
+	if (!f->to_float || texel >= PTX_HALF || texel == PTX_U32 || texel == PTX_S32)
+		return v;
+	return roundf(fmaxf(fminf(v, 1), texel == PTX_U8 || texel == PTX_U16 ? 0 : -1) *
+		      most[texel]) /
+	       most[texel];
+}
+
 /* at: numbers of texels, any; the layer is in place already. False: a fault. */
 static bool read_texel(const struct fetch *f, uint32_t lane, const int64_t at[3], uint32_t dims,
 		       union word out[4])
@@ -107,7 +122,7 @@ static bool read_texel(const struct fetch *f, uint32_t lane, const int64_t at[3]
 
 		if (k < 0 || (t->is_buffer && k != at[i])) {
 			for (uint32_t c = 0; c < 4; c++)
-				out[c].f = t->is_buffer ? 0 : t->border[c];
+				out[c].f = t->is_buffer ? 0 : border(f, c);
 			if (!f->to_float && !t->is_buffer)
 				for (uint32_t c = 0; c < 4; c++)
 					out[c].u = (uint32_t)(int64_t)t->border[c];

@@ -9,6 +9,7 @@
 #include <zstd.h>
 
 #include "libpvgpu/image/fatbin.h"
+#include "tests/kernels/fatbin.h"
 
 static void put(unsigned char *p, uint64_t v, size_t n)
 {
@@ -32,21 +33,16 @@ static void begin(struct builder *b)
 static void entry(struct builder *b, unsigned int kind, unsigned int sm, uint64_t flags,
 		  const void *data, size_t len, size_t unpacked)
 {
-	unsigned char *p = b->bytes + b->len;
-	size_t padded = (len + 7) & ~(size_t)7;
+	struct fat_entry e = fat_entry(kind, sm, FAT_PLAIN, len, 0);
 
-	put(p, kind, 2);
-	put(p + 2, 0x101, 2);
-	put(p + 4, 64, 4);
-	put(p + 8, padded, 8);
-	put(p + 16, flags & (FATBIN_LZ4 | FATBIN_ZSTD) ? len : 0, 4);
-	put(p + 24, 5, 2);
-	put(p + 26, 7, 2);
-	put(p + 28, sm, 4);
-	put(p + 40, flags, 8);
-	put(p + 56, unpacked, 8);
-	memcpy(p + 64, data, len);
-	b->len += 64 + padded;
+	e.major = 7;
+	e.minor = 5;
+	e.flags = flags;
+	e.compressed = flags & (FATBIN_LZ4 | FATBIN_ZSTD) ? (uint32_t)len : 0;
+	e.uncompressed = unpacked;
+	memcpy(b->bytes + b->len, &e, sizeof(e));
+	memcpy(b->bytes + b->len + sizeof(e), data, len);
+	b->len += sizeof(e) + e.payload;
 	put(b->bytes + 8, b->len - 16, 8);
 }
 
@@ -224,6 +220,38 @@ START_TEST(lies_about_sizes)
 }
 END_TEST
 
+/* PTX has options, and those of any entry lie in its header. */
+START_TEST(options)
+{
+	static const struct {
+		unsigned int kind, at, text, len;
+		int result;
+	} some[] = {
+		{FATBIN_PTX, 64, 72, 0, 1},       {FATBIN_PTX, 64, 72, 8, 1},
+		{FATBIN_PTX, 64, 80, 0, 1},       {FATBIN_PTX, 0, 72, 0, -EINVAL},
+		{FATBIN_PTX, 63, 72, 0, -EINVAL}, {FATBIN_PTX, 73, 72, 0, -EINVAL},
+		{FATBIN_PTX, 80, 72, 0, -EINVAL}, {FATBIN_PTX, UINT32_MAX, 72, 0, -EINVAL},
+		{FATBIN_PTX, 64, 72, 9, -EINVAL}, {FATBIN_PTX, 64, UINT32_MAX, UINT32_MAX, -EINVAL},
+		{FATBIN_ELF, 0, 0, 0, 1},         {FATBIN_ELF, 64, 72, 8, 1},
+		{FATBIN_ELF, 64, 72, 9, -EINVAL}, {FATBIN_ELF, 4096, 72, 0, -EINVAL},
+	};
+	static struct builder b;
+	struct fatbin_entry e;
+
+	for (size_t i = 0; i < sizeof(some) / sizeof(some[0]); i++) {
+		unsigned char *p = b.bytes + 16;
+		size_t at = 0;
+
+		begin(&b);
+		entry(&b, some[i].kind, 70, 0, text, sizeof(text), 0);
+		put(p + offsetof(struct fat_entry, options), some[i].at, 4);
+		put(p + offsetof(struct fat_entry, options_text), some[i].text, 4);
+		put(p + offsetof(struct fat_entry, options_len), some[i].len, 4);
+		ck_assert_msg(fatbin_next(b.bytes, b.len, &at, &e) == some[i].result, "row %zu", i);
+	}
+}
+END_TEST
+
 /* Cut anywhere and damaged anywhere: an error or an answer, never a read outside. */
 START_TEST(every_prefix_and_every_byte)
 {
@@ -288,6 +316,7 @@ int main(void)
 	tcase_add_test(t, sizes);
 	tcase_add_test(t, entries);
 	tcase_add_test(t, selection);
+	tcase_add_test(t, options);
 	tcase_add_test(t, lies_about_sizes);
 	tcase_add_test(t, every_prefix_and_every_byte);
 	tcase_add_test(t, wrappers);

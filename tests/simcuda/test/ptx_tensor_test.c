@@ -349,6 +349,8 @@ static void stores(struct case_ *t, uint64_t (*combine)(uint64_t old, uint64_t v
 
 	t->store = true;
 	memset(t->offsets, 0, sizeof(t->offsets));
+	for (int n = 0; n < m->rank && !m->is_im2col; n++)
+		t->at[n] = t->at[n] < 0 ? -t->at[n] : t->at[n];
 	fill();
 	memcpy(expected, tensor, TENSOR);
 	for (uint32_t r = 0; r < rows_of(m); r++) {
@@ -527,6 +529,16 @@ START_TEST(faults)
 	bad.map.box[1] = 2;
 	ck_assert_int_eq(run(&bad, 0, 1, &f), PTX_FAULTED);
 	ck_assert_int_eq(f.kind, PTX_FAULT_ADDRESS);
+	bad = t; /* written, it must not begin before the tensor */
+	bad.at[0] = 0;
+	bad.at[1] = -1;
+	ck_assert_int_eq(run(&bad, 0, 1, &f), PTX_DONE);
+	bad.insn = "cp.async.bulk.tensor.2d.global.shared::cta.bulk_group";
+	bad.store = true;
+	ck_assert_int_eq(run(&bad, 0, 1, &f), PTX_FAULTED);
+	ck_assert_int_eq(f.kind, PTX_FAULT_INSTRUCTION);
+	bad.at[1] = 0;
+	ck_assert_int_eq(run(&bad, 0, 1, &f), PTX_DONE);
 	expect_invalid(PTX_HEAD ".visible .entry k() {\n.reg .b64 %d;\n.reg .b32 %r;\n"
 				"cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_"
 				"tx::bytes [%r], [%d, {%r}], [%r];\n}\n",

@@ -96,7 +96,7 @@ static double at(const struct ptx_texture *t, int64_t i, int64_t j)
 		if (k[n] >= 0 && k[n] < size)
 			continue;
 		if (t->wrap[n] == PTX_BORDER)
-			return (double)t->border[0];
+			return round((double)t->border[0] * 255) / 255; /* as a texel */
 		if (t->wrap[n] == PTX_WRAP && t->is_normalized)
 			k[n] = (k[n] % size + size) % size;
 		else if (t->wrap[n] == PTX_MIRROR && t->is_normalized)

@@ -2,6 +2,7 @@
 /* The simulated driver: modules, libraries and launches. */
 #include <sys/resource.h>
 
+#include "tests/kernels/fatbin.h"
 #include "tests/simcuda/test/simcuda_kernels.h"
 #include "tests/simcuda/test/simcuda_test.h"
 
@@ -319,53 +320,44 @@ START_TEST(bad_images)
 END_TEST
 
 struct fatbin {
-	uint32_t magic;
-	uint16_t version, header;
-	uint64_t bytes;
+	struct fat_header header;
 	unsigned char body[2048];
 };
 
-static void add_entry(struct fatbin *f, uint16_t kind, uint32_t sm, uint64_t flags,
+static void add_entry(struct fatbin *f, enum fat_kind kind, uint32_t sm, uint64_t flags,
 		      const char *text)
 {
-	unsigned char *p = f->body + f->bytes;
-	uint32_t head = 64;
-	uint64_t len = (strlen(text) + 8) & ~7ull;
+	unsigned char *p = f->body + f->header.size;
+	struct fat_entry e = fat_entry(kind, sm, FAT_PLAIN, strlen(text) + 1, 0);
 
-	memcpy(p, &kind, 2);
-	memcpy(p + 4, &head, 4);
-	memcpy(p + 8, &len, 8);
-	memcpy(p + 28, &sm, 4);
-	memcpy(p + 40, &flags, 8);
-	memcpy(p + 64, text, strlen(text));
-	f->bytes += head + len;
+	e.flags = flags;
+	memcpy(p, &e, sizeof(e));
+	memcpy(p + sizeof(e), text, strlen(text));
+	f->header = fat_header(f->header.size + sizeof(e) + e.payload);
 }
 
 START_TEST(the_best_of_a_fatbin)
 {
-	static struct fatbin f = {0xBA55ED50, 1, 16, 0, {0}}, none = {0xBA55ED50, 1, 16, 0, {0}};
-	struct {
-		uint32_t magic, version;
-		const void *data, *more;
-	} wrapper = {0x466243B1, 1, &f, NULL};
+	static struct fatbin f, none;
+	const struct fat_wrapper wrapper = {FAT_WRAPPER_MAGIC, 1, &f, NULL};
 	CUmodule m;
 	CUfunction fn;
 
 	start();
-	add_entry(&none, 2, 90, 1,
+	add_entry(&none, FAT_ELF, 90, 1,
 		  "\x7f"
 		  "ELF");
-	add_entry(&none, 1, 100, 1, PTX_HEAD ".visible .entry future()\n{\nret;\n}\n");
-	add_entry(&none, 1, 80, 0x100001, PTX_HEAD ".visible .entry only_80()\n{\nret;\n}\n");
+	add_entry(&none, FAT_PTX, 100, 1, PTX_HEAD ".visible .entry future()\n{\nret;\n}\n");
+	add_entry(&none, FAT_PTX, 80, 0x100001, PTX_HEAD ".visible .entry only_80()\n{\nret;\n}\n");
 	FAILS(CUDA_ERROR_NO_BINARY_FOR_GPU, cuModuleLoadData(&m, &none));
-	add_entry(&f, 1, 70, 1, PTX_HEAD ".visible .entry old()\n{\nret;\n}\n");
-	add_entry(&f, 1, 80, 1, PTX_HEAD ".visible .entry newer()\n{\nret;\n}\n");
-	add_entry(&f, 1, 100, 1, PTX_HEAD ".visible .entry future()\n{\nret;\n}\n");
+	add_entry(&f, FAT_PTX, 70, 1, PTX_HEAD ".visible .entry old()\n{\nret;\n}\n");
+	add_entry(&f, FAT_PTX, 80, 1, PTX_HEAD ".visible .entry newer()\n{\nret;\n}\n");
+	add_entry(&f, FAT_PTX, 100, 1, PTX_HEAD ".visible .entry future()\n{\nret;\n}\n");
 	OK(cuModuleLoadData(&m, &f));
 	OK(cuModuleGetFunction(&fn, m, "newer"));
 	OK(cuModuleLoadFatBinary(&m, &wrapper));
 	OK(cuModuleGetFunction(&fn, m, "newer"));
-	f.bytes -= 8; /* cut */
+	f.header.size -= 8; /* cut */
 	FAILS(CUDA_ERROR_INVALID_IMAGE, cuModuleLoadData(&m, &f));
 }
 END_TEST

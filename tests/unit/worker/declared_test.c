@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "libpvgpu/image/declared.h"
-#include "libpvgpu/image/fatbin.h"
+#include "tests/kernels/fatbin.h"
 
 #define HEAD ".version 6.4\n.target sm_70\n.address_size 64\n"
 #define MIB  (1ull << 20)
@@ -162,18 +162,13 @@ START_TEST(variables_of_a_cubin)
 }
 END_TEST
 
-static size_t put_entry(char *at, unsigned int kind, const void *payload, size_t len)
+static size_t put_entry(char *at, enum fat_kind kind, const void *payload, size_t len)
 {
-	struct {
-		uint16_t kind, version;
-		uint32_t head;
-		uint64_t payload;
-		uint32_t rest[12];
-	} e = {.kind = (uint16_t)kind, .version = 0x101, .head = 64, .payload = len};
+	const struct fat_entry e = fat_entry(kind, 50, FAT_PLAIN, len, 0);
 
 	memcpy(at, &e, sizeof(e));
 	memcpy(at + sizeof(e), payload, len);
-	return sizeof(e) + len;
+	return sizeof(e) + e.payload;
 }
 
 /* The far end takes one of the entries. */
@@ -181,23 +176,19 @@ START_TEST(the_largest_of_a_fatbin)
 {
 	const char small[] = HEAD ".global .b8 x[1024];", large[] = HEAD ".global .b8 x[900<<20];";
 	const struct cubin c = cubin();
-	char bytes[4096];
-	struct {
-		uint32_t magic;
-		uint16_t version, head;
-		uint64_t body;
-	} h = {.magic = FATBIN_MAGIC, .version = 1, .head = 16};
+	char bytes[4096] = {0};
+	struct fat_header h = fat_header(0);
 	size_t n = sizeof(h);
 	uint64_t declared;
 
-	n += put_entry(bytes + n, FATBIN_PTX, small, sizeof(small));
-	h.body = n - sizeof(h);
+	n += put_entry(bytes + n, FAT_PTX, small, sizeof(small));
+	h.size = n - sizeof(h);
 	memcpy(bytes, &h, sizeof(h));
 	ck_assert_int_eq(image_declared(bytes, n, &declared), 0);
 	ck_assert_uint_eq(declared, 1024);
-	n += put_entry(bytes + n, FATBIN_PTX, large, sizeof(large));
-	n += put_entry(bytes + n, FATBIN_ELF, &c, sizeof(c));
-	h.body = n - sizeof(h);
+	n += put_entry(bytes + n, FAT_PTX, large, sizeof(large));
+	n += put_entry(bytes + n, FAT_ELF, &c, sizeof(c));
+	h.size = n - sizeof(h);
 	memcpy(bytes, &h, sizeof(h));
 	ck_assert_int_eq(image_declared(bytes, n, &declared), 0);
 	ck_assert_uint_eq(declared, 900 * MIB);

@@ -361,6 +361,152 @@ START_TEST(locking_pages_waits_elsewhere)
 }
 END_TEST
 
+static void copy_box(struct worker *w, uint32_t seq, uint64_t dst, const uint64_t *to, uint64_t src,
+		     const uint64_t *from, const uint64_t *box)
+{
+	struct pvgpu_wire_copy_3d c = {
+		.hdr = {.flags = PVGPU_CMD_MARK},
+		.ctx = FAKE_CTX,
+		.stream = STREAM,
+		.dst = dst,
+		.dst_pitch = to[0],
+		.dst_height = to[1],
+		.src = src,
+		.src_pitch = from[0],
+		.src_height = from[1],
+		.width = box[0],
+		.height = box[1],
+		.depth = box[2],
+	};
+
+	FAKE_SUBMIT(w, COPY_3D, seq, c);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_MARK, seq), 0);
+}
+
+static uint64_t offset(const uint64_t *side, uint64_t x, uint64_t y, uint64_t z)
+{
+	return (z * side[1] + y) * side[0] + x;
+}
+
+/* ---- chunks side by side, each registered on its own ---- */
+static uint64_t wrong_bytes(const unsigned char *p, uint64_t n, unsigned int seed)
+{
+	uint64_t wrong = 0;
+
+	for (uint64_t i = 0; i < n; i++)
+		wrong += p[i] != (unsigned char)(i * 7 + i / 256 + seed);
+	return wrong;
+}
+
+static void fill_bytes(unsigned char *p, uint64_t n, unsigned int seed)
+{
+	for (uint64_t i = 0; i < n; i++)
+		p[i] = (unsigned char)(i * 7 + i / 256 + seed);
+}
+
+static void copy_fill(struct worker *w, uint64_t dst, uint64_t pitch, uint64_t width,
+		      uint64_t height, uint32_t seq)
+{
+	struct pvgpu_wire_memset m = {.ctx = FAKE_CTX,
+				      .stream = STREAM,
+				      .dst = dst,
+				      .pitch = pitch,
+				      .width = width,
+				      .height = height,
+				      .value = 0x5a5a5a5a,
+				      .element = 4};
+
+	FAKE_SUBMIT(w, MEMSET, 0, m);
+	ck_assert_int_eq(sync_stream(w, seq), 0);
+}
+
+/* Rows of an array of words: a word lies in one chunk. */
+static void array_over_chunks(struct worker *w, uint64_t from, uint64_t to, uint32_t seq)
+{
+	enum { WIDTH = 40000, HEIGHT = 3, PITCH = 4 * WIDTH + 4 };
+	const uint64_t array = PVGPU_HANDLE(PVGPU_H_ARRAY, 0, 1, 1);
+	struct pvgpu_wire_array_create a = {.ctx = FAKE_CTX,
+					    .width = WIDTH,
+					    .height = HEIGHT,
+					    .format = CU_AD_FORMAT_UNSIGNED_INT32,
+					    .channels = 1,
+					    .array = array};
+	struct pvgpu_wire_copy_array c = {.hdr = {.flags = PVGPU_CMD_MARK},
+					  .ctx = FAKE_CTX,
+					  .stream = STREAM,
+					  .dst_array = array,
+					  .src = from,
+					  .src_pitch = PITCH,
+					  .src_height = HEIGHT,
+					  .width = 4 * WIDTH,
+					  .height = HEIGHT,
+					  .depth = 1};
+
+	FAKE_SUBMIT(w, ARRAY_CREATE, seq, a);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, seq), 0);
+	FAKE_SUBMIT(w, COPY_ARRAY, seq + 1, c);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_MARK, seq + 1), 0);
+	c.src_array = array;
+	c.src = c.src_pitch = c.src_height = c.dst_array = 0;
+	c.dst = to;
+	c.dst_pitch = PITCH;
+	c.dst_height = HEIGHT;
+	FAKE_SUBMIT(w, COPY_ARRAY, seq + 2, c);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_MARK, seq + 2), 0);
+	for (uint64_t y = 0; y < HEIGHT; y++)
+		ck_assert_mem_eq((void *)(uintptr_t)(to + y * PITCH),
+				 (void *)(uintptr_t)(from + y * PITCH), 4 * WIDTH);
+}
+
+/* The driver refuses a copy or a fill that reaches from one into the next. */
+START_TEST(over_chunks)
+{
+	enum { CHUNK = 64 << 10, BYTES = 5 * CHUNK, PITCH = 3000, ROWS = 40, PLANES = 2 };
+	struct worker *w = open_sim();
+	const uint64_t base = w->arena_base + (8u << 20), to = base + 4 * BYTES;
+	const uint64_t box[] = {PITCH - 8, ROWS, PLANES}, side[] = {PITCH, ROWS + 1};
+	unsigned char *p = (unsigned char *)(uintptr_t)base, *q = p + 4 * BYTES;
+	const uint64_t d = fake_alloc(w, 10, FAKE_CTX, 4 * BYTES);
+
+	for (unsigned int i = 0; i < 40; i++)
+		fake_chunk(w, (8u << 20) + i * CHUNK, CHUNK);
+	fill_bytes(p, BYTES, 1);
+	copy(w, 20, d, base, BYTES);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_MARK, 20), 0);
+	copy(w, 21, to + 100, d, BYTES); /* begins inside a chunk */
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_MARK, 21), 0);
+	ck_assert_uint_eq(wrong_bytes(q + 100, BYTES, 1), 0);
+	fill_bytes(p, BYTES, 2);
+	copy(w, 22, to, base, BYTES); /* within the arena */
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_MARK, 22), 0);
+	ck_assert_uint_eq(wrong_bytes(q, BYTES, 2), 0);
+	/* rows and planes, of which some lie in two chunks */
+	memset(q, 0, BYTES);
+	copy_box(w, 23, d, side, base + 40000, side, box);
+	copy_box(w, 24, to + 40000, side, d, side, box);
+	for (uint64_t z = 0; z < PLANES; z++)
+		for (uint64_t y = 0; y < ROWS; y++) {
+			const uint64_t at = 40000 + offset(side, 0, y, z);
+
+			ck_assert_mem_eq(q + at, p + at, box[0]);
+			ck_assert_uint_eq(q[at + box[0]], 0);
+		}
+	fill_bytes(p, 2 * BYTES, 3);
+	array_over_chunks(w, base + 12, to + 8, 40);
+	memset(q, 1, BYTES);
+	copy_fill(w, to + 4, 0, BYTES / 8, 1, 30);
+	copy_fill(w, to + 4 + BYTES / 2, 4000, 10, 30, 31);
+	for (uint64_t i = 0; i < BYTES; i++) {
+		const uint64_t k = i - 4 - BYTES / 2;
+		const bool set = i >= 4 && (i < 4 + BYTES / 2 || (k / 4000 < 30 && k % 4000 < 40));
+
+		ck_assert_msg(q[i] == (set ? 0x5a : 1), "byte %llu is %u", (unsigned long long)i,
+			      q[i]);
+	}
+	fake_close(w);
+}
+END_TEST
+
 /* ---- an arena that is not registered ---- */
 
 static struct worker *open_copying(void)
@@ -419,33 +565,6 @@ static const uint64_t boxes[][7] = {
 	{(1u << 20) + 17, 2, 2, (1u << 20) + 24, 2, (1u << 20) + 17, 3},
 	{(1u << 20) - 1, 1, 3, 1u << 20, 1, (1u << 20) + 512, 1},
 };
-
-static void copy_box(struct worker *w, uint32_t seq, uint64_t dst, const uint64_t *to, uint64_t src,
-		     const uint64_t *from, const uint64_t *box)
-{
-	struct pvgpu_wire_copy_3d c = {
-		.hdr = {.flags = PVGPU_CMD_MARK},
-		.ctx = FAKE_CTX,
-		.stream = STREAM,
-		.dst = dst,
-		.dst_pitch = to[0],
-		.dst_height = to[1],
-		.src = src,
-		.src_pitch = from[0],
-		.src_height = from[1],
-		.width = box[0],
-		.height = box[1],
-		.depth = box[2],
-	};
-
-	FAKE_SUBMIT(w, COPY_3D, seq, c);
-	ck_assert_int_eq(fake_result(w, PVGPU_REP_MARK, seq), 0);
-}
-
-static uint64_t offset(const uint64_t *side, uint64_t x, uint64_t y, uint64_t z)
-{
-	return (z * side[1] + y) * side[0] + x;
-}
 
 /* To the device, to another place of the arena, and within it: the box, and nothing around it. */
 START_TEST(boxes_of_all_shapes)
@@ -527,6 +646,7 @@ int main(void)
 	tcase_add_test(t, vectors);
 	tcase_add_test(t, many_launches);
 	tcase_add_test(t, wild_pointer);
+	tcase_add_test(t, over_chunks);
 	tcase_add_test(t, locking_pages_waits_elsewhere);
 	tcase_add_loop_test(t, holds_wait_for_the_word, 0, 3);
 	tcase_add_test(t, two_of_one_context);

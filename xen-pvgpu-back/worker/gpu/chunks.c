@@ -121,6 +121,19 @@ static bool walk(struct chunks *t, uint64_t addr, uint64_t len, int users)
 	return false;
 }
 
+uint64_t chunks_part(struct chunks *t, uint64_t addr, uint64_t len)
+{
+	uint64_t part = len;
+	uint32_t i;
+
+	pthread_mutex_lock(&t->lock);
+	i = chunks_seek(t, addr);
+	if (i < t->count && t->at[i].addr <= addr && t->at[i].size - (addr - t->at[i].addr) < len)
+		part = t->at[i].size - (addr - t->at[i].addr);
+	pthread_mutex_unlock(&t->lock);
+	return part;
+}
+
 bool chunks_contain(struct chunks *t, uint64_t addr, uint64_t len)
 {
 	bool ok;

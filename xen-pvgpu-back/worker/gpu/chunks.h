@@ -40,6 +40,8 @@ int chunks_add(struct chunks *t, uint64_t addr, uint64_t size);
 /* *was: as it was. 0; -ENOENT: no such chunk; -EBUSY: it has users. */
 int chunks_remove(struct chunks *t, uint64_t addr, uint64_t size, struct chunk *was);
 
+/* How many of the bytes lie in the chunk of the first one; all of them where there is no chunk. */
+uint64_t chunks_part(struct chunks *t, uint64_t addr, uint64_t len);
 /* Does the range lie wholly in chunks? chunks_pin() also adds a user to each of them. */
 bool chunks_contain(struct chunks *t, uint64_t addr, uint64_t len);
 bool chunks_pin(struct chunks *t, uint64_t addr, uint64_t len);

@@ -7,11 +7,11 @@
 #include <string.h>
 
 #include "array.h"
-#include "bounce.h"
 #include "chunks.h"
 #include "complete.h"
 #include "context.h"
 #include "estimate.h"
+#include "issue.h"
 #include "memory.h"
 #include "objects.h"
 #include "pvgpu_decode.h"
@@ -20,11 +20,6 @@
 #include "stream.h"
 #include "xen-pvgpu-back/worker/far.h"
 #include "xen-pvgpu-back/worker/worker.h"
-
-static void *host(uint64_t addr)
-{
-	return (void *)(uintptr_t)addr;
-}
 
 static void mark_done(struct gpu *g, struct wait *w, int result)
 {
@@ -35,12 +30,7 @@ static void mark_done(struct gpu *g, struct wait *w, int result)
 	worker_mark(g->w, w->seq, ctx_result(w->ctx, result));
 }
 
-struct range {
-	enum where at;
-	uint64_t addr, len;
-};
-
-static bool range_find(struct gpu *g, struct range *r, uint64_t addr, uint64_t len)
+static bool range_find(struct gpu *g, struct span *r, uint64_t addr, uint64_t len)
 {
 	r->at = mem_where(g, addr, len);
 	r->addr = addr;
@@ -58,7 +48,7 @@ static int refuse_copy(struct worker *w, const struct pvgpu_cmd_hdr *hdr, int r)
 	return PVGPU_PENDING;
 }
 
-static void pin(struct gpu *g, struct wait *w, const struct range *r, unsigned int i)
+static void pin(struct gpu *g, struct wait *w, const struct span *r, unsigned int i)
 {
 	if (r->at != AT_ARENA || !chunks_pin(&g->arena.chunks, r->addr, r->len))
 		return;
@@ -68,7 +58,7 @@ static void pin(struct gpu *g, struct wait *w, const struct range *r, unsigned i
 
 /* The mark goes out when the copy that was just issued has ended. */
 static int mark_later(struct gpu *g, struct stream *s, const struct pvgpu_cmd_hdr *hdr,
-		      struct wait *w, const struct range *dst, const struct range *src,
+		      struct wait *w, const struct span *dst, const struct span *src,
 		      struct work *k)
 {
 	work_commit(k, s);
@@ -88,48 +78,17 @@ static int mark_later(struct gpu *g, struct stream *s, const struct pvgpu_cmd_hd
 	return PVGPU_PENDING;
 }
 
-/* The arena is not registered, and the copy touches it. */
-static bool bounces(struct gpu *g, const struct range *dst, const struct range *src)
-{
-	return (dst->at == AT_ARENA || src->at == AT_ARENA) && bounce_needed(g);
-}
-
-static enum work_kind kind_of(const struct range *dst, const struct range *src)
+static enum work_kind kind_of(const struct span *dst, const struct span *src)
 {
 	if (dst->at == AT_DEVICE)
 		return src->at == AT_DEVICE ? WORK_DEVICE : WORK_TO_DEVICE;
 	return src->at == AT_DEVICE ? WORK_TO_HOST : WORK_HOST;
 }
 
-static int issue(struct gpu *g, const struct range *dst, const struct range *src, struct stream *st)
-{
-	const struct far *far = g->far;
-	CUstream s = st->far;
-
-	if (!st->capture && bounces(g, dst, src)) {
-		const struct bounce_copy c = {
-			.dst = {.at = dst->at, .addr = dst->addr, .pitch = dst->len, .rows = 1},
-			.src = {.at = src->at, .addr = src->addr, .pitch = src->len, .rows = 1},
-			.width = dst->len,
-			.height = 1,
-			.depth = 1,
-		};
-
-		return bounce_copy(g, st, &c);
-	}
-	if (dst->at == AT_DEVICE && src->at == AT_DEVICE)
-		return (int)far->cuMemcpyDtoDAsync_v2(dst->addr, src->addr, src->len, s);
-	if (dst->at == AT_DEVICE)
-		return (int)far->cuMemcpyHtoDAsync_v2(dst->addr, host(src->addr), src->len, s);
-	if (src->at == AT_DEVICE)
-		return (int)far->cuMemcpyDtoHAsync_v2(host(dst->addr), src->addr, src->len, s);
-	return (int)far->cuMemcpyAsync(dst->addr, src->addr, src->len, s);
-}
-
 int handle_copy(struct worker *w, const struct pvgpu_in_copy *in, struct pvgpu_out_copy *out)
 {
 	struct gpu *g = worker_gpu(w);
-	struct range dst, src;
+	struct span dst, src;
 	struct wait *wait = NULL;
 	struct stream *s;
 	struct work k;
@@ -145,8 +104,8 @@ int handle_copy(struct worker *w, const struct pvgpu_in_copy *in, struct pvgpu_o
 		if (!wait)
 			return refuse_copy(w, in->hdr, CUDA_ERROR_OUT_OF_MEMORY);
 	}
-	work_bytes(&k, s, kind_of(&dst, &src), in->size, !bounces(g, &dst, &src));
-	r = issue(g, &dst, &src, s);
+	work_bytes(&k, s, kind_of(&dst, &src), in->size, !issue_bounces(g, &dst, &src));
+	r = issue_line(g, s, &dst, &src);
 	if (r) {
 		work_abort(&k, s);
 		if (wait)
@@ -154,54 +113,6 @@ int handle_copy(struct worker *w, const struct pvgpu_in_copy *in, struct pvgpu_o
 		return refuse_copy(w, in->hdr, ctx_result(s->o.ctx, r));
 	}
 	return mark_later(g, s, in->hdr, wait, &dst, &src, &k);
-}
-
-/* One side of a strided copy: lines of memory, or a place in an array. */
-struct end {
-	struct range r;
-	uint64_t pitch, rows;
-	struct array *array;
-	uint64_t at[3];
-};
-
-static void plane(CUDA_MEMCPY3D *p, bool to, const struct end *e)
-{
-	const bool device = e->r.at == AT_DEVICE;
-	const CUmemorytype type = e->array ? CU_MEMORYTYPE_ARRAY
-				  : device ? CU_MEMORYTYPE_DEVICE
-					   : CU_MEMORYTYPE_HOST;
-
-	if (to) {
-		p->dstMemoryType = type;
-		p->dstDevice = device ? e->r.addr : 0;
-		p->dstHost = device ? NULL : host(e->r.addr);
-		p->dstArray = e->array ? e->array->far : NULL;
-		p->dstPitch = e->pitch;
-		p->dstHeight = e->rows;
-		p->dstXInBytes = e->at[0];
-		p->dstY = e->at[1];
-		p->dstZ = e->at[2];
-	} else {
-		p->srcMemoryType = type;
-		p->srcDevice = device ? e->r.addr : 0;
-		p->srcHost = device ? NULL : host(e->r.addr);
-		p->srcArray = e->array ? e->array->far : NULL;
-		p->srcPitch = e->pitch;
-		p->srcHeight = e->rows;
-		p->srcXInBytes = e->at[0];
-		p->srcY = e->at[1];
-		p->srcZ = e->at[2];
-	}
-}
-
-static struct bounce_side bounce_side(const struct end *e)
-{
-	return (struct bounce_side){.at = e->r.at,
-				    .addr = e->r.addr,
-				    .pitch = e->pitch,
-				    .rows = e->rows,
-				    .array = e->array ? e->array->far : NULL,
-				    .origin = {e->at[0], e->at[1], e->at[2]}};
 }
 
 /* Where a dimension is one, the gap between its elements does not matter: use one that fits. */
@@ -215,25 +126,6 @@ static bool memory_end(struct gpu *g, struct end *e, uint64_t addr, const uint64
 		e->rows = size[1];
 	span = span_3d(e->pitch, e->rows, size[0], size[1], size[2]);
 	return span >= 0 && range_find(g, &e->r, addr, (uint64_t)span);
-}
-
-static int issue_box(struct gpu *g, struct stream *s, const struct end *dst, const struct end *src,
-		     const uint64_t size[3])
-{
-	CUDA_MEMCPY3D p = {.WidthInBytes = size[0], .Height = size[1], .Depth = size[2]};
-	struct bounce_copy c;
-
-	if (s->capture || !bounces(g, &dst->r, &src->r)) {
-		plane(&p, true, dst);
-		plane(&p, false, src);
-		return (int)g->far->cuMemcpy3DAsync_v2(&p, s->far);
-	}
-	c.dst = bounce_side(dst);
-	c.src = bounce_side(src);
-	c.width = size[0];
-	c.height = size[1];
-	c.depth = size[2];
-	return bounce_copy(g, s, &c);
 }
 
 /* Both ends are checked. */
@@ -251,7 +143,7 @@ static int copy_box(struct worker *w, const struct pvgpu_cmd_hdr *hdr, struct st
 			return refuse_copy(w, hdr, CUDA_ERROR_OUT_OF_MEMORY);
 	}
 	work_bytes(&k, s, kind_of(&dst->r, &src->r), size[0] * size[1] * size[2],
-		   !bounces(g, &dst->r, &src->r));
+		   !issue_bounces(g, &dst->r, &src->r));
 	r = issue_box(g, s, dst, src, size);
 	if (r) {
 		work_abort(&k, s);
@@ -457,30 +349,6 @@ int handle_copy_fetch(struct worker *w, const struct pvgpu_in_copy_fetch *in,
 	return PVGPU_PENDING;
 }
 
-static int set(const struct far *far, const struct pvgpu_in_memset *in, CUstream s)
-{
-	const bool line = in->height == 1;
-
-	switch (in->element) {
-	case 1:
-		return (int)(line ? far->cuMemsetD8Async(in->dst, (unsigned char)in->value,
-							 in->width, s)
-				  : far->cuMemsetD2D8Async(in->dst, in->pitch,
-							   (unsigned char)in->value, in->width,
-							   in->height, s));
-	case 2:
-		return (int)(line ? far->cuMemsetD16Async(in->dst, (unsigned short)in->value,
-							  in->width, s)
-				  : far->cuMemsetD2D16Async(in->dst, in->pitch,
-							    (unsigned short)in->value, in->width,
-							    in->height, s));
-	default:
-		return (int)(line ? far->cuMemsetD32Async(in->dst, in->value, in->width, s)
-				  : far->cuMemsetD2D32Async(in->dst, in->pitch, in->value,
-							    in->width, in->height, s));
-	}
-}
-
 int handle_memset(struct worker *w, const struct pvgpu_in_memset *in, struct pvgpu_out_memset *out)
 {
 	struct gpu *g = worker_gpu(w);
@@ -500,7 +368,7 @@ int handle_memset(struct worker *w, const struct pvgpu_in_memset *in, struct pvg
 	if (span < 0 || mem_where(g, in->dst, (uint64_t)span) == AT_NOWHERE)
 		return CUDA_ERROR_INVALID_VALUE;
 	work_bytes(&k, s, WORK_MEMSET, bytes * in->height, true);
-	r = ctx_result(s->o.ctx, set(g->far, in, s->far));
+	r = ctx_result(s->o.ctx, issue_fill(g, s, in));
 	if (r)
 		work_abort(&k, s);
 	else

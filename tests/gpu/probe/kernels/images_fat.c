@@ -4,6 +4,7 @@
  * compiler on this host makes of our text. Nothing that NVIDIA has compiled is kept.
  */
 #include "tests/gpu/probe/kernels/step_images.h"
+#include "tests/kernels/fatbin.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -20,40 +21,22 @@
 #include <unistd.h>
 #include <zstd.h>
 
-enum storage { PLAIN = 0, LZ4 = 0x2000, ZSTD = 0x8000 };
-
 /* One fatbin with one entry: both headers, and the payload behind them. */
 struct fatbin {
-	uint32_t magic;
-	uint16_t version, header_size;
-	uint64_t size;
-	struct {
-		uint16_t kind, version;
-		uint32_t header_size;
-		uint64_t payload;
-		uint32_t compressed, options;
-		uint16_t minor, major;
-		uint32_t sm;
-		uint32_t name, name_len;
-		uint64_t flags, reserved, uncompressed;
-	} entry;
+	struct fat_header header;
+	struct fat_entry entry;
 	char bytes[16384];
 };
 
-struct wrapper {
-	uint32_t magic, version;
-	const void *data, *file;
-};
-
-static bool fatbin_make(struct fatbin *f, enum storage how, const char *ptx)
+static bool fatbin_make(struct fatbin *f, enum fat_storage how, const char *ptx)
 {
 	const size_t len = strlen(ptx) + 1;
 	size_t stored = len;
 
 	memset(f, 0, sizeof(*f));
-	if (how == LZ4) {
+	if (how == FAT_LZ4) {
 		stored = (size_t)LZ4_compress_default(ptx, f->bytes, (int)len, sizeof(f->bytes));
-	} else if (how == ZSTD) {
+	} else if (how == FAT_ZSTD) {
 		stored = ZSTD_compress(f->bytes, sizeof(f->bytes), ptx, len, 3);
 		if (ZSTD_isError(stored))
 			return false;
@@ -62,22 +45,8 @@ static bool fatbin_make(struct fatbin *f, enum storage how, const char *ptx)
 	} else {
 		return false;
 	}
-	f->magic = 0xba55ed50;
-	f->version = 1;
-	f->header_size = offsetof(struct fatbin, entry);
-	f->entry.kind = 1;
-	f->entry.version = 0x101;
-	f->entry.header_size = sizeof(f->entry);
-	f->entry.major = 6;
-	f->entry.minor = 4;
-	f->entry.sm = 70;
-	f->entry.flags = 0x11u | (unsigned int)how;
-	f->entry.payload = (stored + 7) / 8 * 8;
-	if (how != PLAIN) {
-		f->entry.compressed = (uint32_t)stored;
-		f->entry.uncompressed = len;
-	}
-	f->size = sizeof(f->entry) + f->entry.payload;
+	f->entry = fat_entry(FAT_PTX, 70, how, stored, len);
+	f->header = fat_header(sizeof(f->entry) + f->entry.payload);
 	return stored > 0;
 }
 
@@ -98,9 +67,9 @@ void images_fatbins(void)
 {
 	static const struct {
 		const char *name;
-		enum storage how;
-	} list[] = {{"plain", PLAIN}, {"lz4", LZ4}, {"zstd", ZSTD}};
-	struct wrapper wrapper = {.magic = 0x466243b1, .version = 1};
+		enum fat_storage how;
+	} list[] = {{"plain", FAT_PLAIN}, {"lz4", FAT_LZ4}, {"zstd", FAT_ZSTD}};
+	struct fat_wrapper wrapper = {.magic = FAT_WRAPPER_MAGIC, .version = 1};
 	static struct fatbin f;
 	CUmodule module;
 

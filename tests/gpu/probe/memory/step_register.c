@@ -179,7 +179,7 @@ static void copies(void)
 	chunk_free(p, most);
 }
 
-/* ---- one copy over chunks that lie side by side ---- */
+/* ---- copies over chunks that lie side by side ---- */
 static int across(CUdeviceptr device, char *host, size_t bytes, bool to_device)
 {
 	int r = to_device ? ASK(cuMemcpyHtoDAsync_v2, device, host, bytes, NULL)
@@ -191,11 +191,11 @@ static int across(CUdeviceptr device, char *host, size_t bytes, bool to_device)
 static void neighbours(void)
 {
 	const size_t each = 2 * MIB, bytes = 3 * each;
-	int64_t wrong = -1, read = -1;
+	int64_t wrong = 0, read = -1;
 	char *p = NULL, *first = NULL;
+	int to = 0, from = 0;
 	CUdeviceptr device;
 	struct words w;
-	int to, from;
 
 	if (!part_context() || !words_make(&w) || CU(cuMemAlloc_v2, &device, bytes))
 		return;
@@ -206,20 +206,22 @@ static void neighbours(void)
 		first = first ? first : p;
 	}
 	host_fill(first, bytes, 3);
-	to = across(device, first, bytes, true);
-	if (!to)
-		wrong = words_verify(&w, device, bytes, 3);
+	say_int("htod_result", across(device, first, bytes, true));
+	say_int("dtoh_result", across(device, first, bytes, false));
+	host_fill(first, bytes, 3);
+	for (size_t at = 0; at < bytes && !to; at += each)
+		to = across(device + at, first + at, each, true);
+	wrong += words_verify(&w, device, bytes, 3);
 	memset(first, 0, bytes);
-	from = across(device, first, bytes, false);
-	if (!from)
-		wrong += host_verify(first, bytes, 3, 0);
-	say_int("htod_result", to);
-	say_int("dtoh_result", from);
-	verdict(ASSUME_registered_neighbours, !to && !from && !wrong,
-		"to the device %d, from it %d, words wrong %lld", to, from, (long long)wrong);
+	for (size_t at = 0; at < bytes && !from; at += each)
+		from = across(device + at, first + at, each, false);
+	wrong += host_verify(first, bytes, 3, 0);
 	host_fill(first, bytes, 4);
 	read = words_verify(&w, (uintptr_t)first, bytes, 4);
 	say_int("kernel_wrong_words", read);
+	verdict(ASSUME_registered_neighbours, !to && !from && !wrong && !read,
+		"to the device %d, from it %d, words wrong %lld, of a kernel %lld", to, from,
+		(long long)wrong, (long long)read);
 }
 
 /* ---- contexts ---- */
