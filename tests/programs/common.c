@@ -113,6 +113,11 @@ const char *own_path(void)
 	return path;
 }
 
+size_t counted_late(size_t total)
+{
+	return total >= 8ull << 30 ? 1 << 30 : 0;
+}
+
 CUdeviceptr device_alloc(size_t bytes)
 {
 	CUdeviceptr p = 0;

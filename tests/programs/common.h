@@ -57,6 +57,9 @@ CUfunction function(CUmodule module, const char *name);
 /* The path of this program's file; under valgrind /proc/self/exe is valgrind's. */
 const char *own_path(void);
 
+/* By how much free memory of this total may shrink although nothing is allocated: on a real GPU
+ * what a context takes is counted when the driver's account tells of it. */
+size_t counted_late(size_t total);
 /* device memory, filled with 0xa5 */
 CUdeviceptr device_alloc(size_t bytes);
 /* malloc that ends the program rather than fail */
