@@ -35,7 +35,8 @@ static void say(const char *call, CUresult r)
 	do {                                                                                       \
 		__typeof__(&as) fn_ = (__typeof__(&as))dlsym(it.library, #name);                   \
 		CHECK(fn_, "there is no " #name);                                                  \
-		say(#name, fn_(__VA_ARGS__));                                                      \
+		if (asks_at(__FILE__, __LINE__, #name))                                            \
+			say(#name, fn_(__VA_ARGS__));                                              \
 	} while (0)
 #define REFUSED(name, ...) REFUSED_AS(name, name, __VA_ARGS__)
 
