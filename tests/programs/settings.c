@@ -164,6 +164,16 @@ static void occupancy(void)
 	CU(cuModuleUnload(module));
 }
 
+/* A thread's mode of capture may be any number. */
+static void modes(void)
+{
+	CUstreamCaptureMode mode = (CUstreamCaptureMode)77;
+
+	CU(cuThreadExchangeStreamCaptureMode(&mode));
+	CHECK(mode == CU_STREAM_CAPTURE_MODE_GLOBAL, "mode %d", mode);
+	CU(cuThreadExchangeStreamCaptureMode(&mode));
+}
+
 static void devices(void)
 {
 	int yes;
@@ -183,6 +193,7 @@ int main(void)
 	from_file();
 	links();
 	occupancy();
+	modes();
 	devices();
 	finish();
 	return 0;
