@@ -156,6 +156,12 @@ RT_API(cudaSetValidDevices, int *devices, int count)
 	return rt_fail(e);
 }
 
+/* Host memory can always be mapped; the driver takes that flag for no primary context. */
+static CUresult set_flags(CUdevice dev, unsigned int flags)
+{
+	return rt_cu.cuDevicePrimaryCtxSetFlags_v2(dev, flags & ~(unsigned int)cudaDeviceMapHost);
+}
+
 RT_API(cudaInitDevice, int device, unsigned int flags, unsigned int device_flags)
 {
 	const unsigned int set = 1; /* device_flags are meant */
@@ -170,7 +176,7 @@ RT_API(cudaInitDevice, int device, unsigned int flags, unsigned int device_flags
 	if (e)
 		return rt_fail(e);
 	if (flags & set)
-		r = rt_cu.cuDevicePrimaryCtxSetFlags_v2(dev, device_flags);
+		r = set_flags(dev, device_flags);
 	if (!r)
 		r = rt_primary(dev, &ctx);
 	return rt_result(r);
@@ -182,7 +188,7 @@ RT_API(cudaSetDeviceFlags, unsigned int flags)
 	CUdevice dev;
 
 	e = rt_device(self.device, &dev);
-	return rt_fail(e ? e : rt_error(rt_cu.cuDevicePrimaryCtxSetFlags_v2(dev, flags)));
+	return rt_fail(e ? e : rt_error(set_flags(dev, flags)));
 }
 
 RT_API(cudaGetDeviceFlags, unsigned int *flags)

@@ -78,7 +78,7 @@ int main()
 	CHECK(count >= 1, "%d devices", count);
 	RT(cudaGetDevice(&device));
 	CHECK(device == 0, "device %d", device);
-	RT(cudaSetDeviceFlags(cudaDeviceScheduleBlockingSync));
+	RT(cudaSetDeviceFlags(cudaDeviceScheduleBlockingSync | cudaDeviceMapHost));
 	RT(cudaSetDevice(0));
 	RT(cudaGetDeviceFlags(&flags));
 	CHECK((flags & 7) == cudaDeviceScheduleBlockingSync, "flags %#x", flags);

@@ -1,15 +1,78 @@
 /* SPDX-License-Identifier: MIT */
+#include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <unistd.h>
 
 #include "tests/programs/common.h"
 
-static void say_wrong(const char *file, int line, const char *format, va_list args)
+static const char *base_of(const char *file)
 {
 	const char *slash = strrchr(file, '/');
 
+	return slash ? slash + 1 : file;
+}
+
+/* ---- with PVGPU_TEST_GO_ON ---- */
+static _Thread_local struct {
+	const char *file, *call;
+	int line;
+} at;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static bool goes_on;
+static const char *skipped;
+
+static void crashed(int sig)
+{
+	char text[512];
+	const int n =
+		snprintf(text, sizeof(text), "%s:%d: %s: signal %d\n",
+			 at.file ? base_of(at.file) : "?", at.line, at.call ? at.call : "?", sig);
+
+	if (write(STDERR_FILENO, text,
+		  (size_t)(n < (int)sizeof(text) ? n : (int)sizeof(text) - 1)) < 0)
+		_exit(1);
+	signal(sig, SIG_DFL);
+	raise(sig);
+}
+
+static void set_up(void)
+{
+	static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGABRT, SIGILL};
+
+	goes_on = getenv("PVGPU_TEST_GO_ON") != NULL;
+	skipped = getenv("PVGPU_TEST_SKIP");
+	for (size_t i = 0; goes_on && i < sizeof(signals) / sizeof(signals[0]); i++)
+		signal(signals[i], crashed);
+}
+
+/* Is this line in the list? */
+static bool is_skipped(const char *file, int line)
+{
+	char word[128];
+	const size_t n = (size_t)snprintf(word, sizeof(word), "%s:%d", base_of(file), line);
+
+	for (const char *p = skipped; p && (p = strstr(p, word)); p += n)
+		if ((p == skipped || p[-1] == ' ') && (p[n] == ' ' || !p[n]))
+			return true;
+	return false;
+}
+
+bool asks_at(const char *file, int line, const char *call)
+{
+	pthread_once(&once, set_up);
+	if (!goes_on)
+		return true;
+	at.file = file;
+	at.line = line;
+	at.call = call;
+	return !is_skipped(file, line);
+}
+
+static void say_wrong(const char *file, int line, const char *format, va_list args)
+{
 	fflush(stdout);
-	fprintf(stderr, "%s:%d: ", slash ? slash + 1 : file, line);
+	fprintf(stderr, "%s:%d: ", base_of(file), line);
 	vfprintf(stderr, format, args);
 	fputc('\n', stderr);
 }
@@ -31,7 +94,8 @@ void wrong_at(const char *file, int line, const char *format, ...)
 	va_start(args, format);
 	say_wrong(file, line, format, args);
 	va_end(args);
-	if (!getenv("PVGPU_TEST_GO_ON"))
+	pthread_once(&once, set_up);
+	if (!goes_on)
 		exit(1);
 }
 
@@ -124,6 +188,11 @@ const char *own_path(void)
 	CHECK(n > 0, "/proc/self/exe cannot be read");
 	path[n] = '\0';
 	return path;
+}
+
+size_t counted_late(size_t total)
+{
+	return total >= 8ull << 30 ? 1 << 30 : 0;
 }
 
 CUdeviceptr device_alloc(size_t bytes)

@@ -113,9 +113,12 @@ static void check_primary(void)
 	CU(cuDevicePrimaryCtxRetain(&again, 0));
 	CU(cuDevicePrimaryCtxReset(0));
 	CU(cuDevicePrimaryCtxGetState(0, &flags, &active));
-	CHECK(active == 0, "a reset context is active");
-	WANT(CUDA_ERROR_CONTEXT_IS_DESTROYED, cuCtxPushCurrent(ctx));
-	WANT(CUDA_ERROR_CONTEXT_IS_DESTROYED, cuCtxSetCurrent(ctx));
+	CHECK(active == 0 && !flags, "a reset context is active %d, flags %x", active, flags);
+	/* Its handle can be made current, and is of no use until the next retain. */
+	CU(cuCtxPushCurrent(ctx));
+	CU(cuCtxPopCurrent(&again));
+	CHECK(again == ctx, "pop");
+	CU(cuCtxSetCurrent(ctx));
 	WANT(CUDA_ERROR_CONTEXT_IS_DESTROYED, cuCtxSynchronize());
 	/* A reset takes no retain back. */
 	CU(cuDevicePrimaryCtxRelease(0));
@@ -127,8 +130,11 @@ static void check_primary(void)
 	CU(cuDevicePrimaryCtxRetain(&again, 0));
 	CU(cuCtxSetCurrent(again));
 	CU(cuDevicePrimaryCtxGetState(0, &flags, &active));
+	CHECK(again == ctx, "another handle");
 	CHECK(active == 1 && (flags & CU_CTX_SCHED_MASK) == CU_CTX_SCHED_BLOCKING_SYNC,
 	      "active %d, flags %x", active, flags);
+	CU(cuCtxGetFlags(&flags));
+	CHECK(flags == (CU_CTX_SCHED_BLOCKING_SYNC | CU_CTX_MAP_HOST), "flags %x", flags);
 	CU(cuMemFree(device_alloc(100)));
 	printf("the primary context: all right\n");
 }
@@ -146,6 +152,7 @@ int main(void)
 	CU(cuCtxSetCurrent(NULL));
 	WANT(CUDA_ERROR_INVALID_CONTEXT, cuCtxGetDevice(&device));
 	WANT(CUDA_ERROR_INVALID_CONTEXT, cuCtxSynchronize());
+	WANT(CUDA_ERROR_INVALID_VALUE, cuCtxPushCurrent(NULL));
 	CU(cuDevicePrimaryCtxRelease(0));
 	return 0;
 }

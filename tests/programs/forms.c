@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Calls by every name that a library has for them: as they were before CUDA 3.2, with _v2, and for
- * programs whose default stream is the thread's own. Each does its work, and refuses what it is to
- * refuse.
+ * Calls by every name that a library has for them: their first ones, with _v2, and for programs
+ * whose default stream is the thread's own. Each does its work, and refuses what it is to refuse.
+ * First names of calls with addresses and sizes of 32 bits are names.c's.
  */
 #include <dlfcn.h>
 
@@ -19,17 +19,26 @@ static struct {
 	unsigned char want[BYTES], got[BYTES];
 } it;
 
-/* The forms of a call one after the other; NULL behind the last one. */
-static void *next_form(const char *call)
+static void *form(const char *call, const char *suffix)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "%s%s", call, suffix);
+	return dlsym(it.library, name);
+}
+
+/* The forms of a call one after the other, the first name only where asked for or where there is
+ * no _v2; NULL behind the last one. */
+static void *next_form(const char *call, bool first_too)
 {
 	static const char *const suffixes[] = {"", "_v2", "_v2_ptds", "_v2_ptsz", "_ptds", "_ptsz"};
 	static size_t at, found;
-	char name[64];
-	void *fn;
 
+	if (!at && !first_too && form(call, "_v2"))
+		at = 1;
 	while (at < sizeof(suffixes) / sizeof(suffixes[0])) {
-		snprintf(name, sizeof(name), "%s%s", call, suffixes[at++]);
-		fn = dlsym(it.library, name);
+		void *fn = form(call, suffixes[at++]);
+
 		found += fn != NULL;
 		if (fn)
 			return fn;
@@ -38,8 +47,12 @@ static void *next_form(const char *call)
 	at = found = 0;
 	return NULL;
 }
-#define FORMS(call)   for (__typeof__(&call) fn; (fn = (__typeof__(&call))next_form(#call)) != NULL;)
-#define REFUSES(call) WANT(CUDA_ERROR_INVALID_VALUE, call)
+#define EACH_FORM(call, name, first_too)                                                           \
+	for (__typeof__(&call) fn; (fn = (__typeof__(&call))next_form(name, first_too)) != NULL;)
+#define FORMS(call) EACH_FORM(call, #call, false)
+/* Of calls whose arguments have always been the same. */
+#define ALL_FORMS(call) EACH_FORM(call, #call, true)
+#define REFUSES(call)   WANT(CUDA_ERROR_INVALID_VALUE, call)
 
 static void clear(void)
 {
@@ -356,12 +369,12 @@ static void streams(void)
 	int n = 0, priority;
 	float ms;
 
-	FORMS(cuStreamDestroy)
+	ALL_FORMS(cuStreamDestroy)
 	{
 		CU(cuStreamCreate(&s, 0));
 		CU(fn(s));
 	}
-	FORMS(cuEventDestroy)
+	ALL_FORMS(cuEventDestroy)
 	{
 		CU(cuEventCreate(&e, 0));
 		CU(fn(e));
@@ -374,7 +387,7 @@ static void streams(void)
 	FORMS(cuEventRecordWithFlags) CU(fn(e, s, 0));
 	FORMS(cuStreamWaitEvent) CU(fn(s, e, 0));
 	CU(cuEventSynchronize(e));
-	FORMS(cuEventElapsedTime)
+	ALL_FORMS(cuEventElapsedTime)
 	{
 		CU(fn(&ms, e, e));
 		CHECK(ms == 0, "an event is %g ms from itself", (double)ms);
@@ -501,7 +514,7 @@ static void memory(void)
 		CU(cuMemFreeHost(host));
 		REFUSES(fn(NULL, 100));
 	}
-	FORMS(cuMemHostRegister)
+	ALL_FORMS(cuMemHostRegister)
 	{
 		CU(fn(it.got, BYTES, 0));
 		CU(cuMemHostUnregister(it.got));
@@ -514,25 +527,28 @@ static void contexts(void)
 	__typeof__(&cuCtxCreate_v2) first = (__typeof__(first))dlsym(it.library, "cuCtxCreate");
 	CUcontext ctx, c;
 
+	/* By its own first name, too, since contexts of that API are not for other calls. */
 	CU(first(&ctx, 0, 0));
+	CU(((__typeof__(&cuCtxDestroy_v2))form("cuCtxDestroy", ""))(ctx));
 	REFUSES(first(NULL, 0, 0));
-	FORMS(cuCtxPopCurrent)
+	CU(cuCtxCreate(&ctx, NULL, 0, 0));
+	ALL_FORMS(cuCtxPopCurrent)
 	{
 		CU(fn(&c));
 		CHECK(c == ctx, "another context");
 		CU(cuCtxPushCurrent(ctx));
 	}
 	CU(cuCtxPopCurrent(&c));
-	FORMS(cuCtxPushCurrent)
+	ALL_FORMS(cuCtxPushCurrent)
 	{
 		CU(fn(ctx));
 		CU(cuCtxPopCurrent(&c));
-		WANT(CUDA_ERROR_INVALID_CONTEXT, fn(NULL));
+		REFUSES(fn(NULL));
 	}
 	CU(cuCtxDestroy(ctx));
-	FORMS(cuCtxDestroy)
+	ALL_FORMS(cuCtxDestroy)
 	{
-		CU(first(&ctx, 0, 0));
+		CU(cuCtxCreate(&ctx, NULL, 0, 0));
 		CU(fn(ctx));
 		REFUSES(fn(NULL));
 	}

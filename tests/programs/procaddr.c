@@ -41,8 +41,6 @@ static void check_missing(void)
 	      "a call from the future: status %d", status);
 	cuGetProcAddress("cuMakeCoffee", &fn, CUDA_VERSION, 0, NULL);
 	CHECK(!fn, "a call that is not there, status not wanted");
-	WANT(CUDA_ERROR_INVALID_VALUE, cuGetProcAddress(NULL, &fn, CUDA_VERSION, 0, &status));
-	WANT(CUDA_ERROR_INVALID_VALUE, cuGetProcAddress("cuInit", NULL, CUDA_VERSION, 0, &status));
 	printf("missing calls are said to be missing\n");
 }
 
@@ -60,7 +58,6 @@ static void check_graphics(void)
 		"cuEGLStreamProducerDisconnect",
 		"cuEGLStreamProducerPresentFrame",
 		"cuEGLStreamProducerReturnFrame",
-		"cuEventCreateFromEGLSync",
 		"cuGLCtxCreate",
 		"cuGLGetDevices",
 		"cuGLInit",

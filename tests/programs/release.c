@@ -54,7 +54,7 @@ static void release(const char *where)
 	SHOWN(CUDA_ERROR_INVALID_VALUE, cuMemFree(it.large + 512));
 	SHOWN(CUDA_ERROR_INVALID_VALUE, cuMemFreeHost(pinned + 4096));
 	SHOWN(CUDA_ERROR_INVALID_VALUE, cuMemFreeHost(it.registered));
-	SHOWN(CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED, cuMemHostUnregister(it.pinned));
+	SHOWN(CUDA_ERROR_INVALID_VALUE, cuMemHostUnregister(it.pinned));
 	SHOWN(CUDA_SUCCESS, cuMemFree(0));
 	SHOWN(CUDA_SUCCESS, cuMemFree(it.small));
 	SHOWN(CUDA_SUCCESS, cuMemFree(it.large));
@@ -106,7 +106,8 @@ int main(void)
 	/* Modules and small allocations may keep pages for the next ones. */
 	CU(cuCtxSynchronize());
 	CU(cuMemGetInfo(&after, &total));
-	CHECK(after + BYTES > before, "%zu bytes were free, now %zu", before, after);
+	CHECK(after + BYTES + counted_late(total) > before, "%zu bytes were free, now %zu", before,
+	      after);
 	finish();
 	return 0;
 }

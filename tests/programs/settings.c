@@ -36,19 +36,20 @@ static void primary(void)
 	CU(cuDevicePrimaryCtxGetState(0, &flags, &active));
 	CHECK(active, "not active");
 	WANT(CUDA_ERROR_INVALID_DEVICE, cuDevicePrimaryCtxGetState(99, &flags, &active));
+	/* The first revision changes no context that is active. */
+	WANT(CUDA_ERROR_PRIMARY_CONTEXT_ACTIVE,
+	     OLD(cuDevicePrimaryCtxSetFlags_v2,
+		 cuDevicePrimaryCtxSetFlags)(0, CU_CTX_SCHED_BLOCKING_SYNC));
+	CU(cuDevicePrimaryCtxGetState(0, &flags, &active));
+	CHECK(!flags, "flags %#x", flags);
+	REFUSES(cuDevicePrimaryCtxSetFlags(0, 1u << 20));
+	CU(cuDevicePrimaryCtxSetFlags(0, 0));
+	CU(OLD(cuDevicePrimaryCtxRelease_v2, cuDevicePrimaryCtxRelease)(0));
 	CU(OLD(cuDevicePrimaryCtxSetFlags_v2,
 	       cuDevicePrimaryCtxSetFlags)(0, CU_CTX_SCHED_BLOCKING_SYNC));
 	CU(cuDevicePrimaryCtxGetState(0, &flags, &active));
 	CHECK(flags == CU_CTX_SCHED_BLOCKING_SYNC, "flags %#x", flags);
-	REFUSES(OLD(cuDevicePrimaryCtxSetFlags_v2, cuDevicePrimaryCtxSetFlags)(0, 1u << 20));
-	REFUSES(cuDevicePrimaryCtxSetFlags(0, 1u << 20));
-	CU(cuDevicePrimaryCtxSetFlags(0, 0));
-	CU(OLD(cuDevicePrimaryCtxRelease_v2, cuDevicePrimaryCtxRelease)(0));
-	WANT(CUDA_ERROR_INVALID_DEVICE,
-	     OLD(cuDevicePrimaryCtxRelease_v2, cuDevicePrimaryCtxRelease)(99));
 	CU(OLD(cuDevicePrimaryCtxReset_v2, cuDevicePrimaryCtxReset)(0));
-	WANT(CUDA_ERROR_INVALID_DEVICE,
-	     OLD(cuDevicePrimaryCtxReset_v2, cuDevicePrimaryCtxReset)(99));
 	WANT(CUDA_ERROR_INVALID_DEVICE, cuDevicePrimaryCtxReset(99));
 	CU(cuDevicePrimaryCtxGetState(0, &flags, &active));
 	printf("the primary context is %sactive after a reset\n", active ? "" : "not ");
@@ -163,6 +164,16 @@ static void occupancy(void)
 	CU(cuModuleUnload(module));
 }
 
+/* A thread's mode of capture may be any number. */
+static void modes(void)
+{
+	CUstreamCaptureMode mode = (CUstreamCaptureMode)77;
+
+	CU(cuThreadExchangeStreamCaptureMode(&mode));
+	CHECK(mode == CU_STREAM_CAPTURE_MODE_GLOBAL, "mode %d", mode);
+	CU(cuThreadExchangeStreamCaptureMode(&mode));
+}
+
 static void devices(void)
 {
 	int yes;
@@ -182,6 +193,7 @@ int main(void)
 	from_file();
 	links();
 	occupancy();
+	modes();
 	devices();
 	finish();
 	return 0;

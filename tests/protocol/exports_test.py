@@ -51,6 +51,11 @@ class BadDescriptions(unittest.TestCase):
     def test_unknown_result(self):
         self.fails("symbol cuA base cuA since 2000 refuse SULKING\n", 1, "CUDA_ERROR_SULKING")
 
+    def test_undeclared(self):
+        self.fails(GOOD + 'undeclared cuA SULKING "no"\n', 2, "CUDA_ERROR_SULKING")
+        self.fails(GOOD + 'undeclared cudbgA NOT_SUPPORTED "no"\n', 2, "no good|not a good name")
+        self.assertEqual([s.name for s in parse_text(GOOD + 'undeclared cuA NOT_SUPPORTED "no"\n')], ["cuInit"])
+
     def test_name_and_base_differ(self):
         self.fails("symbol cuA_v2 base cuB since 2000 local\n", 1, "cuA_v2")
 

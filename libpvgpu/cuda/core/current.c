@@ -57,14 +57,6 @@ static CUcontext ref_handle(const struct ctx_ref *r)
 	return object_handle(&o);
 }
 
-/* The context to be made current; NULL: it is gone. A primary context's handle outlives it. */
-static struct ctx *find_usable(CUcontext h)
-{
-	struct ctx *c = ctx_find(h);
-
-	return c && atomic_load(&c->state) != CUDA_ERROR_CONTEXT_IS_DESTROYED ? c : NULL;
-}
-
 int ctx_push(struct ctx *c)
 {
 	if (self.current.ctx) {
@@ -106,8 +98,8 @@ PUBLIC CUresult cuCtxPushCurrent_v2(CUcontext ctx)
 	if (r)
 		return r;
 	if (!ctx)
-		return CUDA_ERROR_INVALID_CONTEXT;
-	c = find_usable(ctx);
+		return CUDA_ERROR_INVALID_VALUE;
+	c = ctx_find(ctx);
 	return c ? ctx_push(c) : CUDA_ERROR_CONTEXT_IS_DESTROYED;
 }
 
@@ -146,7 +138,7 @@ PUBLIC CUresult cuCtxSetCurrent(CUcontext ctx)
 		pop();
 		return CUDA_SUCCESS;
 	}
-	c = find_usable(ctx);
+	c = ctx_find(ctx);
 	if (!c)
 		return CUDA_ERROR_CONTEXT_IS_DESTROYED;
 	self.current = ref_to(c);

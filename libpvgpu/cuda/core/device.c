@@ -196,6 +196,18 @@ PUBLIC CUresult cuDeviceTotalMem_v2(size_t *bytes, CUdevice dev)
 	return r;
 }
 
+/* The first revision gives 32 bits, as all sizes had before CUDA 3.2. cuda.h declares _v2 alone. */
+PUBLIC CUresult cuDeviceTotalMem(unsigned int *bytes, CUdevice dev);
+PUBLIC CUresult cuDeviceTotalMem(unsigned int *bytes, CUdevice dev)
+{
+	struct device *d;
+	const int r = query(dev, bytes, &d);
+
+	if (!r)
+		*bytes = d->total_mem < UINT32_MAX ? (unsigned int)d->total_mem : UINT32_MAX;
+	return r;
+}
+
 PUBLIC CUresult cuDeviceGetAttribute(int *value, CUdevice_attribute attr, CUdevice dev)
 {
 	struct device *d;

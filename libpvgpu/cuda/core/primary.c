@@ -48,7 +48,7 @@ static int activate(struct device *d, int ordinal)
 	}
 	c->id = guest_next_id();
 	c->api_version = api_version;
-	atomic_store(&c->flags, d->primary_flags);
+	atomic_store(&c->flags, d->primary_flags | CU_CTX_MAP_HOST);
 	if (!atomic_load(&c->o.generation))
 		object_publish(&c->o);
 	ctx_settings_forget(c);
@@ -139,6 +139,7 @@ PUBLIC CUresult cuDevicePrimaryCtxReset_v2(CUdevice dev)
 		r = pvgpu_do_ctx_primary_reset(session(), d->wire);
 		deactivate(d);
 	}
+	d->primary_flags = 0;
 	pthread_mutex_unlock(&d->lock);
 	return r;
 }
@@ -164,24 +165,34 @@ PUBLIC CUresult cuDevicePrimaryCtxGetState(CUdevice dev, unsigned int *flags, in
 	return CUDA_SUCCESS;
 }
 
-PUBLIC CUresult cuDevicePrimaryCtxSetFlags_v2(CUdevice dev, unsigned int flags)
+/* A primary context maps host memory always: that is no flag to be set. */
+static int set_flags(CUdevice dev, unsigned int flags, bool while_active)
 {
 	struct device *d;
-	const int r = enter(dev, &d);
+	int r = enter(dev, &d);
 
 	if (r)
 		return r;
-	if (!ctx_flags_valid(flags))
+	if (!ctx_flags_valid(flags) || flags & CU_CTX_MAP_HOST)
 		return CUDA_ERROR_INVALID_VALUE;
 	pthread_mutex_lock(&d->lock);
-	d->primary_flags = flags;
-	if (d->active)
-		atomic_store(&d->primary->flags, flags);
+	if (d->active && !while_active)
+		r = CUDA_ERROR_PRIMARY_CONTEXT_ACTIVE;
+	else
+		d->primary_flags = flags;
+	if (d->active && while_active)
+		atomic_store(&d->primary->flags, flags | CU_CTX_MAP_HOST);
 	pthread_mutex_unlock(&d->lock);
-	return CUDA_SUCCESS;
+	return r;
 }
 
+PUBLIC CUresult cuDevicePrimaryCtxSetFlags_v2(CUdevice dev, unsigned int flags)
+{
+	return set_flags(dev, flags, true);
+}
+
+/* The first revision refuses to change the flags of an active context. */
 PUBLIC CUresult cuDevicePrimaryCtxSetFlags(CUdevice dev, unsigned int flags)
 {
-	return cuDevicePrimaryCtxSetFlags_v2(dev, flags);
+	return set_flags(dev, flags, false);
 }

@@ -6,6 +6,10 @@
 
 #include "cuda_procaddr.h"
 
+/* The driver takes both at once, too; the legacy stream is what is meant then. */
+#define FLAGS_KNOWN                                                                                \
+	(CU_GET_PROC_ADDRESS_LEGACY_STREAM | CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM)
+
 static int find(const char *name, void **fn, int version, cuuint64_t flags,
 		CUdriverProcAddressQueryResult *status)
 {
@@ -17,9 +21,7 @@ static int find(const char *name, void **fn, int version, cuuint64_t flags,
 	enum pvgpu_procaddr_status found;
 	pvgpu_proc proc;
 
-	if (!name || !fn ||
-	    (flags != CU_GET_PROC_ADDRESS_DEFAULT && flags != CU_GET_PROC_ADDRESS_LEGACY_STREAM &&
-	     flags != CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM))
+	if (!name || !fn || flags & ~(cuuint64_t)FLAGS_KNOWN)
 		return CUDA_ERROR_INVALID_VALUE;
 	proc = pvgpu_procaddr_find(name, version,
 				   flags == CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM, &found);

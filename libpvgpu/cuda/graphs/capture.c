@@ -280,8 +280,9 @@ PUBLIC CUresult cuThreadExchangeStreamCaptureMode(CUstreamCaptureMode *mode)
 
 	if (r)
 		return r;
-	if (!mode || (unsigned int)*mode > CU_STREAM_CAPTURE_MODE_RELAXED)
+	if (!mode)
 		return CUDA_ERROR_INVALID_VALUE;
+	/* Any number, as with the driver: what is neither global nor relaxed is the thread's. */
 	self.capture_mode = *mode;
 	*mode = old;
 	return CUDA_SUCCESS;

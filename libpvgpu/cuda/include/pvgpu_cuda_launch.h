@@ -20,6 +20,15 @@ static inline bool pvgpu_launch_window_ok(const CUaccessPolicyWindow *w)
 	       (unsigned int)w->missProp <= CU_ACCESS_PROPERTY_STREAMING;
 }
 
+/* A preferred size of clusters: none at all, or one in each direction. */
+static inline CUresult pvgpu_preferred_cluster_check(const CUlaunchAttributeValue *v)
+{
+	const bool x = v->preferredClusterDim.x, y = v->preferredClusterDim.y;
+	const bool z = v->preferredClusterDim.z;
+
+	return x == y && y == z ? CUDA_SUCCESS : CUDA_ERROR_INVALID_CLUSTER_SIZE;
+}
+
 /*
  * 0, or the result of a launch with this attribute. *sent: it goes to the driver; a hint that has
  * no meaning there is left out. The caller checks values that depend on the device or on memory.
@@ -33,8 +42,9 @@ static inline CUresult pvgpu_launch_attr_check(const CUlaunchAttribute *a, bool 
 	case CU_LAUNCH_ATTRIBUTE_COOPERATIVE:
 	case CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION:
 	case CU_LAUNCH_ATTRIBUTE_PRIORITY:
-	case CU_LAUNCH_ATTRIBUTE_PREFERRED_CLUSTER_DIMENSION:
 		return CUDA_SUCCESS;
+	case CU_LAUNCH_ATTRIBUTE_PREFERRED_CLUSTER_DIMENSION:
+		return pvgpu_preferred_cluster_check(v);
 	case CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION:
 		return v->clusterDim.x && v->clusterDim.y && v->clusterDim.z
 			       ? CUDA_SUCCESS
@@ -43,9 +53,10 @@ static inline CUresult pvgpu_launch_attr_check(const CUlaunchAttribute *a, bool 
 		*sent = pvgpu_launch_window_ok(&v->accessPolicyWindow);
 		return CUDA_SUCCESS;
 	case CU_LAUNCH_ATTRIBUTE_CLUSTER_SCHEDULING_POLICY_PREFERENCE:
-		*sent = (unsigned int)v->clusterSchedulingPolicyPreference <=
-			CU_CLUSTER_SCHEDULING_POLICY_LOAD_BALANCING;
-		return CUDA_SUCCESS;
+		return (unsigned int)v->clusterSchedulingPolicyPreference <=
+				       CU_CLUSTER_SCHEDULING_POLICY_LOAD_BALANCING
+			       ? CUDA_SUCCESS
+			       : CUDA_ERROR_INVALID_VALUE;
 	case CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN:
 		*sent = (unsigned int)v->memSyncDomain <= CU_LAUNCH_MEM_SYNC_DOMAIN_REMOTE;
 		return CUDA_SUCCESS;
@@ -60,7 +71,11 @@ static inline CUresult pvgpu_launch_attr_check(const CUlaunchAttribute *a, bool 
 		return CUDA_SUCCESS;
 	/* These name objects of the guest's process. */
 	case CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_EVENT:
+		return v->programmaticEvent.event ? CUDA_ERROR_NOT_SUPPORTED
+						  : CUDA_ERROR_INVALID_HANDLE;
 	case CU_LAUNCH_ATTRIBUTE_LAUNCH_COMPLETION_EVENT:
+		return v->launchCompletionEvent.event ? CUDA_ERROR_NOT_SUPPORTED
+						      : CUDA_ERROR_INVALID_HANDLE;
 	case CU_LAUNCH_ATTRIBUTE_DEVICE_UPDATABLE_KERNEL_NODE:
 		return CUDA_ERROR_NOT_SUPPORTED;
 	default: /* CU_LAUNCH_ATTRIBUTE_SYNCHRONIZATION_POLICY is a stream's only */

@@ -116,6 +116,17 @@ static bool may_have_cluster(const struct function *f, const struct request *q)
 	       function_attr(f, CU_FUNC_ATTRIBUTE_CLUSTER_SIZE_MUST_BE_SET) == 1;
 }
 
+/* A function's bound is what its text declares or what its registers allow: the driver tells which.
+ * Registers are given to warps, 256 at a time. */
+static bool registers_fit(const struct target *t, const struct function *f, uint64_t threads)
+{
+	const int regs = function_attr(f, CU_FUNC_ATTRIBUTE_NUM_REGS);
+	const int most = device_value(t->ctx->device, CU_DEVICE_ATTRIBUTE_MAX_REGISTERS_PER_BLOCK);
+	const uint64_t of_warp = ((uint64_t)(regs > 0 ? regs : 0) * 32 + 255) / 256 * 256;
+
+	return (threads + 31) / 32 * of_warp <= (uint64_t)most;
+}
+
 static int check(const struct target *t, struct function *f, const struct request *q)
 {
 	const struct launch_limits *l = &device_at(t->ctx->device)->limits;
@@ -129,7 +140,8 @@ static int check(const struct target *t, struct function *f, const struct reques
 	if (unlikely(threads > l->threads))
 		return CUDA_ERROR_INVALID_VALUE;
 	if (unlikely(most > 0 && threads > (uint64_t)most))
-		return CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES;
+		return registers_fit(t, f, threads) ? CUDA_ERROR_INVALID_VALUE
+						    : CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES;
 	if (unlikely(shared >= 0 && q->shared > (unsigned int)shared))
 		return CUDA_ERROR_INVALID_VALUE;
 	if (unlikely(may_have_cluster(f, q))) {
@@ -161,6 +173,8 @@ static int find_buffer(const struct function *f, void **extra, const void **buff
 	}
 	if (!*buffer || given > PVGPU_PARAMS_MAX || (f->params_known && given < f->param_bytes))
 		return CUDA_ERROR_INVALID_VALUE;
+	if (f->params_known && given > (f->param_bytes + 3) / 4 * 4)
+		return CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES;
 	*size = f->params_known ? f->param_bytes : (uint32_t)given;
 	return 0;
 }
@@ -278,6 +292,13 @@ static bool window_fits(const CUaccessPolicyWindow *w)
 	       range_on_device((uintptr_t)w->base_ptr, w->num_bytes);
 }
 
+static bool domains_known(const CUlaunchMemSyncDomainMap *m)
+{
+	const int count = device_value(0, CU_DEVICE_ATTRIBUTE_MEM_SYNC_DOMAIN_COUNT);
+
+	return m->default_ < count && m->remote < count;
+}
+
 int launch_attrs(const CUlaunchConfig *config, struct pvgpu_launch_attr *out, unsigned int *n,
 		 struct launch_needs *needs)
 {
@@ -295,6 +316,9 @@ int launch_attrs(const CUlaunchConfig *config, struct pvgpu_launch_attr *out, un
 		r = pvgpu_launch_attr_check(a, &sent);
 		if (r)
 			return r;
+		if (a->id == CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN_MAP &&
+		    !domains_known(&a->value.memSyncDomainMap))
+			return CUDA_ERROR_INVALID_VALUE;
 		if (a->id == CU_LAUNCH_ATTRIBUTE_ACCESS_POLICY_WINDOW)
 			sent = sent && window_fits(&a->value.accessPolicyWindow);
 		if (!sent)

@@ -112,11 +112,11 @@ void host_free(const struct range *r)
 /* The registered, or the allocated, range that begins at a host address; otherwise is the result
  * where there is none. Its own context decides, whichever is current: frameworks free at their end,
  * and in threads without one. */
-static int find_to_free(const void *host, bool registered, int otherwise, struct range *range)
+static int find_to_free(const void *host, bool registered, struct range *range)
 {
 	if (!range_find_host((uintptr_t)host, range) || range->base != (uintptr_t)host ||
 	    (range->kind == RANGE_REGISTERED) != registered || range_is_managed(range))
-		return otherwise;
+		return CUDA_ERROR_INVALID_VALUE;
 	return atomic_load(&range->ctx->state);
 }
 
@@ -126,7 +126,7 @@ PUBLIC CUresult cuMemFreeHost(void *host)
 	int r = ctx_enter_any();
 
 	if (!r)
-		r = find_to_free(host, false, CUDA_ERROR_INVALID_VALUE, &range);
+		r = find_to_free(host, false, &range);
 	if (r)
 		return r;
 	if (!range_remove(range.base, range.kind, &range))
@@ -221,7 +221,9 @@ PUBLIC CUresult cuMemHostUnregister(void *host)
 		return r;
 	if (!host)
 		return CUDA_ERROR_INVALID_VALUE;
-	r = find_to_free(host, true, CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED, &range);
+	if (!range_find_host((uintptr_t)host, &range))
+		return CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
+	r = find_to_free(host, true, &range);
 	if (r)
 		return r;
 	if (!range_remove(range.base, RANGE_REGISTERED, &range))

@@ -178,9 +178,6 @@ uint64_t range_mapped(const struct range *r)
 	if (r->block)
 		return round_up(r->size, PVGPU_ALLOC_UNIT);
 	switch (r->kind) {
-	case RANGE_DEVICE:
-		return round_up(r->size,
-				r->size < PVGPU_ALLOC_LARGE ? PVGPU_ALLOC_UNIT : PVGPU_ALLOC_PAGE);
 	case RANGE_PINNED:
 	case RANGE_STAGED:
 		return round_up(r->size, PVGPU_ALLOC_UNIT);

@@ -60,8 +60,8 @@ bool range_remove(uint64_t addr, enum range_kind kind, struct range *out);
  * end it: afterwards the addresses may be reused for other memory at any time. */
 void range_remove_owner(const struct object *owner);
 
-/* Bytes from the range's begin that copies and fills may touch: what is mapped for it, as with the
- * driver, which rounds sizes. */
+/* Bytes from the range's begin that copies and fills may touch: of cuMemAlloc's what was asked for,
+ * as with the driver; of a pool's and of host memory what is mapped for it. */
 uint64_t range_mapped(const struct range *r);
 /* Has the device access to all of [addr, addr+len), in mappings without a gap? */
 bool range_accessible(uint64_t addr, uint64_t len);

@@ -120,7 +120,10 @@ PUBLIC CUresult cuDeviceGetDefaultMemPool(CUmemoryPool *pool, CUdevice dev)
 
 PUBLIC CUresult cuDeviceGetMemPool(CUmemoryPool *pool, CUdevice dev)
 {
-	return give_handle(pool, dev, pool_current);
+	const CUresult r = give_handle(pool, dev, pool_current);
+
+	/* As the driver answers, here alone. */
+	return r == CUDA_ERROR_INVALID_DEVICE ? CUDA_ERROR_INVALID_VALUE : r;
 }
 
 PUBLIC CUresult cuDeviceSetMemPool(CUdevice dev, CUmemoryPool pool)

@@ -43,12 +43,12 @@ def read_results(path=RESULTS):
 
 
 class ExportsReader(Reader):
-    STATEMENTS = ("section", "symbol", "private")
+    STATEMENTS = ("section", "symbol", "private", "undeclared")
 
     def __init__(self, results):
         super().__init__()
         self.results, self.symbols, self.section = results, [], ""
-        self.private = []
+        self.private, self.undeclared = [], []
 
     def start_section(self, line):
         self.section = line.text("a section's title")
@@ -56,6 +56,16 @@ class ExportsReader(Reader):
     def start_private(self, line):
         self.private.append(line.name("a symbol", "pvgpu[A-Za-z]+"))
         line.text("what it is for")
+
+    def result(self, line):
+        result = "CUDA_ERROR_" + line.take("the refusal's CUresult")
+        if result not in self.results:
+            line.fail(f"unknown CUresult {result}")
+        return result
+
+    def start_undeclared(self, line):
+        name, result = line.name("a symbol", NAME.pattern[:-1]), self.result(line)
+        self.undeclared.append(Symbol(line.where, name, None, None, "", "refuse", result, line.text("what it is"), None))
 
     def start_symbol(self, line):
         name = line.take("the symbol's name")
@@ -73,9 +83,7 @@ class ExportsReader(Reader):
             line.fail(f"'{name}' is not {base} with an optional _v<n>" + (f" and _{mark}" if mark else ""))
         disposition, result = line.take("the disposition"), None
         if disposition == "refuse":
-            result = "CUDA_ERROR_" + line.take("the refusal's CUresult")
-            if result not in self.results:
-                line.fail(f"unknown CUresult {result}")
+            result = self.result(line)
         elif disposition not in ("forward", "local"):
             line.fail(f"unknown disposition '{disposition}': forward, local or refuse RESULT")
         remark = line.text("the remark") if (line.peek() or "").startswith('"') else None
@@ -109,15 +117,17 @@ def check(symbols):
                 raise DescriptionError(newer.where, f"{newer.name} is not newer than {older.name}")
 
 
-def parse(path, results, private=None):
+def read(path, results):
     reader = ExportsReader(results)
     reader.read(path)
     if not reader.symbols:
         raise DescriptionError((path, 1), "no symbol at all")
     check(reader.symbols)
-    if private is not None:
-        private += reader.private
-    return reader.symbols
+    return reader
+
+
+def parse(path, results):
+    return read(path, results).symbols
 
 
 def c_head(text):
@@ -236,7 +246,7 @@ pvgpu_proc pvgpu_procaddr_find(const char *name, int version, bool per_thread,
     return "".join(out)
 
 
-def make_docs(symbols):
+def make_docs(symbols, undeclared):
     count = {d: sum(s.disposition == d for s in symbols) for d in ("forward", "local", "refuse")}
     out = [f"""# Symbols of libcuda.so.1
 
@@ -256,6 +266,9 @@ default stream is the thread's own.
         what += f" ({s.remark})" if s.remark else ""
         since = f"{s.since // 1000}.{s.since % 1000 // 10}"
         out.append(f"| `{s.name}` | `{s.base}`{' (thread)' if s.mark else ''} | {since} | {what} |\n")
+    out.append("\n## Declared nowhere\n\nThe driver exports these, too; no header names them, and `cuGetProcAddress` does not know them. Of its symbols `cudbg*`, which\n"
+               "are the debugger's, there are none here.\n\n| symbol | what happens |\n|---|---|\n")
+    out += [f"| `{s.name}` | refused: {s.result} ({s.remark}) |\n" for s in undeclared]
     return "".join(out)
 
 
@@ -278,16 +291,16 @@ def forward(symbols, described):
 
 def work(args):
     results = read_results()
-    private = []
-    symbols = parse(args.api, results, private)
+    described = read(args.api, results)
+    symbols, undeclared = described.symbols, described.undeclared
     forward(symbols, calls.parse_files(args.calls).calls)
     if args.out:
         out = pathlib.Path(args.out)
         out.mkdir(parents=True, exist_ok=True)
         refused = [s for s in symbols if s.disposition == "refuse"]
-        write_if_changed(out / "libcuda.map", make_map(symbols, private))
+        write_if_changed(out / "libcuda.map", make_map(symbols, described.private + [s.name for s in undeclared]))
         write_if_changed(out / "cuda_refused.c", make_bodies(
-            refused, lambda s: s.result, "Calls that are refused.", results, '#include "cuda_public.h"\n'))
+            refused + undeclared, lambda s: s.result, "Calls that are refused.", results, '#include "cuda_public.h"\n'))
         names, headers = [s.name for s in symbols], public.Headers(sorted(RESULTS.parent.glob("*.h")))
         write_if_changed(out / "cuda_public.h", public.header(names, "PVGPU_CUDA_PUBLIC_H"))
         write_if_changed(out / "cuda_public.c", public.source(public.of_headers(names, headers, {s.name for s in refused})))
@@ -296,9 +309,9 @@ def work(args):
         write_if_changed(out / "cuda_procaddr.h", make_procaddr_h())
         write_if_changed(out / "cuda_procaddr.c", make_procaddr_c(symbols))
     if args.docs:
-        generator.write(args.docs_file, make_docs(symbols))
+        generator.write(args.docs_file, make_docs(symbols, undeclared))
     if args.check_docs:
-        generator.check_current(args.docs_file, make_docs(symbols), "make docs-symbols")
+        generator.check_current(args.docs_file, make_docs(symbols, undeclared), "make docs-symbols")
 
 
 def main(argv=None):

@@ -17,7 +17,7 @@ NOT_SHOWN = {
 # Whose verdict is about the processors of the machine that simulates: any.
 VARIES = {"blocking_wait", "registered_bandwidth"}
 # STAGE/ITEM that does not end with "ok", and with what, and why.
-CLIENTS = ("nvrtc", "cuda_python", "triton", "numba", "numba_nvjitlink", "jax", "torch")
+CLIENTS = ("nvrtc", "cuda_python", "triton", "numba", "numba_nvjitlink", "jax", "torch", "torch_compile", "torch_product")
 NOT_OK = {
     "facts/clients": ("absent", "nothing that uses CUDA is installed"),
     **{f"clients/{name}": ("absent", "it is not installed, or would run what NVIDIA's compilers have made") for name in CLIENTS},

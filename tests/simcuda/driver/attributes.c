@@ -71,7 +71,7 @@ static const struct attribute fixed[] =
 		{115, 1},                   /* memory pools */
 		{121, 1},                   /* arrays to be mapped later */
 		{122, 1},                   /* 64-bit stream memory operations */
-		{123, 1},         {126, 1}, /* memory synchronisation domains */
+		{123, 1},         {126, SIM_SYNC_DOMAINS}, /* memory synchronisation domains */
 		{130, 0},                   /* no NUMA node of its own */
 		{131, -1},        {134, 0}, /* the host's node */
 };

@@ -19,7 +19,7 @@ API(cuThreadExchangeStreamCaptureMode, CUstreamCaptureMode *mode)
 	CUstreamCaptureMode old = thread_mode;
 
 	ENTER();
-	if (!mode || (unsigned int)*mode > CU_STREAM_CAPTURE_MODE_RELAXED)
+	if (!mode)
 		return CUDA_ERROR_INVALID_VALUE;
 	thread_mode = *mode;
 	*mode = old;

@@ -69,7 +69,7 @@ static bool env_check(void *arg, uint64_t addr, uint64_t len, bool write, uint64
 	if (range_check(addr, len, write, lo, hi) ||
 	    (sim_config.page_bounds && range_check_page(addr, len, lo, hi)))
 		return true;
-	return len && addr % len == 0 && range_check_copy(addr, len, write);
+	return len && addr % len == 0 && range_check_mapped(addr, len, write);
 }
 
 static void env_print(void *arg, const char *text, size_t len)
@@ -100,12 +100,43 @@ static const struct ptx_texture *env_texture(void *arg, uint64_t handle, bool is
 	return texture_find(handle, is_surface);
 }
 
+/* The primary context has one handle as long as the process lives. */
+static struct sim_ctx *primary_home;
+
+static struct sim_ctx *take_object(bool primary)
+{
+	struct sim_ctx *c;
+
+	if (primary && primary_home) {
+		pool_renew(&ctx_pool, primary_home);
+		return primary_home;
+	}
+	c = pool_new(&ctx_pool);
+	if (primary)
+		primary_home = c;
+	return c;
+}
+
+static void give_object(struct sim_ctx *c)
+{
+	if (c == primary_home)
+		pool_retire(&ctx_pool, c);
+	else
+		pool_free(&ctx_pool, c);
+}
+
+/* May it be made current? A primary context that is not active may: calls in it fail. */
+static bool is_context(const struct sim_ctx *c)
+{
+	return c == primary_home || pool_live(&ctx_pool, c);
+}
+
 CUresult ctx_new(uint32_t flags, bool primary, struct sim_ctx **out)
 {
 	struct sim_ctx *c;
 
 	TRY(arbiter_take_memory(sim_config.context_bytes));
-	c = pool_new(&ctx_pool);
+	c = take_object(primary);
 	if (!c)
 		goto out_memory;
 	c->id = atomic_fetch_add(&next_ctx_id, 1);
@@ -141,7 +172,7 @@ CUresult ctx_new(uint32_t flags, bool primary, struct sim_ctx **out)
 	return CUDA_SUCCESS;
 out_ctx:
 	print_free(&c->print);
-	pool_free(&ctx_pool, c);
+	give_object(c);
 out_memory:
 	arbiter_give_memory(sim_config.context_bytes);
 	return CUDA_ERROR_OUT_OF_MEMORY;
@@ -161,7 +192,7 @@ void ctx_delete(struct sim_ctx *c)
 	event_drop_ctx(c);
 	exec_ctx_close(c);
 	print_free(&c->print);
-	pool_free(&ctx_pool, c);
+	give_object(c);
 	arbiter_give_memory(sim_config.context_bytes);
 }
 
@@ -258,8 +289,8 @@ API(cuCtxPushCurrent_v2, CUcontext handle)
 
 	ENTER();
 	if (!c)
-		return CUDA_ERROR_INVALID_CONTEXT;
-	if (!pool_live(&ctx_pool, c))
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!is_context(c))
 		return CUDA_ERROR_CONTEXT_IS_DESTROYED;
 	return push(c);
 }
@@ -288,7 +319,7 @@ API(cuCtxSetCurrent, CUcontext handle)
 			sim_self->depth--;
 		return CUDA_SUCCESS;
 	}
-	if (!pool_live(&ctx_pool, c))
+	if (!is_context(c))
 		return CUDA_ERROR_CONTEXT_IS_DESTROYED;
 	if (sim_self && sim_self->depth) {
 		sim_self->stack[sim_self->depth - 1] = c;

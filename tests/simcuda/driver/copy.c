@@ -21,7 +21,9 @@ static size_t extent(const struct copy_op *c, size_t pitch, size_t slice)
 
 static bool known(const void *p, size_t len, bool write)
 {
-	return range_check_copy((uintptr_t)p, len, write);
+	uint64_t lo, hi;
+
+	return range_check((uintptr_t)p, len, write, &lo, &hi);
 }
 
 /* Stages the source of a host-to-device copy, packed. */

@@ -297,7 +297,7 @@ API(cuDevicePrimaryCtxRetain, CUcontext *handle, CUdevice dev)
 		return CUDA_ERROR_INVALID_DEVICE;
 	pthread_mutex_lock(&sim_life);
 	if (!primary)
-		r = ctx_new(primary_flags, true, &primary);
+		r = ctx_new(primary_flags | CU_CTX_MAP_HOST, true, &primary);
 	if (r == CUDA_SUCCESS) {
 		primary_users++;
 		*handle = (CUcontext)primary;
@@ -349,6 +349,7 @@ API(cuDevicePrimaryCtxReset_v2, CUdevice dev)
 	if (primary)
 		ctx_delete(primary);
 	primary = NULL;
+	primary_flags = 0;
 	pthread_mutex_unlock(&sim_life);
 	return CUDA_SUCCESS;
 }
@@ -361,23 +362,40 @@ API(cuDevicePrimaryCtxGetState, CUdevice dev, unsigned int *flags, int *active)
 	if (!flags || !active)
 		return CUDA_ERROR_INVALID_VALUE;
 	pthread_mutex_lock(&sim_life);
-	*flags = primary ? primary->flags : primary_flags;
+	*flags = primary_flags;
 	*active = primary != NULL;
 	pthread_mutex_unlock(&sim_life);
 	return CUDA_SUCCESS;
 }
 
+/* A primary context maps host memory always: that is no flag to be set. */
+static CUresult set_primary_flags(CUdevice dev, unsigned int flags, bool while_active)
+{
+	CUresult r = CUDA_SUCCESS;
+
+	if (!device_is_valid(dev))
+		return CUDA_ERROR_INVALID_DEVICE;
+	if (flags & ~(unsigned int)(CU_CTX_FLAGS_MASK & ~CU_CTX_MAP_HOST))
+		return CUDA_ERROR_INVALID_VALUE;
+	pthread_mutex_lock(&sim_life);
+	if (primary && !while_active)
+		r = CUDA_ERROR_PRIMARY_CONTEXT_ACTIVE;
+	else
+		primary_flags = flags;
+	if (primary && while_active)
+		primary->flags = flags | CU_CTX_MAP_HOST;
+	pthread_mutex_unlock(&sim_life);
+	return r;
+}
+
 API(cuDevicePrimaryCtxSetFlags_v2, CUdevice dev, unsigned int flags)
 {
 	ENTER();
-	if (!device_is_valid(dev))
-		return CUDA_ERROR_INVALID_DEVICE;
-	if (flags & ~(unsigned int)CU_CTX_FLAGS_MASK)
-		return CUDA_ERROR_INVALID_VALUE;
-	pthread_mutex_lock(&sim_life);
-	primary_flags = flags;
-	if (primary)
-		primary->flags = flags;
-	pthread_mutex_unlock(&sim_life);
-	return CUDA_SUCCESS;
+	return set_primary_flags(dev, flags, true);
+}
+
+API(cuDevicePrimaryCtxSetFlags, CUdevice dev, unsigned int flags)
+{
+	ENTER();
+	return set_primary_flags(dev, flags, false);
 }

@@ -72,6 +72,17 @@ API(cuDeviceGetLuid, char *luid, unsigned int *mask, CUdevice dev)
 	return CUDA_ERROR_NOT_SUPPORTED; /* Windows only */
 }
 
+/* The first revision gives 32 bits. */
+SIM_EXPORT CUresult CUDAAPI cuDeviceTotalMem(unsigned int *bytes, CUdevice dev);
+CUresult CUDAAPI cuDeviceTotalMem(unsigned int *bytes, CUdevice dev)
+{
+	size_t total;
+
+	TRY(cuDeviceTotalMem_v2(bytes ? &total : NULL, dev));
+	*bytes = total < UINT32_MAX ? (unsigned int)total : UINT32_MAX;
+	return CUDA_SUCCESS;
+}
+
 API(cuDeviceTotalMem_v2, size_t *bytes, CUdevice dev)
 {
 	uint64_t unused, total;

@@ -18,10 +18,21 @@ CUresult func_get(CUfunction handle, struct sim_func **out)
 }
 
 /* Registers are handed out 256 at a time to a warp, and a block has 64 Ki of them at most. */
-uint32_t func_max_threads(const struct ptx_kernel *k)
+static uint32_t threads_of_registers(const struct ptx_kernel *k)
 {
 	uint32_t per_warp = ((k->registers ? k->registers : 1) * 32 + 255) & ~255u;
-	uint32_t threads = 65536 / per_warp * 32;
+
+	return 65536 / per_warp * 32;
+}
+
+bool func_registers_fit(const struct ptx_kernel *k, uint32_t threads)
+{
+	return threads <= threads_of_registers(k);
+}
+
+uint32_t func_max_threads(const struct ptx_kernel *k)
+{
+	uint32_t threads = threads_of_registers(k);
 
 	if (threads > 1024)
 		threads = 1024;

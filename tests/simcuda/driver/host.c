@@ -92,8 +92,10 @@ API(cuMemHostUnregister, void *p)
 	ENTER_ANY();
 	if (!p)
 		return CUDA_ERROR_INVALID_VALUE;
-	if (!range_find((uintptr_t)p, &r) || r.base != (uintptr_t)p || r.kind != RANGE_REGISTERED)
+	if (!range_find((uintptr_t)p, &r))
 		return CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
+	if (r.base != (uintptr_t)p || r.kind != RANGE_REGISTERED)
+		return CUDA_ERROR_INVALID_VALUE;
 	TRY(ctx_status(r.ctx));
 	exec_all_wait();
 	return range_remove(r.base, &r) ? CUDA_SUCCESS : CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;

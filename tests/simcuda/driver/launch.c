@@ -30,8 +30,10 @@ static CUresult check_shape(struct request *q, const struct sim_func *f)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (k->reqntid[0] && memcmp(k->reqntid, q->block, sizeof(q->block)))
 		return CUDA_ERROR_INVALID_VALUE;
-	if (threads > func_max_threads(k))
+	if (!func_registers_fit(k, (uint32_t)threads))
 		return CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES;
+	if (threads > func_max_threads(k))
+		return CUDA_ERROR_INVALID_VALUE;
 	if (q->shared > f->set.max_dynamic)
 		return CUDA_ERROR_INVALID_VALUE;
 	TRY(cluster_check(k, &f->set, q->grid, q->cluster));
@@ -76,6 +78,8 @@ static CUresult copy_params(char *out, const struct ptx_kernel *k, void **params
 		TRY(read_extra(extra, &buffer, &size));
 		if (!buffer || size < k->param_bytes)
 			return CUDA_ERROR_INVALID_VALUE;
+		if (size > (k->param_bytes + 3) / 4 * 4)
+			return CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES;
 		memcpy(out, buffer, k->param_bytes);
 		return CUDA_SUCCESS;
 	}
@@ -163,28 +167,43 @@ static CUresult read_attribute(const CUlaunchAttribute *a, struct request *q)
 	switch ((int)a->id) {
 	case CU_LAUNCH_ATTRIBUTE_IGNORE:
 	case CU_LAUNCH_ATTRIBUTE_ACCESS_POLICY_WINDOW:
-	case CU_LAUNCH_ATTRIBUTE_CLUSTER_SCHEDULING_POLICY_PREFERENCE:
 	case CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION: /* may overlap, need not */
-	case CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN_MAP:
 	case CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN:
 	case CU_LAUNCH_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT:
 	case 16: /* NVLink-centric scheduling */
 		return CUDA_SUCCESS;
+	case CU_LAUNCH_ATTRIBUTE_CLUSTER_SCHEDULING_POLICY_PREFERENCE:
+		return (unsigned int)v->clusterSchedulingPolicyPreference <=
+				       CU_CLUSTER_SCHEDULING_POLICY_LOAD_BALANCING
+			       ? CUDA_SUCCESS
+			       : CUDA_ERROR_INVALID_VALUE;
+	case CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN_MAP:
+		return v->memSyncDomainMap.default_ < SIM_SYNC_DOMAINS &&
+				       v->memSyncDomainMap.remote < SIM_SYNC_DOMAINS
+			       ? CUDA_SUCCESS
+			       : CUDA_ERROR_INVALID_VALUE;
 	case CU_LAUNCH_ATTRIBUTE_COOPERATIVE:
 		q->cooperative = v->cooperative != 0;
 		return CUDA_SUCCESS;
 	case CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION:
 		memcpy(q->cluster, &v->clusterDim, sizeof(q->cluster));
 		return q->cluster[0] ? CUDA_SUCCESS : CUDA_ERROR_INVALID_CLUSTER_SIZE;
-	case 11: /* preferred cluster dimension */
-		return CUDA_SUCCESS;
+	case CU_LAUNCH_ATTRIBUTE_PREFERRED_CLUSTER_DIMENSION:
+		return !v->preferredClusterDim.x == !v->preferredClusterDim.y &&
+				       !v->preferredClusterDim.y == !v->preferredClusterDim.z
+			       ? CUDA_SUCCESS
+			       : CUDA_ERROR_INVALID_CLUSTER_SIZE;
 	case CU_LAUNCH_ATTRIBUTE_PRIORITY:
 		q->has_priority = true;
 		q->priority = v->priority < -5 ? -5 : v->priority > 0 ? 0 : v->priority;
 		return CUDA_SUCCESS;
 	case CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_EVENT:
-	case 12: /* launch completion event */
-	case 13: /* device-updatable graph node */
+		return v->programmaticEvent.event ? CUDA_ERROR_NOT_SUPPORTED
+						  : CUDA_ERROR_INVALID_HANDLE;
+	case CU_LAUNCH_ATTRIBUTE_LAUNCH_COMPLETION_EVENT:
+		return v->launchCompletionEvent.event ? CUDA_ERROR_NOT_SUPPORTED
+						      : CUDA_ERROR_INVALID_HANDLE;
+	case CU_LAUNCH_ATTRIBUTE_DEVICE_UPDATABLE_KERNEL_NODE:
 		return CUDA_ERROR_NOT_SUPPORTED;
 	default:
 		return CUDA_ERROR_INVALID_VALUE;

@@ -304,11 +304,11 @@ API(cuMemGetInfo_v2, size_t *free_bytes, size_t *total)
 
 	ENTER();
 	CURRENT(ctx);
-	if (!free_bytes || !total)
-		return CUDA_ERROR_INVALID_VALUE;
 	arbiter_memory(&f, &t);
-	*free_bytes = f;
-	*total = t;
+	if (free_bytes)
+		*free_bytes = f;
+	if (total)
+		*total = t;
 	return CUDA_SUCCESS;
 }
 

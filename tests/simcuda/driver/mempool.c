@@ -110,8 +110,11 @@ API(cuDeviceGetDefaultMemPool, CUmemoryPool *out, CUdevice dev)
 
 API(cuDeviceGetMemPool, CUmemoryPool *out, CUdevice dev)
 {
+	CUresult r;
+
 	ENTER();
-	return give(out, dev, get_current);
+	r = give(out, dev, get_current);
+	return r == CUDA_ERROR_INVALID_DEVICE ? CUDA_ERROR_INVALID_VALUE : r;
 }
 
 API(cuDeviceSetMemPool, CUdevice dev, CUmemoryPool pool)

@@ -9,6 +9,7 @@ static CUresult fill(CUstream stream, CUdeviceptr dst, size_t pitch, uint32_t va
 {
 	struct sim_stream *s;
 	size_t row = width * size, len;
+	uint64_t lo, hi;
 	struct op *op;
 
 	TRY(stream_get(stream, &s));
@@ -21,7 +22,7 @@ static CUresult fill(CUstream stream, CUdeviceptr dst, size_t pitch, uint32_t va
 	if (height > 1 && height - 1 > (SIZE_MAX - row) / pitch)
 		return CUDA_ERROR_INVALID_VALUE;
 	len = (height - 1) * pitch + row;
-	if (!range_check_copy(dst, len, true))
+	if (!range_check(dst, len, true, &lo, &hi))
 		return CUDA_ERROR_INVALID_VALUE;
 	if (range_leaves_registered(dst, len))
 		return CUDA_ERROR_INVALID_VALUE;

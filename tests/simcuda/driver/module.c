@@ -245,8 +245,7 @@ API(cuModuleGetFunction, CUfunction *out, CUmodule handle, const char *name)
 {
 	struct sim_module *m;
 
-	ENTER();
-	CURRENT(ctx);
+	ENTER_ANY();
 	TRY(module_get(handle, &m));
 	if (!out || !name || !*name)
 		return CUDA_ERROR_INVALID_VALUE;

@@ -91,8 +91,7 @@ API(cuPointerGetAttribute, void *out, CUpointer_attribute what, CUdeviceptr p)
 {
 	struct answer a;
 
-	ENTER();
-	CURRENT(ctx);
+	ENTER_ANY();
 	if (!out || !p)
 		return CUDA_ERROR_INVALID_VALUE;
 	find(p, &a);
@@ -106,8 +105,7 @@ API(cuPointerGetAttributes, unsigned int n, CUpointer_attribute *what, void **ou
 {
 	struct answer a;
 
-	ENTER();
-	CURRENT(ctx);
+	ENTER_ANY();
 	if (!n || !what || !out)
 		return CUDA_ERROR_INVALID_VALUE;
 	find(p, &a);

@@ -67,6 +67,19 @@ void pool_free(struct pool *p, void *obj)
 	pthread_mutex_unlock(&p->lock);
 }
 
+void pool_retire(struct pool *p, void *obj)
+{
+	atomic_store_explicit(&((struct handle *)obj)->live, 0, memory_order_release);
+}
+
+void pool_renew(struct pool *p, void *obj)
+{
+	struct handle *h = obj;
+
+	memset(h + 1, 0, p->size - sizeof(*h));
+	atomic_store_explicit(&h->live, 1, memory_order_release);
+}
+
 bool pool_has(struct pool *p, const void *obj)
 {
 	uintptr_t a = (uintptr_t)obj;

@@ -24,7 +24,7 @@ static CUresult lookup(const char *name, void **fn, int version, uint64_t flags,
 	const struct revision *best = NULL;
 	bool known = false;
 
-	if (!name || !fn || (flags & ~(uint64_t)FLAGS_KNOWN) || flags == FLAGS_KNOWN)
+	if (!name || !fn || (flags & ~(uint64_t)FLAGS_KNOWN))
 		return CUDA_ERROR_INVALID_VALUE;
 	if (flags)
 		per_thread = flags == CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM;

@@ -250,7 +250,7 @@ static bool look(uint64_t addr, uint64_t end, uint32_t access, uint64_t *lo, uin
 	}
 }
 
-bool range_check_copy(uint64_t addr, uint64_t len, bool write)
+bool range_check_mapped(uint64_t addr, uint64_t len, bool write)
 {
 	uint64_t lo, hi;
 	struct range r;

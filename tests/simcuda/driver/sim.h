@@ -122,6 +122,9 @@ struct pool {
 	}
 void *pool_new(struct pool *p); /* zeroed but for the handle; NULL: out of memory */
 void pool_free(struct pool *p, void *obj);
+/* The same, but the object is kept for pool_renew, which makes it live and zeroed again. */
+void pool_retire(struct pool *p, void *obj);
+void pool_renew(struct pool *p, void *obj);
 bool pool_live(struct pool *p, const void *obj);
 /* An object's place, whether it lives or not. */
 bool pool_has(struct pool *p, const void *obj);
@@ -382,6 +385,8 @@ void arbiter_memory(uint64_t *free_bytes, uint64_t *total);
 void arbiter_work(bool more);
 /* It uses the L2 cache; cleared: bytes of a memset. */
 #define SIM_L2 4194304
+/* Memory synchronisation domains, which have no effect here. */
+#define SIM_SYNC_DOMAINS 4
 void arbiter_cache(uint64_t cleared);
 void arbiter_add(uint64_t *counter, uint64_t n);
 extern struct simgpu_process *arbiter_self;
@@ -407,8 +412,9 @@ bool range_any(uint64_t base, uint64_t size); /* does a range overlap it? */
  * driver copies and fills no such range; kernels may use it. */
 bool range_leaves_registered(uint64_t addr, uint64_t len);
 bool range_check(uint64_t addr, uint64_t len, bool write, uint64_t *lo, uint64_t *hi);
-/* The same for copies and fills, which the driver checks by what is mapped: with the rounding. */
-bool range_check_copy(uint64_t addr, uint64_t len, bool write);
+/* The same for a kernel's word that begins in an allocation: what is mapped for it may end later.
+ */
+bool range_check_mapped(uint64_t addr, uint64_t len, bool write);
 /* Does an allocation touch the page in which the bytes lie? *lo and *hi: the page. */
 bool range_check_page(uint64_t addr, uint64_t len, uint64_t *lo, uint64_t *hi);
 /* Where an address that is in no allocation lies, for a message: " (4 bytes behind ...)". */
@@ -560,6 +566,7 @@ CUresult func_get(CUfunction handle, struct sim_func **out); /* also of a CUkern
 CUresult library_module(struct sim_library *lib, struct sim_ctx *ctx, struct sim_module **out);
 CUresult kernel_func(struct sim_kernel *k, struct sim_ctx *ctx, struct sim_func **out);
 uint32_t func_max_threads(const struct ptx_kernel *k);
+bool func_registers_fit(const struct ptx_kernel *k, uint32_t threads); /* in a block */
 
 /* cluster.c */
 /* The largest cluster in blocks that a launch of the function may have. */

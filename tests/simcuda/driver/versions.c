@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * First revisions of calls whose arguments never changed: the same as the newest. Those that took
- * 32-bit addresses are in twins.c.
+ * 32-bit addresses are in refused.h.
  */
 #include "tests/simcuda/driver/sim.h"
 
@@ -33,11 +33,6 @@ API(cuDevicePrimaryCtxRelease, CUdevice dev)
 API(cuDevicePrimaryCtxReset, CUdevice dev)
 {
 	return cuDevicePrimaryCtxReset_v2(dev);
-}
-
-API(cuDevicePrimaryCtxSetFlags, CUdevice dev, unsigned int flags)
-{
-	return cuDevicePrimaryCtxSetFlags_v2(dev, flags);
 }
 
 API(cuEventDestroy, CUevent event)

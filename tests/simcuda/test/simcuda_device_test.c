@@ -165,11 +165,25 @@ START_TEST(primary_context)
 	OK(cuDevicePrimaryCtxGetState(0, &flags, &active));
 	ck_assert_int_eq(active, 0);
 	FAILS(CUDA_ERROR_CONTEXT_IS_DESTROYED, cuMemsetD8(p, 0, 100));
-	OK(cuDevicePrimaryCtxRetain(&a, 0));
+	OK(cuDevicePrimaryCtxRetain(&b, 0));
+	ck_assert_ptr_eq(a, b);
 	OK(cuCtxSetCurrent(a));
+	OK(cuCtxGetFlags(&flags));
+	ck_assert_uint_eq(flags, CU_CTX_SCHED_YIELD | CU_CTX_MAP_HOST);
+	FAILS(CUDA_ERROR_INVALID_VALUE, cuDevicePrimaryCtxSetFlags(0, CU_CTX_MAP_HOST));
 	FAILS(CUDA_ERROR_INVALID_VALUE, cuMemsetD8(p, 0, 100));
 	OK(cuDevicePrimaryCtxReset(0));
 	FAILS(CUDA_ERROR_CONTEXT_IS_DESTROYED, cuCtxSynchronize());
+	OK(cuDevicePrimaryCtxGetState(0, &flags, &active));
+	ck_assert_uint_eq(flags, 0);
+	/* It can be made current all the same. */
+	OK(cuCtxPushCurrent(a));
+	FAILS(CUDA_ERROR_CONTEXT_IS_DESTROYED, cuCtxSynchronize());
+	OK(cuCtxPopCurrent(&b));
+	ck_assert_ptr_eq(a, b);
+	FAILS(CUDA_ERROR_INVALID_VALUE, cuCtxPushCurrent(NULL));
+	OK(cuDevicePrimaryCtxRetain(&b, 0));
+	OK(cuCtxSynchronize());
 }
 END_TEST
 

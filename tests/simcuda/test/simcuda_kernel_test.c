@@ -81,6 +81,9 @@ START_TEST(parameters_as_a_buffer)
 	FAILS(CUDA_ERROR_INVALID_VALUE, cuLaunchKernel(f, 1, 1, 1, 1, 1, 1, 0, NULL, NULL, NULL));
 	size = 8;
 	FAILS(CUDA_ERROR_INVALID_VALUE, cuLaunchKernel(f, 1, 1, 1, 1, 1, 1, 0, NULL, NULL, extra));
+	size = 16;
+	FAILS(CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES,
+	      cuLaunchKernel(f, 1, 1, 1, 1, 1, 1, 0, NULL, NULL, extra));
 	OK(cuCtxSynchronize());
 }
 END_TEST
@@ -114,7 +117,7 @@ START_TEST(bad_launches_are_told_at_once)
 	FAILS(CUDA_ERROR_INVALID_VALUE, cuLaunchKernel(f, 1, 1, 1, 1, 1, 65, 0, NULL, NULL, NULL));
 	FAILS(CUDA_ERROR_INVALID_VALUE,
 	      cuLaunchKernel(f, 1, 1, 1, 1, 1, 1, 60000, NULL, NULL, NULL));
-	FAILS(CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES, run1(limited, 1, 128, NULL, NULL));
+	FAILS(CUDA_ERROR_INVALID_VALUE, run1(limited, 1, 128, NULL, NULL));
 	OK(run1(limited, 1, 64, NULL, NULL));
 	OK(cuStreamCreate(&s, 0));
 	OK(cuStreamDestroy(s));

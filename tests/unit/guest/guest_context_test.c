@@ -159,7 +159,7 @@ START_TEST(stack)
 	for (int i = 0; i < 102; i++)
 		ck_assert_int_eq(cuCtxPopCurrent_v2(NULL), 0);
 	ck_assert_int_eq(cuCtxPopCurrent_v2(NULL), CUDA_ERROR_INVALID_CONTEXT);
-	ck_assert_int_eq(cuCtxPushCurrent_v2(NULL), CUDA_ERROR_INVALID_CONTEXT);
+	ck_assert_int_eq(cuCtxPushCurrent_v2(NULL), CUDA_ERROR_INVALID_VALUE);
 }
 END_TEST
 
@@ -233,11 +233,14 @@ START_TEST(primary_context)
 	ck_assert_int_eq(cuDevicePrimaryCtxReset_v2(0), 0);
 	ck_assert_int_eq(cuDevicePrimaryCtxGetState(0, &flags, &active), 0);
 	ck_assert_int_eq(active, 0);
-	/* The handle stays, and is of no use until the next retain; both retains are to be
-	 * released.
-	 */
-	ck_assert_int_eq(cuCtxPushCurrent_v2(b), CUDA_ERROR_CONTEXT_IS_DESTROYED);
-	ck_assert_int_eq(cuCtxSetCurrent(b), CUDA_ERROR_CONTEXT_IS_DESTROYED);
+	ck_assert_uint_eq(flags, 0);
+	/* The handle stays, can be made current, and is of no use until the next retain; both
+	 * retains are to be released. */
+	ck_assert_int_eq(cuCtxPushCurrent_v2(b), 0);
+	ck_assert_int_eq(cuCtxSynchronize(), CUDA_ERROR_CONTEXT_IS_DESTROYED);
+	ck_assert_int_eq(cuCtxPopCurrent_v2(NULL), 0);
+	ck_assert_int_eq(cuCtxSetCurrent(b), 0);
+	ck_assert_int_eq(cuMemAlloc_v2(&p, 10), CUDA_ERROR_CONTEXT_IS_DESTROYED);
 	ck_assert_int_eq(cuDevicePrimaryCtxReset_v2(0), 0);
 	ck_assert_uint_eq(fake.count[PVGPU_OP_CTX_PRIMARY_RESET], 1);
 	ck_assert_int_eq(cuDevicePrimaryCtxRelease_v2(0), 0);
@@ -258,6 +261,30 @@ START_TEST(primary_context)
 	}
 	ck_assert_int_eq(cuDevicePrimaryCtxGetState(0, &flags, &active), 0);
 	ck_assert_int_eq(active, 0);
+}
+END_TEST
+
+/* The first revision changes no context that is active. */
+START_TEST(primary_flags)
+{
+	__typeof__(&cuDevicePrimaryCtxSetFlags_v2) first = cuDevicePrimaryCtxSetFlags;
+	unsigned int flags;
+	CUcontext a;
+	int active;
+
+	start();
+	ck_assert_int_eq(first(0, CU_CTX_SCHED_SPIN), 0);
+	ck_assert_int_eq(first(0, CU_CTX_MAP_HOST), CUDA_ERROR_INVALID_VALUE);
+	ck_assert_int_eq(cuDevicePrimaryCtxSetFlags_v2(0, CU_CTX_MAP_HOST),
+			 CUDA_ERROR_INVALID_VALUE);
+	ck_assert_int_eq(cuDevicePrimaryCtxRetain(&a, 0), 0);
+	ck_assert_int_eq(cuCtxSetCurrent(a), 0);
+	ck_assert_int_eq(first(0, CU_CTX_SCHED_YIELD), CUDA_ERROR_PRIMARY_CONTEXT_ACTIVE);
+	ck_assert_int_eq(cuCtxGetFlags(&flags), 0);
+	ck_assert_uint_eq(flags, CU_CTX_SCHED_SPIN | CU_CTX_MAP_HOST);
+	ck_assert_int_eq(cuDevicePrimaryCtxSetFlags_v2(0, CU_CTX_SCHED_YIELD), 0);
+	ck_assert_int_eq(cuDevicePrimaryCtxGetState(0, &flags, &active), 0);
+	ck_assert_uint_eq(flags, CU_CTX_SCHED_YIELD);
 }
 END_TEST
 
@@ -429,6 +456,7 @@ int main(void)
 	tcase_add_test(t, stack);
 	tcase_add_test(t, destroyed_context);
 	tcase_add_test(t, primary_context);
+	tcase_add_test(t, primary_flags);
 	tcase_add_test(t, fault_sticks_to_its_context);
 	tcase_add_test(t, dead_session);
 	tcase_add_loop_test(t, dies_in_the_call, 0, 3);

@@ -133,22 +133,24 @@ START_TEST(pinned_beyond_the_arena)
 }
 END_TEST
 
-/* The driver maps more than the size, and copies may reach as far. */
-START_TEST(sizes_are_rounded)
+/* Copies and fills end with an allocation, but with what is mapped for host memory. */
+START_TEST(copies_end_with_the_size)
 {
 	CUdeviceptr small, large;
 
 	ck_assert_int_eq(cuMemAlloc_v2(&small, 100), 0);
 	ck_assert_int_eq(cuMemAlloc_v2(&large, (1 << 20) + 1), 0);
-	ck_assert_int_eq(cuMemcpyHtoD_v2(small, host, 512), 0);
-	ck_assert_int_eq(cuMemcpyHtoD_v2(small, host, 513), CUDA_ERROR_INVALID_VALUE);
-	ck_assert_int_eq(cuMemcpyHtoD_v2(small + 99, host, 414), CUDA_ERROR_INVALID_VALUE);
-	ck_assert_int_eq(cuMemsetD8_v2(small + 99, 1, 413), 0);
-	ck_assert_int_eq(cuMemcpyHtoD_v2(large, host, 2 << 20), 0);
-	ck_assert_int_eq(cuMemcpyHtoD_v2(large, host, (2 << 20) + 1), CUDA_ERROR_INVALID_VALUE);
+	ck_assert_int_eq(cuMemcpyHtoD_v2(small, host, 100), 0);
+	ck_assert_int_eq(cuMemcpyHtoD_v2(small, host, 101), CUDA_ERROR_INVALID_VALUE);
+	ck_assert_int_eq(cuMemcpyHtoD_v2(small + 99, host, 2), CUDA_ERROR_INVALID_VALUE);
+	ck_assert_int_eq(cuMemsetD8_v2(small + 99, 1, 1), 0);
+	ck_assert_int_eq(cuMemsetD8_v2(small + 99, 1, 2), CUDA_ERROR_INVALID_VALUE);
+	ck_assert_int_eq(cuMemcpyHtoD_v2(large, host, (1 << 20) + 1), 0);
+	ck_assert_int_eq(cuMemcpyHtoD_v2(large, host, (1 << 20) + 2), CUDA_ERROR_INVALID_VALUE);
 	ck_assert_int_eq(cuMemAllocHost_v2((void **)&pinned, 100), 0);
 	ck_assert_int_eq(cuMemcpyDtoH_v2(pinned, dev, 512), 0);
 	ck_assert_int_eq(cuMemcpyDtoH_v2(pinned + 1, dev, 512), CUDA_ERROR_INVALID_VALUE);
+	ck_assert_int_eq(cuMemHostUnregister(pinned), CUDA_ERROR_INVALID_VALUE);
 }
 END_TEST
 
@@ -439,7 +441,7 @@ int main(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, no_memory_to_stage_in);
 	tcase_add_test(t, pinned_beyond_the_arena);
-	tcase_add_test(t, sizes_are_rounded);
+	tcase_add_test(t, copies_end_with_the_size);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);

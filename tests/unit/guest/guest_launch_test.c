@@ -119,8 +119,8 @@ START_TEST(takes_a_packed_buffer)
 	ck_assert_int_eq(cuLaunchKernel(fn, 1, 1, 1, 1, 1, 1, 0, NULL, NULL, extra), 0);
 	check_sent();
 	size = 40;
-	ck_assert_int_eq(cuLaunchKernel(fn, 1, 1, 1, 1, 1, 1, 0, NULL, NULL, extra), 0);
-	check_sent();
+	ck_assert_int_eq(cuLaunchKernel(fn, 1, 1, 1, 1, 1, 1, 0, NULL, NULL, extra),
+			 CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES);
 	size = 27;
 	ck_assert_int_eq(cuLaunchKernel(fn, 1, 1, 1, 1, 1, 1, 0, NULL, NULL, extra),
 			 CUDA_ERROR_INVALID_VALUE);
@@ -163,7 +163,7 @@ static const struct {
 	{{1, 1, 1}, {1025, 1, 1}, 0, CUDA_ERROR_INVALID_VALUE},
 	{{1, 1, 1}, {1, 1, 65}, 0, CUDA_ERROR_INVALID_VALUE},
 	{{1, 1, 1}, {1024, 2, 1}, 0, CUDA_ERROR_INVALID_VALUE},
-	{{1, 1, 1}, {513, 1, 1}, 0, CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES},
+	{{1, 1, 1}, {513, 1, 1}, 0, CUDA_ERROR_INVALID_VALUE},
 	{{1, 1, 1}, {1, 1, 1}, 49153, CUDA_ERROR_INVALID_VALUE},
 	{{0x7fffffff, 65535, 65535}, {512, 1, 1}, 49152, CUDA_SUCCESS},
 };
@@ -177,6 +177,19 @@ START_TEST(shape_is_checked_at_once)
 					NULL, params, NULL),
 			 shapes[_i].result);
 	ck_assert_uint_eq(fake_commands() - before, shapes[_i].result ? 0 : 1);
+}
+END_TEST
+
+/* A block larger than the text declares is another mistake than one that registers do not allow. */
+START_TEST(registers_bound_blocks)
+{
+	CUfunction large;
+
+	fake.info.attr[CU_FUNC_ATTRIBUTE_NUM_REGS] = 128;
+	ck_assert_int_eq(cuModuleGetFunction(&large, module, "large"), CUDA_SUCCESS);
+	ck_assert_int_eq(cuLaunchKernel(large, 1, 1, 1, 512, 1, 1, 0, NULL, params, NULL), 0);
+	ck_assert_int_eq(cuLaunchKernel(large, 1, 1, 1, 513, 1, 1, 0, NULL, params, NULL),
+			 CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES);
 }
 END_TEST
 
@@ -297,6 +310,19 @@ START_TEST(extended_launch)
 	c.numAttrs = 1;
 	attrs[0].id = CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_EVENT;
 	ck_assert_int_eq(cuLaunchKernelEx(&c, fn, params, NULL), CUDA_ERROR_NOT_SUPPORTED);
+	attrs[0].value.programmaticEvent.event = NULL;
+	ck_assert_int_eq(cuLaunchKernelEx(&c, fn, params, NULL), CUDA_ERROR_INVALID_HANDLE);
+	attrs[0].id = CU_LAUNCH_ATTRIBUTE_DEVICE_UPDATABLE_KERNEL_NODE;
+	ck_assert_int_eq(cuLaunchKernelEx(&c, fn, params, NULL), CUDA_ERROR_NOT_SUPPORTED);
+	attrs[0].id = CU_LAUNCH_ATTRIBUTE_PREFERRED_CLUSTER_DIMENSION;
+	attrs[0].value.preferredClusterDim.x = 2;
+	ck_assert_int_eq(cuLaunchKernelEx(&c, fn, params, NULL), CUDA_ERROR_INVALID_CLUSTER_SIZE);
+	attrs[0].id = CU_LAUNCH_ATTRIBUTE_CLUSTER_SCHEDULING_POLICY_PREFERENCE;
+	attrs[0].value.clusterSchedulingPolicyPreference = (CUclusterSchedulingPolicy)3;
+	ck_assert_int_eq(cuLaunchKernelEx(&c, fn, params, NULL), CUDA_ERROR_INVALID_VALUE);
+	attrs[0].id = CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN_MAP; /* the device has no such */
+	attrs[0].value.memSyncDomainMap.remote = 200;
+	ck_assert_int_eq(cuLaunchKernelEx(&c, fn, params, NULL), CUDA_ERROR_INVALID_VALUE);
 	ck_assert_int_eq(cuLaunchKernelEx(NULL, fn, params, NULL), CUDA_ERROR_INVALID_VALUE);
 }
 END_TEST
@@ -360,6 +386,7 @@ int main(void)
 	tcase_add_test(t, takes_a_packed_buffer);
 	tcase_add_test(t, large_parameters);
 	tcase_add_loop_test(t, shape_is_checked_at_once, 0, sizeof(shapes) / sizeof(shapes[0]));
+	tcase_add_test(t, registers_bound_blocks);
 	tcase_add_test(t, arguments_are_checked_at_once);
 	tcase_add_test(t, same_function_same_handle);
 	tcase_add_test(t, param_info);

@@ -127,7 +127,10 @@ START_TEST(proc_address_says_what_is_missing)
 			 CUDA_ERROR_INVALID_VALUE);
 	ck_assert_int_eq(cuGetProcAddress_v2("cuInit", NULL, 13000, 0, &status),
 			 CUDA_ERROR_INVALID_VALUE);
-	ck_assert_int_eq(cuGetProcAddress_v2("cuInit", &fn, 13000, 3, &status),
+	ck_assert_int_eq(cuGetProcAddress("cuInit", NULL, 13000, 0), CUDA_ERROR_INVALID_VALUE);
+	ck_assert_int_eq(cuGetProcAddress_v2("cuInit", &fn, 13000, 3, &status), 0);
+	ck_assert_ptr_nonnull(fn);
+	ck_assert_int_eq(cuGetProcAddress_v2("cuInit", &fn, 13000, 4, &status),
 			 CUDA_ERROR_INVALID_VALUE);
 }
 END_TEST

@@ -176,8 +176,9 @@ static int make_far(struct gpu *g, struct ctx *c, uint32_t flags)
 	int r;
 
 	if (c->primary) {
-		/* Refused while it is active: then it has the flags of the first time. */
-		far->cuDevicePrimaryCtxSetFlags_v2(far->dev, f);
+		/* One that is active may keep the flags of the first time. CU_CTX_MAP_HOST, which
+		 * it has without, makes the driver refuse them all. */
+		far->cuDevicePrimaryCtxSetFlags_v2(far->dev, f & ~(unsigned int)CU_CTX_MAP_HOST);
 		r = (int)far->cuDevicePrimaryCtxRetain(&c->far, far->dev);
 		atomic_fetch_add(&g->primaries, !r);
 		return r;

@@ -31,21 +31,32 @@ static bool next(const char **at, struct export *e)
 	return false;
 }
 
-/* Symbols that only the driver has; those that are no calls of the API begin otherwise. */
+/* All that our library exports as the driver does. */
+static json_t *our_symbols(void)
+{
+	json_t *all = json_object();
+	char name[80];
+
+	for (const char *at = exports_api; at; at = strchr(at, '\n'), at += at != NULL)
+		if (sscanf(at, "symbol %79s", name) == 1 ||
+		    sscanf(at, "undeclared %79s", name) == 1)
+			json_object_set_new(all, name, json_true());
+	return all;
+}
+
+/* Symbols that only the driver has; those that are no calls of the API begin otherwise, or are the
+ * debugger's. */
 static json_t *theirs_alone(const json_t *symbols)
 {
-	json_t *list = json_array(), *ours = json_object(), *s;
-	const char *at = exports_api;
-	struct export e;
+	json_t *list = json_array(), *ours = our_symbols(), *s;
 	size_t i;
 
-	while (next(&at, &e))
-		json_object_set_new(ours, e.symbol, json_true());
 	json_array_foreach(symbols, i, s)
 	{
 		const char *name = json_string_value(s);
 
-		if (!strncmp(name, "cu", 2) && !json_object_get(ours, name))
+		if (!strncmp(name, "cu", 2) && strncmp(name, "cudbg", 5) &&
+		    !json_object_get(ours, name))
 			json_array_append(list, s);
 	}
 	json_decref(ours);

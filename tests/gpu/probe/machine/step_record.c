@@ -37,7 +37,7 @@ static json_t *errors(void)
 {
 	text_fn *name_of = (text_fn *)cuda_symbol("cuGetErrorName");
 	text_fn *text_of = (text_fn *)cuda_symbol("cuGetErrorString");
-	int known = 0, names = 0, texts = 0;
+	int known = 0, names = 0, texts = 0, silent = 0;
 	json_t *list = json_array();
 
 	for (int i = 0; i < ERRORS; i++) {
@@ -49,6 +49,7 @@ static json_t *errors(void)
 		known++;
 		names += !same(name, our_name);
 		texts += !same(text, ours);
+		silent += our_name && !text;
 		json_array_append_new(list, json_pack("{s:i, s:s?, s:s?, s:b, s:b}", "code", i,
 						      "name", name, "text", text, "our_name",
 						      same(name, our_name), "our_text",
@@ -56,7 +57,8 @@ static json_t *errors(void)
 	}
 	say_int("errors", known);
 	verdict(ASSUME_error_names, !names, "%d of %d differ", names, known);
-	verdict(ASSUME_error_texts, !texts, "%d of %d differ", texts, known);
+	verdict(ASSUME_error_texts, !silent, "%d of %d have none, %d are others than ours", silent,
+		known, texts);
 	return list;
 }
 

@@ -158,12 +158,14 @@ static void flags(CUdevice dev)
 	int active;
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
-		if (CU(cuDevicePrimaryCtxSetFlags_v2, dev, all[i]) != CUDA_SUCCESS ||
-		    CU(cuDevicePrimaryCtxRetain, &ctx, dev) != CUDA_SUCCESS)
-			return;
-		CU(cuCtxSetCurrent, ctx);
-		say_flags("primary", all[i]);
-		CU(cuDevicePrimaryCtxRelease_v2, dev);
+		/* Refused where the flag is none of a primary context's. */
+		if (CU(cuDevicePrimaryCtxSetFlags_v2, dev, all[i]) == CUDA_SUCCESS) {
+			if (CU(cuDevicePrimaryCtxRetain, &ctx, dev) != CUDA_SUCCESS)
+				return;
+			CU(cuCtxSetCurrent, ctx);
+			say_flags("primary", all[i]);
+			CU(cuDevicePrimaryCtxRelease_v2, dev);
+		}
 		if (CU(cuCtxCreate_v2, &ctx, all[i], dev) != CUDA_SUCCESS)
 			continue;
 		say_flags("created", all[i]);

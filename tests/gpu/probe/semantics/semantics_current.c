@@ -89,8 +89,9 @@ static void work(void)
 	SAY("alloc", ASK(cuMemAlloc_v2, &p, 4096));
 }
 
-/* Calls that free. */
-static void drop(void)
+/* Calls that free. Handles of events and streams that ended with their context are followed by the
+ * driver, which may crash: those are not asked about. */
+static void drop(bool gone)
 {
 	const bool judge = !strcmp(opt.role, "current");
 	int r[6];
@@ -103,6 +104,8 @@ static void drop(void)
 	SAY("unregister", r[2]);
 	r[3] = ASK(cuModuleUnload, it.other);
 	SAY("module_unload", r[3]);
+	if (gone)
+		return;
 	r[4] = ASK(cuEventDestroy_v2, it.gone_event);
 	SAY("event_destroy", r[4]);
 	r[5] = ASK(cuStreamDestroy_v2, it.gone_stream);
@@ -120,7 +123,7 @@ static void *in_thread(void *arg)
 {
 	use();
 	work();
-	drop();
+	drop(false);
 	return NULL;
 }
 
@@ -134,8 +137,9 @@ static void handle_afterwards(void)
 	r = ASK(cuDevicePrimaryCtxGetState, it.dev, &flags, &active);
 	SAY("get_state", r);
 	say_int("active", active);
-	SAY("set_current_old", ASK(cuCtxSetCurrent, it.ctx));
-	SAY("synchronize_old", ASK(cuCtxSynchronize));
+	same_code(ASSUME_context_stack, "set_current_old", ASK(cuCtxSetCurrent, it.ctx), 0);
+	same_code(ASSUME_context_stack, "synchronize_old", ASK(cuCtxSynchronize),
+		  CUDA_ERROR_CONTEXT_IS_DESTROYED);
 	SAY("retain_again", ASK(cuDevicePrimaryCtxRetain, &again, it.dev));
 	say_int("same_handle", again == it.ctx);
 	SAY("set_current_again", ASK(cuCtxSetCurrent, again));
@@ -164,7 +168,7 @@ void semantics_current(void)
 		SAY("release", ASK(cuDevicePrimaryCtxRelease_v2, it.dev));
 		handle_afterwards();
 	}
-	drop();
+	drop(strcmp(opt.role, "current"));
 }
 
 void semantics_retained(void)

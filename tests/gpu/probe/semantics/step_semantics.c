@@ -30,8 +30,7 @@ static void stack(void)
 	SAME(context_stack, "get_current_none", 0, ASK(cuCtxGetCurrent, &ctx));
 	say_int("current_is_null", !ctx);
 	SAME(context_stack, "pop_empty", CUDA_ERROR_INVALID_CONTEXT, ASK(cuCtxPopCurrent_v2, &ctx));
-	SAME(context_stack, "push_null", CUDA_ERROR_INVALID_CONTEXT,
-	     ASK(cuCtxPushCurrent_v2, NULL));
+	SAME(context_stack, "push_null", CUDA_ERROR_INVALID_VALUE, ASK(cuCtxPushCurrent_v2, NULL));
 	SAME(context_stack, "synchronize_none", CUDA_ERROR_INVALID_CONTEXT, ASK(cuCtxSynchronize));
 	SAME(context_stack, "get_device_none", CUDA_ERROR_INVALID_CONTEXT,
 	     ASK(cuCtxGetDevice, &dev));
@@ -52,8 +51,6 @@ static void stack(void)
 	SAME(context_stack, "destroy_current", 0, ASK(cuCtxDestroy_v2, other));
 	CU(cuCtxGetCurrent, &ctx);
 	say_int("destroy_shows_the_one_below", ctx == made);
-	SAME(context_stack, "set_destroyed", CUDA_ERROR_CONTEXT_IS_DESTROYED,
-	     ASK(cuCtxSetCurrent, other));
 }
 
 /* ---- streams ---- */
