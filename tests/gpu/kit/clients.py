@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from stage import SEARCHED, Absent, Failed, Item, Stage
 import programs
 
-STAGE = Stage("clients", "PyTorch, Triton, NVRTC, Numba, cuda-python, JAX as they are installed here", limit_s=300)
+STAGE = Stage("clients", "PyTorch, Triton, NVRTC, Numba, cuda-python, JAX as they are installed here", limit_s=190)
 HERE = os.path.dirname(os.path.abspath(__file__))
 ABSENT = 77
 LINES = 12      # of what a client says when it fails
@@ -28,13 +28,13 @@ class Client:
 
 
 CLIENTS = (Client("torch", "use_torch.py", "torch", runtime=True),
+           Client("jax", "use_jax.py", "jax", {"JAX_PLATFORMS": "cuda", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}, True),
            Client("nvrtc", "use_nvrtc.py"),
            Client("triton", "use_triton.py", "triton"),
-           Client("torch_compile", "use_torch_compile.py", "torch", runtime=True),
            Client("cuda_python", "use_cuda_python.py", "cuda"),
-           Client("numba", "use_numba.py", "numba"),
            Client("torch_product", "use_torch_product.py", "torch", runtime=True, refused=True),
-           Client("jax", "use_jax.py", "jax", {"JAX_PLATFORMS": "cuda", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}, True, True),
+           Client("torch_compile", "use_torch_compile.py", "torch", runtime=True),
+           Client("numba", "use_numba.py", "numba"),
            Client("numba_nvjitlink", "use_numba.py", "numba", {"NUMBA_CUDA_ENABLE_PYNVJITLINK": "1"}))
 
 

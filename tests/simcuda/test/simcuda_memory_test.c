@@ -161,7 +161,7 @@ START_TEST(box_copies)
 	FAILS(CUDA_ERROR_INVALID_VALUE, cuMemcpy2DUnaligned(&two));
 	two.Height = 10;
 	two.srcMemoryType = CU_MEMORYTYPE_ARRAY;
-	FAILS(CUDA_ERROR_INVALID_HANDLE, cuMemcpy2D(&two));
+	FAILS(CUDA_ERROR_INVALID_VALUE, cuMemcpy2D(&two));
 
 	OK(cuMemAlloc(&q, W * H * D));
 	OK(cuMemsetD8(q, 0, W * H * D));
