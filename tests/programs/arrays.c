@@ -274,7 +274,9 @@ static void check_lines(CUstream stream)
 		     cuMemcpyAtoA(a, 0, (CUarray)(uintptr_t)4096, 0, 100));
 	}
 	CU(cuArrayCreate(&c, &(CUDA_ARRAY_DESCRIPTOR){500, 2, CU_AD_FORMAT_UNSIGNED_INT16, 1}));
-	WANT(CUDA_ERROR_INVALID_VALUE, cuMemcpyHtoA(c, 0, bytes, 100));
+	/* An array of two dimensions, of which NVIDIA's driver takes the first row. */
+	if (handles_are_checked())
+		WANT(CUDA_ERROR_INVALID_VALUE, cuMemcpyHtoA(c, 0, bytes, 100));
 	CU(cuArrayDestroy(c));
 	CU(cuArrayDestroy(a));
 	CU(cuArrayDestroy(b));
