@@ -279,6 +279,9 @@ API(cuGraphGetNodes, CUgraph graph, CUgraphNode *nodes, size_t *count)
 
 	ENTER();
 	TRY(graph_get(graph, &g));
+	/* As an H200 refused the nodes of an empty capture. */
+	if (nodes && count && !*count)
+		return CUDA_ERROR_INVALID_VALUE;
 	return give(nodes, count, g->node, g->nodes);
 }
 

@@ -429,7 +429,8 @@ int handle_graph_nodes(struct worker *w, const struct pvgpu_in_graph_nodes *in,
 	list = calloc(total + 1, sizeof(CUgraphNode));
 	if (!list)
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	r = (int)g->far->cuGraphGetNodes(gr->far, list, &total);
+	if (total) /* room for none is refused */
+		r = (int)g->far->cuGraphGetNodes(gr->far, list, &total);
 	for (size_t i = in->first; i < total && n < PAGE && !r; i++)
 		r = graph_number(gr, list[i], &to[n++]);
 	free(list);
