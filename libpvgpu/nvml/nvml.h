@@ -48,6 +48,19 @@ typedef struct {
 	unsigned long long total, free, used; /* bytes */
 } nvmlMemory_t;
 
+#define NVML_DEVICE_PCI_BUS_ID_BUFFER_SIZE 32
+
+/* Version 2 ends before busId, with four reserved words; version 1 with pciDeviceId. */
+typedef struct {
+	char busIdLegacy[16];
+	unsigned int domain, bus, device, pciDeviceId, pciSubSystemId;
+	char busId[NVML_DEVICE_PCI_BUS_ID_BUFFER_SIZE];
+} nvmlPciInfo_t;
+
+typedef struct {
+	unsigned long long bar1Total, bar1Free, bar1Used; /* bytes */
+} nvmlBAR1Memory_t;
+
 typedef struct {
 	nvmlDevice_t device;
 	unsigned long long eventType;
@@ -55,6 +68,7 @@ typedef struct {
 	unsigned int gpuInstanceId, computeInstanceId;
 } nvmlEventData_t;
 
+static_assert(sizeof(nvmlPciInfo_t) == 68, "as version 3 of the call has it");
 static_assert(sizeof(nvmlProcessInfo_t) == 24, "as version 3 of the call has it");
 static_assert(sizeof(nvmlProcessUtilizationSample_t) == 32, "as the library has it");
 static_assert(sizeof(nvmlEventData_t) == 32, "as version 2 of the call has it");
@@ -90,17 +104,46 @@ static_assert(sizeof(nvmlEventData_t) == 32, "as version 2 of the call has it");
 
 /* Likewise, of what a GPU or a driver may not have. */
 #define NVML_OPTIONAL_CALLS(X)                                                                     \
-	X(nvmlDeviceGetTemperature, (nvmlDevice_t device, int sensor, unsigned int *celsius))      \
+	X(nvmlDeviceGetTemperature,                                                                \
+	  (nvmlDevice_t device, unsigned int sensor, unsigned int *celsius))                       \
 	X(nvmlDeviceGetPowerUsage, (nvmlDevice_t device, unsigned int *milliwatts))                \
 	X(nvmlDeviceGetEnforcedPowerLimit, (nvmlDevice_t device, unsigned int *milliwatts))        \
-	X(nvmlDeviceGetPersistenceMode, (nvmlDevice_t device, int *mode))                          \
-	X(nvmlDeviceGetClockInfo, (nvmlDevice_t device, int clock, unsigned int *mhz))             \
+	X(nvmlDeviceGetPersistenceMode, (nvmlDevice_t device, unsigned int *mode))                 \
+	X(nvmlDeviceGetClockInfo, (nvmlDevice_t device, unsigned int clock, unsigned int *mhz))    \
 	X(nvmlDeviceGetTotalEccErrors,                                                             \
-	  (nvmlDevice_t device, int error, int counter, unsigned long long *count))
+	  (nvmlDevice_t device, int error, int counter, unsigned long long *count))                \
+	X(nvmlDeviceGetPciInfo_v3, (nvmlDevice_t device, nvmlPciInfo_t * pci))                     \
+	X(nvmlDeviceGetBAR1MemoryInfo, (nvmlDevice_t device, nvmlBAR1Memory_t * memory))           \
+	X(nvmlDeviceGetEccMode,                                                                    \
+	  (nvmlDevice_t device, unsigned int *current, unsigned int *pending))                     \
+	X(nvmlDeviceGetDefaultEccMode, (nvmlDevice_t device, unsigned int *mode))                  \
+	X(nvmlDeviceGetBrand, (nvmlDevice_t device, unsigned int *brand))                          \
+	X(nvmlDeviceGetNumGpuCores, (nvmlDevice_t device, unsigned int *cores))                    \
+	X(nvmlDeviceGetMaxPcieLinkGeneration, (nvmlDevice_t device, unsigned int *generation))     \
+	X(nvmlDeviceGetGpuMaxPcieLinkGeneration, (nvmlDevice_t device, unsigned int *generation))  \
+	X(nvmlDeviceGetMaxPcieLinkWidth, (nvmlDevice_t device, unsigned int *width))               \
+	X(nvmlDeviceGetCurrPcieLinkGeneration, (nvmlDevice_t device, unsigned int *generation))    \
+	X(nvmlDeviceGetCurrPcieLinkWidth, (nvmlDevice_t device, unsigned int *width))              \
+	X(nvmlDeviceGetPcieThroughput,                                                             \
+	  (nvmlDevice_t device, unsigned int direction, unsigned int *kib))                        \
+	X(nvmlDeviceGetPerformanceState, (nvmlDevice_t device, unsigned int *state))               \
+	X(nvmlDeviceGetMaxClockInfo, (nvmlDevice_t device, unsigned int clock, unsigned int *mhz)) \
+	X(nvmlDeviceGetPowerManagementDefaultLimit,                                                \
+	  (nvmlDevice_t device, unsigned int *milliwatts))                                         \
+	X(nvmlDeviceGetPowerManagementLimitConstraints,                                            \
+	  (nvmlDevice_t device, unsigned int *least, unsigned int *most))                          \
+	X(nvmlDeviceGetTemperatureThreshold,                                                       \
+	  (nvmlDevice_t device, unsigned int threshold, unsigned int *celsius))
 
 #define NVML_TEMPERATURE_GPU               0
+#define NVML_TEMPERATURE_SHUTDOWN          0 /* thresholds */
+#define NVML_TEMPERATURE_SLOWDOWN          1
+#define NVML_PCIE_SENT                     0
+#define NVML_PCIE_RECEIVED                 1
+#define NVML_CLOCK_GRAPHICS                0
 #define NVML_CLOCK_SM                      1
 #define NVML_CLOCK_MEM                     2
+#define NVML_CLOCK_VIDEO                   3
 #define NVML_MEMORY_ERROR_TYPE_CORRECTED   0
 #define NVML_MEMORY_ERROR_TYPE_UNCORRECTED 1
 #define NVML_VOLATILE_ECC                  0 /* since the driver was loaded */

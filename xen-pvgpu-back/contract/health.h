@@ -9,6 +9,7 @@
 
 #define HEALTH_VERSION 1u
 #define HEALTH_DEVICES 64u
+#define HEALTH_PART    40u /* bytes of a record's facts */
 
 enum health_kind {
 	HEALTH_HELLO = 1, /* the first record: code = HEALTH_VERSION, device = number of GPUs, text
@@ -21,6 +22,8 @@ enum health_kind {
 	HEALTH_XID,       /* code: an Xid that the GPU has reported */
 	HEALTH_ROUND,     /* the end of a round */
 	HEALTH_STATE,     /* a GPU's sensors and counters of errors, in some rounds */
+	HEALTH_FACTS, /* a part of what a GPU tells of itself, in some rounds: the bytes of struct
+			 pvgpu_gpu_card from `code` on. Its last part completes it */
 	HEALTH_KINDS
 };
 
@@ -50,6 +53,7 @@ struct health_msg {
 			uint64_t corrected,
 				uncorrected; /* memory errors since the driver was loaded */
 		} state;
+		unsigned char part[HEALTH_PART];
 		char text[40]; /* without a NUL when all 40 bytes are used */
 	};
 };
