@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Which link a process uses. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -12,6 +13,23 @@ bool pvgpu_link_debug(void)
 	const char *env = secure_getenv("PVGPU_DEBUG");
 
 	return env && *env && *env != '0';
+}
+
+void pvgpu_link_explain(int err, const char *what, const char reason[PVGPU_LINK_REASON])
+{
+	static bool said;
+	const char *env = secure_getenv("PVGPU_DEBUG");
+	char text[PVGPU_LINK_REASON];
+
+	if (!pvgpu_link_debug() && ((err != -EPERM && err != -EREMOTEIO) || (env && *env == '0') ||
+				    __atomic_exchange_n(&said, true, __ATOMIC_RELAXED)))
+		return;
+	/* The backend's words are not trusted to be text for a terminal. */
+	snprintf(text, sizeof(text), "%s", reason);
+	for (char *p = text; *p; p++)
+		if (*p < ' ' || *p > '~')
+			*p = '?';
+	fprintf(stderr, "pvgpu: %s: %s\n", what, text);
 }
 
 /* A set-user-id program ignores the backend that its caller names. */

@@ -216,7 +216,7 @@ static int ask_open(int fd, const char *path, struct pvgpu_ioc_open *m, char *re
 	else if (err)
 		REASON("no session from %.40s: %.96s", path,
 		       m->reason[0] ? m->reason : strerror(-err));
-	return err;
+	return err && err != -EPERM && m->reason[0] ? -EREMOTEIO : err;
 }
 
 static int set_up(struct device *d, const struct pvgpu_ioc_open *m, char *reason)

@@ -58,7 +58,8 @@ struct pvgpu_link {
 	uint64_t chunk_max;   /* bytes of the largest chunk that grow() takes */
 };
 
-/* Functions that open a link return 0, or a negative errno with a reason in words. */
+/* Functions that open a link return 0, or a negative errno with a reason in words: -EREMOTEIO where
+ * the backend has refused a session, -EPERM where it does so for a while. */
 #define PVGPU_LINK_REASON 160
 
 /*
@@ -72,6 +73,9 @@ int pvgpu_link_open(struct pvgpu_link **out, char reason[PVGPU_LINK_REASON]);
 bool pvgpu_link_named(const char **path);
 /* Is PVGPU_DEBUG set: are failures explained on stderr? */
 bool pvgpu_link_debug(void);
+/* To be called when none could be opened: says on stderr why, where PVGPU_DEBUG asks for it, and
+ * that the backend has refused, once, unless PVGPU_DEBUG is 0. */
+void pvgpu_link_explain(int err, const char *what, const char reason[PVGPU_LINK_REASON]);
 
 /* local.c */
 int pvgpu_link_open_local(const char *path, struct pvgpu_link **out,

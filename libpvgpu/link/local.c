@@ -433,7 +433,7 @@ static int ask_open(int sock, struct pvgpu_local_opened *m, int fds[PVGPU_LOCAL_
 	m->reason[sizeof(m->reason) - 1] = '\0';
 	if (m->error) {
 		REASON("pvgpud refused: %s", m->reason[0] ? m->reason : strerror(abs(m->error)));
-		return m->error == EPERM ? -EPERM : -ECONNREFUSED;
+		return m->error == EPERM ? -EPERM : -EREMOTEIO;
 	}
 	if (n_fds != PVGPU_LOCAL_FDS || (msg.msg_flags & (MSG_CTRUNC | MSG_TRUNC))) {
 		REASON("pvgpud sent %u files instead of %d (is the limit of open files reached?)",

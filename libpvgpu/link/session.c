@@ -145,8 +145,7 @@ int pvgpu_session_open(const struct pvgpu_session_ops *ops, struct pvgpu_session
 
 	err = pvgpu_link_open(&l, reason);
 	if (err) {
-		if (pvgpu_link_debug())
-			fprintf(stderr, "pvgpu: no session: %s\n", reason);
+		pvgpu_link_explain(err, "no session", reason);
 		/* Quarantined: the vGPU exists, and works again later. */
 		return err == -EPERM ? NOT_READY : NO_DEVICE;
 	}

@@ -49,15 +49,17 @@ static void fetch(struct ml_facts *f)
 	struct ml_figures there;
 	struct pvgpu_session *s;
 	struct pvgpu_link *l;
+	int err;
 
 	/* A link waits for a pvgpud that is being started; a monitor had better say so. */
 	f->error = ml_figures(&there);
 	if (f->error == NVML_ERROR_GPU_IS_LOST)
 		return;
 	f->error = NVML_ERROR_UNKNOWN;
-	if (pvgpu_link_open(&l, reason)) {
+	err = pvgpu_link_open(&l, reason);
+	if (err) {
 		if (pvgpu_link_debug())
-			fprintf(stderr, "pvgpu: nothing to learn of the vGPU: %s\n", reason);
+			pvgpu_link_explain(err, "nothing to learn of the vGPU", reason);
 		return;
 	}
 	s = pvgpu_session_new(&ops, l);

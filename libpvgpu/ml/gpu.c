@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What pvgpud tells of the GPU below the vGPU: the key `card` of xenstore-schema/pvgpu.schema, on
- * the local link as an answer and on the Xen link as a file of the module.
+ * The description of the GPU below the vGPU, from pvgpud: the key `card` of
+ * xenstore-schema/pvgpu.schema, on the local link as an answer and on the Xen link as a file of the
+ * module.
  */
 #include "ml/ml.h"
 

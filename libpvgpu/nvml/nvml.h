@@ -62,6 +62,14 @@ typedef struct {
 } nvmlBAR1Memory_t;
 
 typedef struct {
+	unsigned int fieldId, scopeId; /* in */
+	long long timestamp, latencyUsec;
+	unsigned int valueType;
+	nvmlReturn_t nvmlReturn;  /* of this field */
+	unsigned long long value; /* of a shorter type: its first bytes */
+} nvmlFieldValue_t;
+
+typedef struct {
 	nvmlDevice_t device;
 	unsigned long long eventType;
 	unsigned long long eventData; /* of an Xid event: the Xid */
@@ -72,12 +80,18 @@ static_assert(sizeof(nvmlPciInfo_t) == 68, "as version 3 of the call has it");
 static_assert(sizeof(nvmlProcessInfo_t) == 24, "as version 3 of the call has it");
 static_assert(sizeof(nvmlProcessUtilizationSample_t) == 32, "as the library has it");
 static_assert(sizeof(nvmlEventData_t) == 32, "as version 2 of the call has it");
+static_assert(sizeof(nvmlBAR1Memory_t) == 24, "as the library has it");
+static_assert(sizeof(nvmlFieldValue_t) == 40, "as the library has it");
 
 #define nvmlEventTypeXidCriticalError          0x8ull
 
 #define NVML_DEVICE_UUID_BUFFER_SIZE           80
 #define NVML_DEVICE_NAME_BUFFER_SIZE           64
 #define NVML_SYSTEM_DRIVER_VERSION_BUFFER_SIZE 80
+
+#define NVML_VALUE_TYPE_UNSIGNED_INT           1
+#define NVML_FI_DEV_PCIE_COUNT_TX_BYTES        197 /* sent by the GPU; may wrap */
+#define NVML_FI_DEV_PCIE_COUNT_RX_BYTES        198
 
 /* X(name, (parameters)): each returns nvmlReturn_t. */
 #define NVML_CALLS(X)                                                                              \
@@ -124,6 +138,7 @@ static_assert(sizeof(nvmlEventData_t) == 32, "as version 2 of the call has it");
 	X(nvmlDeviceGetMaxPcieLinkWidth, (nvmlDevice_t device, unsigned int *width))               \
 	X(nvmlDeviceGetCurrPcieLinkGeneration, (nvmlDevice_t device, unsigned int *generation))    \
 	X(nvmlDeviceGetCurrPcieLinkWidth, (nvmlDevice_t device, unsigned int *width))              \
+	X(nvmlDeviceGetFieldValues, (nvmlDevice_t device, int count, nvmlFieldValue_t *values))    \
 	X(nvmlDeviceGetPcieThroughput,                                                             \
 	  (nvmlDevice_t device, unsigned int direction, unsigned int *kib))                        \
 	X(nvmlDeviceGetPerformanceState, (nvmlDevice_t device, unsigned int *state))               \

@@ -8,17 +8,16 @@
 
 #include "nvml/nvml.h"
 
-#define NVML_FEATURE_DISABLED        0
-#define NVML_FEATURE_ENABLED         1
-#define NVML_COMPUTEMODE_DEFAULT     0
-#define NVML_VALUE_TYPE_UNSIGNED_INT 1
-#define NVML_BUS_TYPE_PCIE           2
-#define NVML_TOPOLOGY_INTERNAL       0
-#define NVML_AFFINITY_SCOPE_NODE     0
-#define NVML_AFFINITY_SCOPE_SOCKET   1
-#define NVML_MEMORY_V2               0x02000028u
-#define NVML_TEMPERATURE_V1          0x0100000cu
-#define NVML_NO_INSTANCE             0xffffffffu
+#define NVML_FEATURE_DISABLED      0
+#define NVML_FEATURE_ENABLED       1
+#define NVML_COMPUTEMODE_DEFAULT   0
+#define NVML_BUS_TYPE_PCIE         2
+#define NVML_TOPOLOGY_INTERNAL     0
+#define NVML_AFFINITY_SCOPE_NODE   0
+#define NVML_AFFINITY_SCOPE_SOCKET 1
+#define NVML_MEMORY_V2             0x02000028u
+#define NVML_TEMPERATURE_V1        0x0100000cu
+#define NVML_NO_INSTANCE           0xffffffffu
 
 typedef struct {
 	unsigned int gpu, memory; /* percent */
@@ -41,18 +40,9 @@ typedef struct {
 	int temperature;
 } nvmlTemperature_t;
 
-typedef struct {
-	unsigned int fieldId, scopeId; /* in */
-	long long timestamp, latencyUsec;
-	unsigned int valueType;
-	nvmlReturn_t nvmlReturn; /* of this field */
-	unsigned long long value;
-} nvmlFieldValue_t;
-
 static_assert(sizeof(nvmlMemory_v2_t) == (NVML_MEMORY_V2 & 0xffff), "as its version says");
 static_assert(sizeof(nvmlProcessInfo_v1_t) == 16, "as version 1 of the call has it");
 static_assert(sizeof(nvmlTemperature_t) == (NVML_TEMPERATURE_V1 & 0xffff), "as its version says");
-static_assert(sizeof(nvmlFieldValue_t) == 40, "as the library has it");
 
 #define NVML_DEVICE      nvmlDevice_t device
 #define NVML_NUMBER(out) (NVML_DEVICE, unsigned int *out)
@@ -121,7 +111,6 @@ static_assert(sizeof(nvmlFieldValue_t) == 40, "as the library has it");
 	X(nvmlDeviceGetMemoryAffinity,                                                             \
 	  (NVML_DEVICE, unsigned int words, unsigned long *set, unsigned int scope))               \
 	X(nvmlDeviceGetMaxMigDeviceCount, NVML_NUMBER(count))                                      \
-	X(nvmlDeviceGetFieldValues, (NVML_DEVICE, int count, nvmlFieldValue_t *values))            \
 	X(nvmlEventSetWait, (nvmlEventSet_t set, nvmlEventData_t * data, unsigned int timeout_ms))
 
 #define NVML_PROTOTYPE(name, parameters) nvmlReturn_t name parameters;

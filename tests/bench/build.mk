@@ -33,6 +33,11 @@ bench: packages
 	$(Q)$(MAKE) --no-print-directory tests
 	$(Q)$(PYTHON) tests/bench/bench.py --build $(B) $(if $(BENCH_JSON),--out $(BENCH_JSON)) $(BENCH)
 
+# The simulated GPU's engine; ENGINE="--before FILE" compares with another build's ptxrun.
+.PHONY: bench-engine
+bench-engine: $(B)/tests/ptxrun
+	$(Q)$(PYTHON) tests/bench/engine.py --build $(B) $(ENGINE)
+
 # Tenants that wait for their results: what each gets of what it is due, and all of them against the far end alone.
 .PHONY: bench-loops
 bench-loops: packages

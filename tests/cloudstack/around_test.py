@@ -415,6 +415,58 @@ class Check(World):
         self.assertEqual(len(found["notes"]), 2)
 
 
+class Groups(World):
+    """Offerings with a GPU by xapi's own VGPU types."""
+    GROUP = "Group of NVIDIA Corporation GH100 [H100 SXM5 80GB] GPUs"
+
+    def setUp(self):
+        super().setUp()
+        host = self.pool.named("xcp1")
+        types = [self.pool.add_object("vgpu_type", model_name=n, vendor_name="NVIDIA Corporation", identifier="", size=1, internal_config={},
+                                      compatible_types_on_pgpu=[]) for n in ("passthrough", "pvgpu-2g", "pvgpu-4g")]
+        group = self.pool.add_object("gpu_group", name_label=self.GROUP, supported_VGPU_types=types, enabled_VGPU_types=types)
+        self.pool.add_object("pgpu", host=host.ref, GPU_group=group, supported_VGPU_types=types, enabled_VGPU_types=types)
+
+    def tell(self, host, **capacities):
+        """As GetGPUStatsCommand and updateGPUDetails write it, and HostJoinDaoImpl shows it."""
+        host["gpugroup"] = [{"gpugroupname": self.GROUP, "vgpu": [{"vgputype": "passthrough", "remainingcapacity": 1, "maxcapacity": 1}] + [
+            {"vgputype": n.replace("_", "-"), "videoram": 2 * GIB, "maxvgpuperpgpu": m, "remainingcapacity": left, "maxcapacity": m}
+            for n, (left, m) in capacities.items()]}]
+
+    def test_what_hosts_report(self):
+        found = self.ask("check", status=1)
+        self.assertEqual(found["groups"], [])
+        self.assertEqual([f for f in found["faults"] if "reconnectHost" in f],
+                         ["host xcp1: xapi has the VGPU type %s in '%s', and CloudStack does not know it: reconnectHost tells it" % (t, self.GROUP)
+                          for t in ("pvgpu-2g", "pvgpu-4g")])
+        self.tell(self.hosts[0], pvgpu_2g=(3, 4), pvgpu_4g=(0, 2))
+        self.hosts.append(self.cloud.add_host("xcp2", "10.0.0.2"))
+        self.pool.add_host("xcp2", "10.0.0.2")
+        found = self.ask("check")
+        self.assertEqual([(g["host"], g["group"], g["type"], g["remaining"], g["capacity"]) for g in found["groups"]],
+                         [("xcp1", self.GROUP, "pvgpu-2g", 3, 4), ("xcp1", self.GROUP, "pvgpu-4g", 0, 2)])
+        self.assertIn("host xcp2 has no VGPU types of pvgpu's", " ".join(found["notes"]))
+        self.assertIn("host xcp1: 3 of 4 left of pvgpu-2g in '%s'\n" % self.GROUP, self.run_tool("check").out)
+        self.tell(self.hosts[1], pvgpu_2g=(4, 4))
+        found = self.ask("check", status=1)
+        self.assertEqual(len(found["faults"]), 0 + 1)
+        self.assertIn("host xcp2: CloudStack takes it for one with the VGPU type pvgpu-2g in '%s', which xapi does not have" % self.GROUP, found["faults"][0])
+
+    def test_offerings(self):
+        self.tell(self.hosts[0], pvgpu_2g=(3, 4), pvgpu_4g=(2, 2))
+        self.cloud.offerings.update(
+            new={"id": "new", "name": "GPU-2G", "vgpuprofileid": "p1", "vgpuprofilename": "pvgpu-2g", "gpucardname": "H100", "gpucount": 1},
+            old={"id": "old", "name": "GPU-4G", "serviceofferingdetails": {"pciDevice": self.GROUP, "vgpuType": "pvgpu-4g"}, "state": "Inactive"})
+        found = self.ask("check")
+        self.assertEqual([n for n in found["notes"] if n.startswith("offering")], [])
+        self.cloud.offerings["old"]["serviceofferingdetails"]["pciDevice"] = "Group of GPUs"
+        self.cloud.offerings["new"].update(vgpuprofilename="pvgpu-9g", hosttags="ssd, pvgpu-2g")
+        found = self.ask("check", status=1)
+        self.assertEqual([n for n in found["notes"] if n.startswith("offering")],
+                         ["offering GPU-2G: no host reports the VGPU type pvgpu-9g", "offering GPU-4G: no host reports the VGPU type pvgpu-4g in 'Group of GPUs'"])
+        self.assertEqual(found["faults"], ["offering GPU-2G has the VGPU type pvgpu-9g and the host tag pvgpu-2g: one of both says which vGPU a VM gets"])
+
+
 class Configuration(World):
     def test_faults(self):
         for sections, text in (

@@ -132,6 +132,28 @@ class Toggle(World):
         self.ask("enable", "web1", conf=conf)
         self.assertEqual((self.toggle(v), self.live(v)), (T4, [("pvgpu-4g", ALICE)]))
 
+    def test_an_offering_with_a_gpu_of_cloudstacks_own(self):
+        """By xapi's VGPU objects; a toggle beside it is refused, and off says nothing: the VM keeps what its VGPU gave it."""
+        for fields in ({"vgpuprofileid": "p1", "vgpuprofilename": "pvgpu-2g"}, {"vgpu": "pvgpu-2g"}):
+            v = self.vm(serviceofferingname="GPU-2G", **fields)
+            vm = self.pool.of(v["instancename"])
+            self.pool.host_of(vm).call_plugin("pvgpu", "attach", {"vm-uuid": vm["uuid"], "profile": "pvgpu-2g"})  # as pvgpu-vgpu does
+            self.refused(1, "its offering GPU-2G gives it the VGPU pvgpu-2g of xapi's own: with a toggle or a host tag of a profile beside that no toggle is written",
+                         "enable", "web1", "--profile", "pvgpu-2g")
+            self.assertIsNone(self.toggle(v))
+            v["details"]["extraconfig-1"] = "other_config:pvgpu=" + T2
+            self.refused(1, "its hosts refuse to start it; disable it, or choose another offering", "sync", "web1")
+            self.ask("disable", "web1")
+            self.ask("sync", "web1")
+            self.ask("sync", "--all", schema="sync-all")
+            view = self.ask("status", "web1")
+            self.assertEqual((view["toggle"], view["agrees"], len(view["vgpus"]), self.live(v)), ("off", True, 1, [("pvgpu-2g", "")]))
+            self.cloud.offerings["o1"]["hosttags"] = "pvgpu-4g"
+            self.refused(1, "its hosts refuse to start it", "sync", "web1", conf=self.write_conf("follow.conf", toggle={"follow-offerings": "yes"}))
+            del self.cloud.offerings["o1"]["hosttags"]
+            self.cloud.stop(v)
+            del self.cloud.vms[v["id"]]
+
     def test_sync_all(self):
         good, off, none = self.vm(), self.vm("web2", "i-2-101-VM", details={"extraconfig-1": "other_config:pvgpu=off"}), self.vm("web3", "i-2-102-VM")
         good["details"]["extraconfig-1"] = "other_config:pvgpu=" + T2

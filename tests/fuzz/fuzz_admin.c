@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* FUZZ_OBJS: xen-pvgpu-back/daemon/admin/admin_json.c xen-pvgpu-back/daemon/admin/events.c xen-pvgpu-back/daemon/admin/tree.c
- * xen-pvgpu-back/daemon/core/held.c xen-pvgpu-back/daemon/core/pools.c xen-pvgpu-back/contract/log.c
- * xen-pvgpu-back/daemon/workers/pool.c tests/fuzz/fake_goals.c xen-pvgpu-back/daemon/workers/pool_live.c
- * xen-pvgpu-back/daemon/workers/vgpu.c xen-pvgpu-back/daemon/workers/lease.c xen-pvgpu-back/daemon/rules/ledger.c xen-pvgpu-back/daemon/rules/budget.c
- * xen-pvgpu-back/daemon/config/config.c xen-pvgpu-back/daemon/config/config_value.c
- * xen-pvgpu-back/daemon/config/config_finish.c xen-pvgpu-back/daemon/config/config_live.c
- * xen-pvgpu-back/sched/place.c xen-pvgpu-back/contract/local_check.c xen-pvgpu-back/contract/msg.c tests/unit/daemon/daemon_fake.c
- * xenstore-schema/values.c xenstore-schema/records.c xenstore-schema/nearest.c gen/pvgpu_keys.c
+/* FUZZ_OBJS: xen-pvgpu-back/daemon/admin/admin_json.c xen-pvgpu-back/daemon/admin/events.c
+ * xen-pvgpu-back/daemon/admin/tree.c xen-pvgpu-back/daemon/core/held.c
+ * xen-pvgpu-back/daemon/core/pools.c xen-pvgpu-back/contract/log.c
+ * xen-pvgpu-back/daemon/workers/pool.c tests/fuzz/fake_goals.c
+ * xen-pvgpu-back/daemon/workers/pool_live.c xen-pvgpu-back/daemon/workers/vgpu.c
+ * xen-pvgpu-back/daemon/workers/lease.c xen-pvgpu-back/daemon/rules/ledger.c
+ * xen-pvgpu-back/daemon/rules/budget.c xen-pvgpu-back/daemon/config/config.c
+ * xen-pvgpu-back/daemon/config/config_value.c xen-pvgpu-back/daemon/config/config_finish.c
+ * xen-pvgpu-back/daemon/config/config_live.c xen-pvgpu-back/sched/place.c
+ * xen-pvgpu-back/contract/local_check.c xen-pvgpu-back/contract/msg.c
+ * tests/unit/daemon/daemon_fake.c xenstore-schema/values.c xenstore-schema/records.c
+ * xenstore-schema/nearest.c gen/pvgpu_keys.c xen-pvgpu-back/statistics/json.c
+ * xen-pvgpu-back/statistics/read.c xen-pvgpu-back/statistics/text.c gen/pvgpu_statistics.c
  */
 /* FUZZ_LIBS: -ljansson -lev -linih */
 /* A line on pvgpud's admin socket: every answer is one line of JSON that says whether it is well.
@@ -16,9 +21,15 @@
 #include <string.h>
 
 #include "xen-pvgpu-back/daemon/admin/admin_json.h"
+#include "xen-pvgpu-back/daemon/admin/snapshot.h"
 #include "xen-pvgpu-back/daemon/workers/pool.h"
 #include "xen-pvgpu-back/daemon/workers/workers.h"
 #include "xen-pvgpu-back/daemon/xen/xenbus.h"
+
+void *snapshot_copy(struct daemon *dm, size_t *size)
+{
+	return NULL;
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -12,6 +12,8 @@
  * tests/simcuda/ptx/image.c tests/simcuda/ptx/isa.c tests/simcuda/ptx/lex.c
  * tests/simcuda/ptx/link.c tests/simcuda/ptx/module.c
  * tests/simcuda/ptx/operand.c tests/simcuda/ptx/parse.c tests/simcuda/ptx/symbols.c
+ * tests/simcuda/ptx/cluster.c tests/simcuda/ptx/exec_coalesced.c
+ * tests/simcuda/ptx/decode_tensor.c tests/simcuda/ptx/exec_tensor.c
  * tests/simcuda/ptx/decode_async.c tests/simcuda/ptx/decode_matrix.c
  * tests/simcuda/ptx/exec_async.c tests/simcuda/ptx/exec_matrix.c
  * tests/simcuda/ptx/variable.c tests/simcuda/ptx/video.c tests/simcuda/ptx/warp.c */
@@ -110,6 +112,8 @@ static void run(const struct ptx_image *img, const struct ptx_kernel *k)
 			memcpy(params + k->params[i].offset, &address, 8);
 	}
 	l.params = params;
+	for (int i = 0; i < 3 && k->reqcluster[0]; i++)
+		l.grid[i] = l.cluster[i] = k->reqcluster[i];
 	c = ptx_cta_new(&l, 0, 0, 0, 0);
 	for (int i = 0; c && i < STEPS; i++) {
 		enum ptx_step s = ptx_cta_step(c, (uint64_t)i * 13 + 1, &ns);

@@ -3,7 +3,8 @@
  * tests/unit/worker/worker_fake_far.c tests/unit/worker/worker_fake_mem.c
  * tests/unit/worker/worker_fake_graph.c
  *   xen-pvgpu-back/worker/gpu/alloc.c xen-pvgpu-back/worker/gpu/arena_map.c
- *   xen-pvgpu-back/worker/gpu/array.c xen-pvgpu-back/worker/gpu/texture.c
+ *   xen-pvgpu-back/worker/gpu/array.c xen-pvgpu-back/worker/gpu/tensor.c
+ * xen-pvgpu-back/worker/gpu/texture.c
  * xen-pvgpu-back/worker/gpu/bounce.c xen-pvgpu-back/worker/gpu/callback.c
  * xen-pvgpu-back/worker/gpu/calls.c
  * xen-pvgpu-back/worker/gpu/chunks.c xen-pvgpu-back/worker/gpu/complete.c

@@ -26,7 +26,7 @@ check-acceptance: tests
 # What pvgpuctl prints with --json, against its schemas.
 .PHONY: check-answers
 check-answers: tests
-	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest answers_test
+	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest answers_test mistakes_test
 
 # The vGPUs as devices of containers.
 .PHONY: check-cdi

@@ -2,6 +2,7 @@
 """pvgpu-exporter: metrics that Prometheus takes, dashboards whose every query has data, a status page without scripts, and clients that
 behave badly, which no session notices. PVGPU_BUILD: the build folder."""
 import contextlib
+import html
 import html.parser
 import json
 import os
@@ -204,13 +205,38 @@ class Metrics(unittest.TestCase):
 
 class Health(unittest.TestCase):
     def test_sensors(self):
-        sim = {"SIMCUDA_NVML_CELSIUS": "87", "SIMCUDA_NVML_MILLIWATTS": "654321", "SIMCUDA_NVML_ECC": "3"}
+        sim = {"SIMCUDA_NVML_CELSIUS": "87", "SIMCUDA_NVML_MILLIWATTS": "654321", "SIMCUDA_NVML_ECC": "3", "SIMCUDA_NVML_PCIE_GENERATION": "3", "SIMCUDA_NVML_PCIE_WIDTH": "8",
+               "SIMCUDA_NVML_PCIE_SENT": "77"}
         with Loaded(sim=sim) as env, Exporter(env) as e:
             wait_for("sensors", lambda: e.value("pvgpu_gpu_power_watts", pool="default"))
             self.assertEqual({k: e.value(f"pvgpu_gpu_{k}", pool="default") for k in ("temperature_celsius", "power_watts", "power_limit_watts", "ecc_corrected_errors_total",
                                                                                  "ecc_uncorrected_errors_total", "sm_clock_hertz", "memory_clock_hertz")},
                              {"temperature_celsius": 87, "power_watts": 654.321, "power_limit_watts": 700, "ecc_corrected_errors_total": 3,
                               "ecc_uncorrected_errors_total": 0, "sm_clock_hertz": 1755e6, "memory_clock_hertz": 2619e6})
+            link = {"pcie_generation": 3, "pcie_generation_max": 5, "pcie_width": 8, "pcie_width_max": 16, "pcie_sent_bytes_total": 77,
+                    "pcie_received_bytes_total": 2000}
+            self.assertEqual({k: e.value(f"pvgpu_gpu_{k}", pool="default") for k in link}, link)
+
+    def test_near(self):
+        """Workers run on the processors that sysfs has for the GPU's PCI device, here another one of the machine's."""
+        devices = [d for d in pathlib.Path("/sys/bus/pci/devices").glob("0000:*.0") if d.name != "0000:00:00.0" and (d / "local_cpulist").exists()]
+        if not devices:
+            self.skipTest("no PCI device here")
+        bus, slot = (int(n, 16) for n in devices[0].name[5:10].split(":"))
+        with Loaded({"a": "64M"}, sim={"SIMCUDA_NVML_PCI": str(bus << 8 | slot << 3)}) as env:
+            cpus = (devices[0] / "local_cpulist").read_text().strip()
+            wait_for("the GPU's place", lambda: env.read("/pool/default/cpus") == cpus)
+            self.assertEqual(env.read("/pool/default/numa-node"), (devices[0] / "numa_node").read_text().strip())
+            env.load("a")
+            session, = env.sessions("a").values()
+            allowed = re.search(r"Cpus_allowed_list:\s+(\S+)", pathlib.Path(f"/proc/{session['pid']}/status").read_text())[1]
+            self.assertEqual(allowed, cpus)
+            done = subprocess.run([program("pvgpuctl", env.build), "doctor", "--run-dir", env.run_dir], capture_output=True, text=True, timeout=LIMIT, check=False)
+            self.assertIn(f"its workers run on the processors {cpus}", done.stdout)
+            env.unload()
+        with Loaded({"a": "64M"}, sim={"SIMCUDA_NVML_PCI": str(bus << 8 | slot << 3)}, settings={"numa": 0}) as env, Exporter(env) as e:
+            wait_for("a round of NVML", lambda: e.value("pvgpu_gpu_pcie_width"))
+            self.assertIsNone(env.read("/pool/default/cpus"))
 
     def test_unknown(self):
         """What nobody can tell is no number."""
@@ -362,6 +388,9 @@ class StatusPage(unittest.TestCase):
             self.assertFalse(page.styled)
             self.assertEqual(page.links, {"style.css", "metrics", "statistics.json"})
             self.assertIn("web1", text)
+            self.assertIn(f"<h1>pvgpu on {html.escape(socket.gethostname())}</h1>", text)
+            text = wait_for("sensors", lambda: (e.get("/")[0] if "41 &deg;C" in e.get("/")[0] else None))
+            self.assertIn("<td class=\"wide\">97 W</td>", text)
             self.assertRegex(text, r"<td class=\"text\">vgpu web1: ")  # an event
             self.assertIn("default-src 'none'", headers["Content-Security-Policy"])
             self.assertNotIn("unsafe", headers["Content-Security-Policy"])

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """pvgpud without a GPU: it reports that, and serves a simulated one with --simulated."""
+import contextlib
 import json
 import os
 import subprocess
@@ -78,6 +79,36 @@ class Simulated(unittest.TestCase):
                 self.assertEqual(daemon.returncode, 0)
 
 
+class Several(unittest.TestCase):
+    def test_each_has_a_gpu(self):
+        """Two pvgpuds on a machine have a simulated GPU each: neither finds the other's workers on its own."""
+        with tempfile.TemporaryDirectory() as d, contextlib.ExitStack() as stack:
+            runs = [os.path.join(d, name) for name in ("one", "two")]
+            for run in runs:
+                p = subprocess.Popen([program("pvgpud"), "--simulated", "--run-dir", run, "--vgpu", "try:memory=64M", "--set", "health_period_ms=20"],
+                                     stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                stack.callback(p.wait, 240)
+                stack.callback(p.terminate)
+            for run in runs:
+                wait_for("its socket", lambda run=run: os.path.exists(os.path.join(run, "try.sock")))
+            env = {**os.environ, "LD_LIBRARY_PATH": os.path.join(build_dir(), "lib")}
+            busy = [subprocess.Popen([os.path.join(build_dir(), "programs", "occupy"), "1000000", "1000"], env={**env, "PVGPU_SOCKET": os.path.join(run, "try.sock")},
+                                     stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for run in runs]
+            for p in busy:
+                stack.callback(p.wait, 240)
+                stack.callback(p.kill)
+
+            def told(run, what):
+                gpu, = json.loads(pvgpuctl(run, "stats", "--json").stdout)["gpus"]
+                return gpu[what]
+
+            for run in runs:
+                wait_for("its program at work", lambda run=run: told(run, "gpu-time") > 200000 and told(run, "uuid"))
+            self.assertEqual([told(run, "unknown-processes") for run in runs], [0, 0])
+            uuids = [told(run, "uuid") for run in runs]
+            self.assertNotEqual(*uuids)
+
+
 class Mistakes(unittest.TestCase):
     """What an operator gets wrong is named, with the way out, and nothing is changed."""
 
@@ -114,11 +145,11 @@ class Mistakes(unittest.TestCase):
             self.wrong(env, 2, "one: wieght: no such setting; did you mean weight?", "set", "one", "max-sessions=3", "wieght=5")
             self.wrong(env, 2, "one: sessions: no such setting; there are ", "set", "one", "sessions=5")
             self.wrong(env, 2, "one: model: only a VM's vGPU has it", "set", "one", "model=x")
-            self.wrong(env, 1, "memory = 8: must be a size from 1M to 1024T, such as 512M or 4G, or 0; did you mean 8G?", "set", "one", "memory=8")
-            self.wrong(env, 1, "rate-bytes = 100: must be 0, or bytes or a number with K, M, G or T, 1M to 1024T; did you mean 100G?",
+            self.wrong(env, 2, "memory = 8: must be a size from 1M to 1024T, such as 512M or 4G, or 0; did you mean 8G?", "set", "one", "memory=8")
+            self.wrong(env, 2, "rate-bytes = 100: must be 0, or bytes or a number with K, M, G or T, 1M to 1024T; did you mean 100G?",
                        "set", "one", "rate-bytes=100")
-            self.wrong(env, 1, "min-share 60% is above max-share 50%", "set", "one", "max-share=50%", "min-share=60%")
-            self.wrong(env, 1, "pardon 'much': must be a number, or +N", "set", "one", "pardon=much")
+            self.wrong(env, 2, "min-share 60% is above max-share 50%", "set", "one", "max-share=50%", "min-share=60%")
+            self.wrong(env, 2, "pardon 'much': must be a number, or +N", "set", "one", "pardon=much")
             self.wrong(env, 2, "--all is for the vGPUs of VMs", "set", "one", "weight=5", "--all")
             after = env.ask(op="tree", path="/vgpu/one")["tree"]
             self.assertEqual({k: v for k, v in before.items() if k in ("memory", "weight", "max-sessions", "max-share", "min-share", "rate-bytes")},

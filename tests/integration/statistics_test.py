@@ -401,8 +401,11 @@ class Readers(unittest.TestCase):
             done = env.ctl("gpu", "drain", "default", "--timeout", "0.1")
             self.assertEqual(done.returncode, 4)
             self.assertIn("vGPU vgpu0 has 1 session;", done.stderr)
-            done = env.run([os.path.join(env.build, "programs", "occupy"), "1"])
-            self.assertNotEqual(done.returncode, 0)
+            # The program's user is told why, in one line.
+            for extra, lines in (({}, 1), ({"PVGPU_DEBUG": "0"}, 0)):
+                done = env.run([os.path.join(env.build, "programs", "occupy"), "1"], extra=extra)
+                self.assertNotEqual(done.returncode, 0)
+                self.assertEqual(len(re.findall(r"^pvgpu: no session: .*drained by an operator", done.stderr.decode(), re.M)), lines, done.stderr)
             self.assertIsNone(p.poll())
             p.kill()
             p.wait()

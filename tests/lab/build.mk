@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Real Xen in an emulated machine: see docs/lab.md. host-packages lists the packages that it needs besides .ci/packages.
 LAB_BUILT := $(addprefix $(B)/,tests/lab-agent tests/lab-grants tests/lab-backend tests/lab-frontend tests/lab-device tests/lab-cuda tests/chaos-client \
-	tests/simcuda-top tests/pvgpu-worker-cheat tests/pvgpu-worker-escape bin/pvgpud bin/pvgpu-worker bin/pvgpu-health bin/pvgpuctl bin/pvgpu-attachd \
+	tests/simcuda-top tests/pvgpu-worker-cheat tests/pvgpu-worker-escape bin/pvgpud bin/pvgpu-worker bin/pvgpu-health bin/pvgpuctl bin/pvgpu-attachd bin/pvgpu-vgpu \
 	lib/libcuda.so.1 simcuda/libcuda.so.1 simcuda/libnvidia-ml.so.1 simcuda/simcuda-reset bin/pvgpu-smi lib/libcudart.so.12 cudart/gemm cudart/fft)
 
 $(B)/tests/lab-agent: $(call obj,tests/lab/agent.c tests/lab/uevents.c tests/lab/wire.c)
@@ -42,7 +42,7 @@ lab-others: packages
 	$(Q)$(PYTHON) tests/clients/halide_build.py $(B)/lab/halide
 
 # The basic scenarios with each of the kernels that guests may have; a kernel that cannot be had is skipped.
-LAB_BASIC := vgpu-boot vgpu-device vgpu-memcg vgpu-processes vgpu-module
+LAB_BASIC := vgpu-boot vgpu-device vgpu-memcg vgpu-processes vgpu-module vgpu-hvm
 LAB_KERNELS := 5.10 6.12 newest
 .PHONY: lab-kernels
 lab-kernels: lab-packages
@@ -52,7 +52,7 @@ lab-kernels: lab-packages
 		case $$status in 0) ;; 77) echo "skip $$k" ;; *) failed="$$failed $$k" ;; esac; done; \
 	[ -z "$$failed" ] || { echo "failed with Linux$$failed" >&2; exit 1; }
 
-# A shell in dom0; GUEST=pv or GUEST=pvh: one in a new guest.
+# A shell in dom0; GUEST=pv, pvh or hvm: one in a new guest.
 lab-shell: lab-packages
 	$(Q)$(MAKE) --no-print-directory lab-built
 	$(Q)$(PYTHON) tests/lab/run.py --build $(B) --shell $(if $(GUEST),--guest $(GUEST))

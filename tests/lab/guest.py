@@ -11,7 +11,7 @@ COMPLAINT = re.compile(r"\bBUG\b|WARNING:|Oops|leaking|deferring|blocked for mor
 
 CONFIG = """name = "{name}"
 type = "{kind}"
-kernel = "/boot/vmlinux"
+kernel = "{kernel}"
 ramdisk = "{ramdisk}"
 extra = "console=hvc0 loglevel=1 mitigations=off grant_table.dyndbg=+p {extra}"
 memory = {memory}
@@ -20,20 +20,25 @@ on_crash = "preserve"
 on_reboot = "destroy"
 {config}
 """
+# The kernel of HVM guests is packed, as firmware takes it; all that they have besides Xen's devices is a serial line.
+KERNELS = {"hvm": "/boot/vmlinuz"}
+HVM_MEMORY = 128    # MiB, for firmware and a kernel that unpacks itself
+MORE = {"hvm": 'serial = "pty"\nvga = "none"\nvnc = 0\nusb = 0\n'}
 
 
 class Guest:
     def __init__(self, machine, name, kind="pv", memory=160, vcpus=1, payload=False, extra="", config="", paused=False,
                  service=False):
-        """kind: pv or pvh; memory in MiB; payload: with pvgpu's programs under /opt/pvgpu; extra: more of the
+        """kind: pv, pvh, or hvm on a machine whose Boot has hvm; memory in MiB; payload: with pvgpu's programs under /opt/pvgpu; extra: more of the
         kernel's command line; config: more lines of xl's configuration; paused: not started before start_running();
         service: with pvgpu's programs, and with systemd as process 1 and pvgpu as installed."""
         if debug_kernel.CHOSEN:
             kind, memory = "pvh", memory + debug_kernel.MEMORY
-        memory += guest_kernel.MEMORY
+        memory += guest_kernel.MEMORY + (HVM_MEMORY if kind == "hvm" else 0)
         self.machine, self.name, self.kind, self.paused = machine, name, kind, paused
         self.archives = ["guest"] + ["payload"] * (payload or service) + ["service"] * service
-        self.keys = {"name": name, "kind": kind, "memory": memory, "vcpus": vcpus, "extra": extra, "config": config}
+        self.keys = {"name": name, "kind": kind, "kernel": KERNELS.get(kind, "/boot/vmlinux"), "memory": memory, "vcpus": vcpus, "extra": extra,
+                     "config": MORE.get(kind, "") + config}
         self.domid = None
         self.wire = None
         self.channel = Channel(name, machine.clock, self.put, machine.say)
@@ -44,9 +49,10 @@ class Guest:
 
     def create(self):
         dom0 = self.machine.dom0
-        ramdisk = f"/boot/{'-'.join(reversed(self.archives))}.img"
+        suffix = "zst" if self.kind == "hvm" else "img"
+        ramdisk = f"/boot/{'-'.join(reversed(self.archives))}.{suffix}"
         if len(self.archives) > 1:
-            parts = " ".join(f"/boot/{name}.img" for name in self.archives)
+            parts = " ".join(f"/boot/{name}.{suffix}" for name in self.archives)
             dom0.run(f"[ -e {ramdisk} ] || cat {parts} >{ramdisk}")
         path = f"/run/{self.name}.cfg"
         dom0.put_file(path, CONFIG.format(ramdisk=ramdisk, **self.keys).encode())

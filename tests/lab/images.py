@@ -6,6 +6,7 @@
     BUILD/lab/root     the packages unpacked, and pvgpu.ko built for their kernel
     BUILD/lab/images   xen, vmlinux, guest.img, payload.img (pvgpu's programs), initrd.img (dom0, with all of these),
                        initrd-service.img (dom0, also with what a guest needs to boot systemd)
+                       initrd-hvm.img (dom0, also with the device model of HVM guests)
 
 The images are uncompressed cpio archives, because unpacking is slow in the emulated machine. The same packages and the
 same build give the same bytes. Nothing outside BUILD is written.
@@ -27,6 +28,7 @@ import tempfile
 import cpio
 import debug_kernel
 import guest_kernel
+import hvm_image
 import service_image
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -44,7 +46,7 @@ DOM0_MODULES = XEN_MODULES + ["virtio_pci", "virtio_console"]
 # In a guest's image, and loaded by uevents.
 GUEST_MODULES = ["pvgpu"]
 # pvgpu's files for /opt/pvgpu; the test programs of PROGRAMS are added.
-PAYLOAD = ["bin/pvgpud", "bin/pvgpu-worker", "bin/pvgpu-health", "bin/pvgpuctl", "bin/pvgpu-attachd", "lib/libcuda.so.1",
+PAYLOAD = ["bin/pvgpud", "bin/pvgpu-worker", "bin/pvgpu-health", "bin/pvgpuctl", "bin/pvgpu-attachd", "bin/pvgpu-vgpu", "lib/libcuda.so.1",
            "bin/pvgpu-smi", "lib/libcudart.so.12", "cudart/gemm", "cudart/fft",
            "simcuda/libcuda.so.1", "simcuda/libnvidia-ml.so.1", "simcuda/simcuda-reset", "tests/lab-cuda", "tests/lab-device", "tests/chaos-client", "tests/simcuda-top",
            "tests/pvgpu-worker-cheat", "tests/pvgpu-worker-escape", "tests/lab-bench", "tests/lab-copies.so", "tests/next-echo", "next-version/bin/pvgpud", "next-version/bin/pvgpu-worker", "next-version/lib/libcuda.so.1"]
@@ -70,13 +72,13 @@ def digest(data):
 
 
 class Packages:
-    """The packages as files in the cache. Versions are chosen once, by the machine's own apt configuration, and
+    """The packages of a list as files in the cache. Versions are chosen once, by the machine's own apt configuration, and
     written to versions.json; apt's lists are the cache's own."""
 
-    def __init__(self, cache):
+    def __init__(self, cache, name="packages"):
         self.cache = cache
-        self.chosen = cache / "versions.json"
-        self.wanted = listed(HERE / "packages")
+        self.chosen = cache / f"{name.replace('packages', 'versions')}.json"
+        self.wanted = listed(HERE / name)
 
     def apt(self, *words):
         lists = self.cache / "apt"
@@ -153,7 +155,7 @@ class Packages:
 
 def unpack(cache, packages, root):
     """Unpack the packages under root; folders that have moved to /usr become links first."""
-    stamp = root.with_name("root.stamp")
+    stamp = root.with_name(f"{root.name}.stamp")
     key = digest(json.dumps(packages, sort_keys=True).encode())
     if stamp.is_file() and stamp.read_text() == key:
         return
@@ -171,12 +173,18 @@ def unpack(cache, packages, root):
                            stdin=deb.stdout, check=True, timeout=300)
         if deb.returncode:
             fail(f"{entry['file']} cannot be unpacked")
-    headers = root / "usr/src" / f"linux-headers-{kernel_release(root)}"
+    if any(name.startswith("linux-headers-") for name in packages):
+        use_headers(root, kernel_release(root))
+    stamp.write_text(key)
+
+
+def use_headers(root, release):
+    """Make the kernel's headers usable where they are unpacked, and its modules known to modprobe."""
+    headers = root / "usr/src" / f"linux-headers-{release}"
     # It contains the path of the common headers.
     makefile = headers / "Makefile"
     makefile.write_text(makefile.read_text().replace("/usr/src/", f"{root}/usr/src/"))
-    depmod(root, kernel_release(root))
-    stamp.write_text(key)
+    depmod(root, release)
 
 
 def depmod(root, release):
@@ -252,10 +260,12 @@ def write(path, data):
 
 
 class Tree:
-    """An image that is being built: files of the unpacked packages and their libraries."""
+    """An image that is being built: files of the unpacked packages and their libraries. base: the tree under it; more: a second root of
+    unpacked packages."""
 
-    def __init__(self, root, base=None):
+    def __init__(self, root, base=None, more=None):
         self.root = root
+        self.roots = [r for r in (root, more) if r]
         self.base = base
         self.archive = cpio.Archive()
 
@@ -266,7 +276,7 @@ class Tree:
         """A file of the packages (or of elsewhere: source), with its libraries."""
         if self.has(path):
             return
-        real = pathlib.Path(source) if source else inside(self.root, path)
+        real = pathlib.Path(source) if source else self.find(path)
         if not real.is_file():
             fail(f"{real} is missing")
         data = real.read_bytes()
@@ -279,9 +289,14 @@ class Tree:
         for name in libs:
             self.library(name, path)
 
+    def find(self, path):
+        """The file of that name in the roots; where none has it, its place in the first."""
+        found = [inside(root, path) for root in self.roots]
+        return next((f for f in found if f.exists()), found[0])
+
     def library(self, name, user):
         for folder in LIB_DIRS:
-            if (self.root / folder / name).exists():
+            if self.find(f"{folder}/{name}").exists():
                 self.take(f"{folder}/{name}")
                 return
         # pvgpu's own are found by LD_LIBRARY_PATH.
@@ -410,26 +425,36 @@ def service_tree(root, build, base):
     return t
 
 
+def hvm_tree(lab, root, base, kernel, images):
+    """The device model of HVM guests on top of dom0's image, and their own images."""
+    more = lab / "root-hvm"
+    unpack(lab / "cache", Packages(lab / "cache", "packages-hvm").fetch(), more)
+    t = Tree(root, base, more)
+    hvm_image.add_device_model(t, kernel, images)
+    return t
+
+
 def add_guest_kernel(guest, build, own):
-    """Add the modules of the guests' kernel to their image; returns the kernel's bytes."""
+    """Add the modules of the guests' kernel to their image; returns the kernel's bytes, as an ELF file and as firmware starts it."""
     if guest_kernel.CHOSEN and not debug_kernel.CHOSEN:
         other = guest_kernel.Kernel(build)
         other.make()
         depmod(other.root, other.release)
         guest.modules(XEN_MODULES, GUEST_MODULES, other.root)
         say(f"guests have Linux {other.release}")
-        return unpacked_kernel(kernel_image(other.root).read_bytes())
+        packed = kernel_image(other.root).read_bytes()
+        return unpacked_kernel(packed), packed
     guest.modules(XEN_MODULES, GUEST_MODULES)
     if not debug_kernel.CHOSEN:
-        return own.read_bytes()
+        return own.read_bytes(), kernel_image(guest.root).read_bytes()
     found = debug_kernel.Kernel(build)
     found.make()
     debug_module(guest, build, found)
-    return found.image.read_bytes()
+    return found.image.read_bytes(), None
 
 
-def build_images(build, refresh=False, service=False):
-    """All images, with those for systemd if they are wanted; returns their folder."""
+def build_images(build, refresh=False, service=False, hvm=False):
+    """All images, with those for systemd and for HVM guests if they are wanted; returns their folder."""
     build = pathlib.Path(build).resolve()
     lab = build / "lab"
     special = "debug" if debug_kernel.CHOSEN else guest_kernel.CHOSEN
@@ -449,7 +474,7 @@ def build_images(build, refresh=False, service=False):
         (images / "xen").write_bytes(gzip.decompress(xen.read_bytes()))
         (images / "vmlinux").write_bytes(unpacked_kernel(kernel_image(root).read_bytes()))
         guest = base_tree(root, build, "init-guest")
-        kernel_of_guests = add_guest_kernel(guest, build, images / "vmlinux")
+        kernel_of_guests, bootable = add_guest_kernel(guest, build, images / "vmlinux")
         guest.write(images / "guest.img")
         programs = payload_tree(root, build, guest)
         programs.write(images / "payload.img")
@@ -462,6 +487,9 @@ def build_images(build, refresh=False, service=False):
             more = Tree(root)
             more.archive.file("boot/service.img", service_tree(root, build, programs).archive.bytes())
             write(images / "initrd-service.img", (images / "initrd.img").read_bytes() + more.archive.bytes())
+        if hvm and bootable:
+            more = hvm_tree(lab, root, dom0, bootable, [images / "guest.img", images / "payload.img"])
+            write(images / "initrd-hvm.img", (images / "initrd.img").read_bytes() + more.archive.bytes())
     return images
 
 
@@ -470,7 +498,7 @@ def main():
     ap.add_argument("--build", default="build", help="the build folder (default %(default)s)")
     ap.add_argument("--refresh", action="store_true", help="download the newest versions again")
     args = ap.parse_args()
-    folder = build_images(args.build, args.refresh, service=True)
+    folder = build_images(args.build, args.refresh, service=True, hvm=True)
     for path in sorted(folder.iterdir()):
         print(f"{digest(path.read_bytes())[:16]}  {path.stat().st_size / 2**20:6.1f} MiB  {path}")
 

@@ -28,6 +28,7 @@ class Boot:
     dom0: str = ""             # more of dom0's kernel's
     service: bool = False      # dom0 has systemd, and so have guests that are created with service=True
     link: bool = False         # dom0 has a port "link" whose other end is Machine.link
+    hvm: bool = False          # dom0 has a device model, so that guests may be of the kind hvm
 
     def command(self, com1, agent, link):
         xen = (f"console=com1 com1=115200,8n1 dom0_mem={self.dom0_memory}M,max:{self.dom0_memory}M "
@@ -42,7 +43,10 @@ class Boot:
                 "-chardev", f"socket,id=lab,fd={agent}", "-device", "virtio-serial-pci",
                 "-device", "virtserialport,chardev=lab,name=lab",
                 *(["-chardev", f"socket,id=link,fd={link}", "-device", "virtserialport,chardev=link,name=link"] if self.link else []),
-                "-kernel", "xen", "-append", xen, "-initrd", f"vmlinux {dom0},{'initrd-service.img' if self.service else 'initrd.img'}"]
+                "-kernel", "xen", "-append", xen, "-initrd", f"vmlinux {dom0},{self.image()}"]
+
+    def image(self):
+        return "initrd-service.img" if self.service else "initrd-hvm.img" if self.hvm else "initrd.img"
 
 
 class XenStore:

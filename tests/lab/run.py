@@ -29,7 +29,7 @@ from channel import LabError
 HERE = pathlib.Path(__file__).resolve().parent
 SCENARIO_LIMIT = 300
 WORLD_LIMIT = 300
-RESERVED = {"cache", "root", "images"}
+RESERVED = {"cache", "root", "root-hvm", "images"}
 
 
 class Log:
@@ -332,7 +332,7 @@ def jobs_here():
 
 def run_all(build, args):
     todo = scenarios(args.scenario, args.quick)
-    folder = images.build_images(build, service=any(s.boot.service for s in todo))
+    folder = images.build_images(build, service=any(s.boot.service for s in todo), hvm=any(s.boot.hvm for s in todo))
     queue = Queue(todo, args.alone)
     jobs = min(args.jobs or jobs_here(), len(queue.todo))
     workers = [threading.Thread(target=queue.work, args=(Runner(build, folder),), daemon=True) for _ in range(jobs)]
@@ -348,7 +348,7 @@ def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--build", default="build", help="the build folder (default %(default)s)")
     ap.add_argument("--shell", action="store_true", help="a shell instead of scenarios")
-    ap.add_argument("--guest", choices=("pv", "pvh"), help="the shell is in a new guest")
+    ap.add_argument("--guest", choices=("pv", "pvh", "hvm"), help="the shell is in a new guest")
     ap.add_argument("--jobs", type=int, default=0, help="machines at once (default: what this one can carry)")
     ap.add_argument("--alone", action="store_true", help="each scenario on a machine of its own")
     ap.add_argument("--quick", action="store_true", help="without those that another scenario covers in less time, and less of some of the others (their QUICK)")
@@ -357,9 +357,10 @@ def main():
     if reason := machine.available():
         sys.exit(f"lab: {reason}")
     if args.shell:
-        folder = images.build_images(args.build, service=False)
+        boot = machine.Boot(hvm=args.guest == "hvm")
+        folder = images.build_images(args.build, hvm=boot.hvm)
         log = Log(pathlib.Path(args.build).resolve() / "lab" / "shell")
-        with machine.Machine(folder, machine.Boot(), log) as m:
+        with machine.Machine(folder, boot, log) as m:
             return shell.interact(m, args.guest)
     return run_all(args.build, args)
 

@@ -41,12 +41,13 @@ class World:
 
 class TwoGuests(World):
     """pvgpud in dom0; a PV and a PVH guest, each with one vGPU that is connected."""
+    KINDS = ("pv", "pvh")
 
     def make(self):
         lab = self.lab
         self.pvgpud = vgpu.Pvgpud(lab, **CHEAP).start()
-        self.pv, self.pvh = lab.create_all(["pv", "pvh"], ["pv", "pvh"], memory=256, payload=True)
-        self.guests = {g.name: g for g in (self.pv, self.pvh)}
+        self.guests = {g.name: g for g in lab.create_all(self.KINDS, self.KINDS, memory=256, payload=True)}
+        vars(self).update(self.guests)
         self.vgpus = {g: self.pvgpud.attach(g, wait=False) for g in self.guests.values()}
         for v in self.vgpus.values():
             v.wait_connected()
@@ -68,3 +69,8 @@ class TwoGuests(World):
         for v in self.vgpus.values():
             v.detach()
         self.pvgpud.stop()
+
+
+class HvmGuest(TwoGuests):
+    """The same with a PV and an HVM guest, on a machine whose Boot has hvm."""
+    KINDS = ("pv", "hvm")

@@ -4,6 +4,7 @@ its dom0 has no Python; pvgpuctl, pvgpu-attachd and pvgpud run in dom0, and the 
 import json
 import os
 import pathlib
+import shlex
 import shutil
 import subprocess
 import sys
@@ -11,11 +12,13 @@ import tempfile
 import threading
 
 import vgpu
+from channel import LabError
 from forward import Forward
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 sys.path += [str(TOP / "tests/xapi"), str(TOP / "tests/cloudstack")]
 import double  # noqa: E402
+import vgpu_service  # noqa: E402
 
 PROGRAMS = TOP / "xen-pvgpu-back/xapi"
 SITE, XAPI_DIR = "/etc/pvgpu", "/run/pvgpu-xapi"
@@ -29,6 +32,45 @@ SEND = f"#!/bin/sh\n{PORT}\ncat <&3 &\ncat >&3\nkill $!\n"
 RECEIVE = f"{PORT}; exec xl migrate-receive <&3 >&3 3<&-"
 
 
+VGPU = "/usr/lib64/xen/bin/vgpu"  # where xenopsd looks
+VGPU_LOG = "/var/log/vgpu.log"
+
+
+class Dom0:
+    """Where xenopsd's program vgpu runs: vgpu_service.Machine of real Xen."""
+
+    def __init__(self, lab):
+        self.lab = lab
+
+    def read(self, path):
+        return self.lab.store.read(path)
+
+    def remove(self, path):
+        self.lab.dom0.run(f"xenstore-rm {path}")
+
+    def spawn(self, words):
+        return int(self.lab.dom0.run(f"{shlex.join(words)} >>{VGPU_LOG} 2>&1 </dev/null & echo $!").out)
+
+    def command_line(self, pid):
+        return self.lab.dom0.run(f"tr '\\0' '\\n' </proc/{pid}/cmdline", check=False, quiet=True).out.splitlines()
+
+    def signal(self, pid, how):
+        self.lab.dom0.run(f"kill -{int(how)} {pid}", check=False)
+
+
+class VgpuService(vgpu_service.VgpuService):
+    """Its times are the emulated machine's."""
+
+    def until(self, what, limit):
+        def look():
+            found = what()
+            return None if found is None else (found,)
+        try:
+            return self.machine.lab.wait("the program vgpu", look, limit)[0]
+        except LabError:
+            return None
+
+
 class Host(double.Host):
     """VMs are guests of the lab with pvgpu's programs."""
     kind = "pvh"
@@ -38,19 +80,28 @@ class Host(double.Host):
         super().__init__(pool, os.path.join(pool.folder, name), name)
         ctl = os.path.join(self.folder, "pvgpuctl")
         self.forward = Forward(ctl, lab.dom0, vgpu.CTL, limit=LIMIT)
-        self.env.update(PVGPUCTL=ctl, PVGPU_XAPI_SOCKET=self.socket)
+        self.said, self.over = pathlib.Path(self.folder) / "xapi.d", threading.Event()
+        self.env.update(PVGPUCTL=ctl, PVGPU_XAPI_SOCKET=self.socket, PVGPU_XAPI_DIR=str(self.said), PVGPU_VGPU_CONFIG=self.whitelist,
+                        PVGPU_PCI_DEVICES=self.pci_devices, PVGPU_HOOK_FILE_S=str(LIMIT))
         for hook in ("vm-pre-start", "vm-pre-migrate"):
             (pathlib.Path(self.folder) / "hooks" / hook / "50-pvgpu").symlink_to(PROGRAMS / "pvgpu-hook")
         shutil.copy(PROGRAMS / "pvgpu", os.path.join(self.folder, "plugins"))
-        self.said, self.over = pathlib.Path(self.folder) / "xapi.d", threading.Event()
 
     def open_xenstore(self):
         return None  # it is Xen's
 
+    def make_service(self):
+        return VgpuService(Dom0(self.lab), VGPU, self.driver_of)
+
     def make_domain(self, vm):
-        g = self.lab.create(vm["name_label"], self.kind, payload=True, config=f'uuid = "{vm["uuid"]}"')
+        g = self.lab.create(vm["name_label"], self.kind, payload=True, config=f'uuid = "{vm["uuid"]}"', paused=bool(vm["VGPUs"]))
         self.guests[vm["uuid"]] = g
         return g.domid
+
+    def unpause_domain(self, vm, domid):
+        g = self.guests[vm["uuid"]]
+        if g.paused:
+            g.start_running()
 
     def end_domain(self, vm, domid):
         self.guests.pop(vm["uuid"]).destroy()
@@ -76,7 +127,8 @@ class Host(double.Host):
         dom0 = self.lab.dom0
         dom0.run(f"mkdir -p {SITE}/vms.d {XAPI_DIR}")
         dom0.put_file(f"{SITE}/profiles.conf", profiles)
-        self.process = subprocess.Popen([sys.executable, PROGRAMS / "pvgpu-xapi", "--socket", self.socket, "--dir", self.said],
+        self.process = subprocess.Popen([sys.executable, PROGRAMS / "pvgpu-xapi", "--socket", self.socket, "--dir", self.said,
+                                         "--config", self.whitelist, "--pci-devices", self.pci_devices],
                                         env={**os.environ, **self.env}, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
         self.mirror = threading.Thread(target=self.copy_files, daemon=True)
         self.mirror.start()

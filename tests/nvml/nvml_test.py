@@ -165,7 +165,7 @@ class Shared(unittest.TestCase):
         self.assertEqual([(f.result, f.value) for f in fields], [(0, 1), (0, 100000) if shown else (3, 0), (3, 0)])
 
     def look(self, config, shown):
-        env = Env(vgpus={"vgpu0": "1G"}, sim={"SIMCUDA_NVML_UNCORRECTED": "5", "SIMCUDA_NVML_ECC": "7"})
+        env = Env(vgpus={"vgpu0": "1G"}, sim={"SIMCUDA_NVML_UNCORRECTED": "5", "SIMCUDA_NVML_ECC": "7", "SIMCUDA_NVML_PCIE_GENERATION": "4"})
         env.write_config(config)
         with env, environment(env.socket()):
             lib = self.open(env)

@@ -173,15 +173,28 @@ class Rpm(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        cls.rpm = next((BUILD / "rpm/RPMS").glob("*/*.rpm"))
+        cls.rpms = {p.name.rsplit("-", 2)[0]: p for p in (BUILD / "rpm/RPMS").glob("*/*.rpm")}
         cls.tree = BUILD / "packaging/xcp-ng"
         shutil.rmtree(cls.tree, ignore_errors=True)
         for f in cls.FOLDERS:
             (cls.tree / f).mkdir(parents=True)
         # What is there already must stay.
         (cls.tree / "etc/xapi.d/plugins/vmops").write_text("other\n")
-        data = subprocess.run(["rpm2cpio", cls.rpm], check=True, stdout=subprocess.PIPE).stdout
-        subprocess.run(["cpio", "-idm", "--quiet", "--no-absolute-filenames"], input=data, cwd=cls.tree, check=True)
+        for rpm in cls.rpms.values():
+            data = subprocess.run(["rpm2cpio", rpm], check=True, stdout=subprocess.PIPE).stdout
+            subprocess.run(["cpio", "-idm", "--quiet", "--no-absolute-filenames"], input=data, cwd=cls.tree, check=True)
+
+    def test_packages(self):
+        """xenopsd's program comes with a package of its own, which says where it goes when it is installed, and takes it back."""
+        def ask(package, what):
+            return subprocess.run(["rpm", "-qp", what, self.rpms[package]], capture_output=True, text=True, check=True).stdout
+        self.assertEqual(set(self.rpms), {"pvgpu-tools", "pvgpu-xapi"})
+        own = {f for f in ask("pvgpu-xapi", "--list").split() if "license" not in f}
+        self.assertEqual({pathlib.Path(f).name for f in own}, {"pvgpu-vgpu", "pvgpu-vgpu-starter.service", "pvgpu-vgpu.8.gz"})
+        self.assertFalse(own & set(ask("pvgpu-tools", "--list").split()))
+        for words in "pvgpu-vgpu --install", "pvgpu-vgpu --uninstall", "enable pvgpu-vgpu-starter.service":
+            self.assertIn(words, ask("pvgpu-xapi", "--scripts"))
+        self.assertNotIn("--force", ask("pvgpu-xapi", "--scripts"))
 
     def test_files(self):
         for f in ("usr/bin/pvgpuctl", "usr/sbin/pvgpu-attachd", "etc/xapi.d/plugins/pvgpu", "usr/lib/systemd/system/pvgpu-attachd.service",
@@ -223,7 +236,7 @@ class Rpm(unittest.TestCase):
         self.assertIn("pvgpu-8g", said)
 
     def test_requires(self):
-        said = subprocess.run(["rpm", "-qp", "--requires", self.rpm], capture_output=True, text=True, check=True).stdout
+        said = subprocess.run(["rpm", "-qp", "--requires", self.rpms["pvgpu-tools"]], capture_output=True, text=True, check=True).stdout
         self.assertNotRegex(said, r"libev\.so|libinih")
         for library in "libxenstore.so.4", "libjansson.so.4", "libseccomp.so.2":
             self.assertIn(library, said)

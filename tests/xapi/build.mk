@@ -6,12 +6,13 @@ $(B)/tests/pvgpuctl-fake: $$(call obj,tests/xapi/ctl_fake.c $$(filter-out %/main
 LDLIBS_pvgpuctl-fake = -linih -ljansson -lm
 
 .PHONY: check-xapi check-attachd
-check-xapi: $(B)/tests/pvgpuctl-fake $(B)/bin/pvgpuctl $(B)/bin/pvgpu-attachd
+check-xapi: $(B)/tests/pvgpuctl-fake $(B)/bin/pvgpuctl $(B)/bin/pvgpu-attachd $(B)/bin/pvgpu-vgpu
 	$(Q)PVGPU_BUILD=$(B) $(PYTHON) tests/xapi/plugin_test.py -v
 	$(Q)PVGPU_BUILD=$(B) $(PYTHON) tests/xapi/xcpng_test.py -v
 	$(Q)PVGPU_BUILD=$(B) $(PYTHON) tests/xapi/rrdd_test.py -v
 	$(Q)PVGPU_BUILD=$(B) $(PYTHON) tests/xapi/types_test.py -v
 	$(Q)PVGPU_BUILD=$(B) $(PYTHON) tests/xapi/gpus_test.py -v
+	$(Q)PVGPU_BUILD=$(B) $(PYTHON) tests/xapi/vgpu_objects_test.py -v
 
 # pvgpud's statistics of 100 vGPUs in Xen's own xenstored.
 TESTPROGS += $(B)/tests/statistics_load

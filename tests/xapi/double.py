@@ -82,7 +82,7 @@ class Host(Xenopsd):
         return Xenstored(os.path.join(self.folder, "xenstored"))
 
     def make_service(self):
-        return VgpuService(Machine(self.xenstore, self.env), self.vgpu, self.driver_of)
+        return VgpuService(Machine(self.xenstore, self.env, os.path.join(self.folder, "vgpu.log")), self.vgpu, self.driver_of)
 
     def driver_of(self, address):
         """Of a PCI device, in this host's dom0."""

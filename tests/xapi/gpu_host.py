@@ -71,7 +71,7 @@ class Files:
         return done.returncode, json.loads(done.stdout)
 
     def write(self, *more):
-        status, said = self.ask("--write", "--gpu-memory", "80G", *more)
+        status, said = self.ask("--write", "--memory", "80G", *more)
         if status:
             raise AssertionError(said)
         return said

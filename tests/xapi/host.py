@@ -32,7 +32,8 @@ class Programs:
         ctl.write_text('#!/bin/sh\ncase $1 in attach|set|capacity|profiles|tenants) set -- "$@" --site-dir %s/pvgpu;; esac\n'
                        'exec %s/bin/pvgpuctl "$@"\n' % (self.folder, BUILD))
         ctl.chmod(0o755)
-        self.env = {"XENSTORED_PATH": self.store.path, "PVGPUCTL": str(ctl), "PVGPU_XAPI_SOCKET": host.socket, "PVGPU_HOOK_ROOM_S": "0"}
+        self.env = {"XENSTORED_PATH": self.store.path, "PVGPUCTL": str(ctl), "PVGPU_XAPI_SOCKET": host.socket, "PVGPU_HOOK_ROOM_S": "0",
+                    "PVGPU_XAPI_DIR": str(self.xapi_dir), "PVGPU_VGPU_CONFIG": host.whitelist, "PVGPU_PCI_DEVICES": host.pci_devices}
         host.env.update(self.env)
         self.changed = threading.Event()
         self.publish(8 * GIB)
@@ -98,7 +99,7 @@ class Programs:
         for name in names or ("pvgpu-xapi", "pvgpu-attachd"):
             if name == "pvgpu-xapi":
                 words = [self.python, str(PROGRAMS / name), "--socket", self.host.socket, "--dir", str(self.xapi_dir),
-                         "--grace", str(self.grace)]
+                         "--grace", str(self.grace), "--config", self.host.whitelist, "--pci-devices", self.host.pci_devices]
             else:
                 words = [str(BUILD / "bin" / name), "--config-dir", str(self.folder / "pvgpu" / "vms.d"), "--site-dir", str(self.folder / "pvgpu"),
                          "--xl-dir", str(self.folder / "none"), "--xapi-dir", str(self.xapi_dir)]

@@ -115,6 +115,16 @@ class Plugin(unittest.TestCase):
         self.assertIn("profiles.conf:2: memory 'lots': must be ", said["faults"][0])
         self.assertEqual(said["faults"][1:], ["Domain-0: GPU default takes no new sessions"])
 
+    def test_check_of_vgpu_types(self):
+        """Where pvgpu has made them; the files are looked at by pvgpuctl."""
+        config, ctl = self.folder / "vgpuConfig.xml", self.folder / "ctl"
+        ctl.write_text("#!/bin/sh\n[ $1 = xapi ] || exec %s \"$@\"\necho '{\"format\": 1, \"faults\": [\"'$*'\"]}'\nexit 1\n" % self.host.env["PVGPUCTL"])
+        ctl.chmod(0o755)
+        self.host.env.update(PVGPUCTL=str(ctl), PVGPU_VGPU_CONFIG=str(config))
+        for text, faults_ in (("<!-- made by pvgpuctl xapi types -->", ["xapi types --config=%s --json" % config]), ("<!-- NVIDIA's -->", [])):
+            config.write_text(text)
+            self.assertEqual(self.call("check")["faults"], faults_)
+
     def test_drain(self):
         self.assertEqual(self.call("drain", timeout=0), {"clear": True, "vms": [], "backends": []})
         self.call("attach", vm_uuid=WEB1, profile="pvgpu-2g")

@@ -89,7 +89,7 @@ class Types(Case):
         first = {n: t["uuid"] for n, t in self.types().items()}
         # A profile goes, one is changed, one is new; those that stay keep their objects.
         self.files.profiles("[profile pvgpu-8g]\nmemory = 8G\nper-gpu = 4\n[profile pvgpu-20g]\nmemory = 20G\n")
-        status, said = self.files.ask("--gpu-memory", "80G")
+        status, said = self.files.ask("--memory", "80G")
         self.assertEqual(status, 1)
         self.assertIn("is not what the profiles say now: --write makes it so", said["faults"][0])
         self.files.write()
@@ -106,7 +106,7 @@ class Types(Case):
 
     def test_nvidias_file(self):
         self.files.config.write_text(NVIDIAS)
-        self.refused(1, "is none that pvgpu made, such as that of NVIDIA's vGPU software: --force keeps it as", "--write", "--gpu-memory", "80G")
+        self.refused(1, "is none that pvgpu made, such as that of NVIDIA's vGPU software: --force keeps it as", "--write", "--memory", "80G")
         self.assertEqual(self.files.ids.read_text(encoding="utf-8"), PCI_IDS)
         self.assertIn("is none that pvgpu made", self.files.ask()[1]["faults"][0])
         self.files.write("--force")
@@ -163,11 +163,11 @@ class Types(Case):
     def test_numbers_that_are_taken(self):
         a, b = colliding()
         self.files.profiles("[profile %s]\nmemory = 1G\n[profile %s]\nmemory = 2G\n" % (a, b))
-        self.refused(1, "profiles %s and %s have the same number" % (a, b), "--write", "--gpu-memory", "80G")
+        self.refused(1, "profiles %s and %s have the same number" % (a, b), "--write", "--memory", "80G")
         self.files.profiles("[profile %s]\nmemory = 1G\n" % a)
         taken = "\t\t10de %04x  H100 of another kind\n" % pvgpu_types.subsystem_of(a)
         self.files.ids.write_text(PCI_IDS.replace("\t\t10de 16c1", taken + "\t\t10de 16c1"), encoding="utf-8")
-        self.refused(1, "is the number of profile %s: give the profile another name" % a, "--write", "--gpu-memory", "80G")
+        self.refused(1, "is the number of profile %s: give the profile another name" % a, "--write", "--memory", "80G")
         self.assertFalse(self.files.config.exists())
 
     def test_numbers_stay(self):
@@ -193,7 +193,7 @@ class Types(Case):
         self.types()
         self.assertEqual(len(self.pool.objects["pgpu"]), 2)
         add_device(self.files.pci, "0000:c3:00.0", H100_PCIE)
-        self.refused(1, "has GPUs of the models 2330, 2331, and xapi would mix up their types, which have the same names", "--write", "--gpu-memory", "80G")
+        self.refused(1, "has GPUs of the models 2330, 2331, and xapi would mix up their types, which have the same names", "--write", "--memory", "80G")
         said = self.files.write("--gpu", "2331")
         self.assertEqual([len(g["types"]) for g in said["gpus"]], [0, 0, 3])
         self.refused(3, "--gpu 20b5: this host has no such GPU; it has 2330, 2331", "--write", "--gpu", "20b5")
@@ -210,25 +210,25 @@ class Types(Case):
         self.assertEqual(self.files.ids.read_text(encoding="utf-8"), PCI_IDS)
 
     def test_memory_as_pvgpud_reports_it(self):
-        self.refused(3, "no pvgpud reports how much memory a GPU has: --gpu-memory says it", "--write")
+        self.refused(3, "no pvgpud reports how much memory a GPU has: --memory says it", "--write")
         ctl = self.files.folder / "ctl"
-        for answer in ('{"backends": [{"gpus": [{"memory": %d}, {"memory": %d}]}]}', '[{"gpus": [{"memory": %d}, {"memory": %d}]}]'):
-            ctl.write_text("#!/bin/sh\n[ $1 = capacity ] && echo '%s' && exit\nexec %s/bin/pvgpuctl \"$@\"\n" % (answer % (40 * GIB, 80 * GIB), BUILD))
-            ctl.chmod(0o755)
-            self.files.env["PVGPUCTL"] = str(ctl)
-            status, said = self.files.ask("--write")
-            self.assertEqual((status, said["gpus"][0]["types"][0]["capacity"]), (0, 5))
-            self.files.ask("--remove")
+        answer = json.dumps({"format": 1, "backends": [{"gpus": [{"memory": 40 * GIB}, {"memory": 80 * GIB}]}]})
+        ctl.write_text("#!/bin/sh\n[ $1 = capacity ] && echo '%s' && exit\nexec %s/bin/pvgpuctl \"$@\"\n" % (answer, BUILD))
+        ctl.chmod(0o755)
+        self.files.env["PVGPUCTL"] = str(ctl)
+        status, said = self.files.ask("--write")
+        self.assertEqual((status, said["gpus"][0]["types"][0]["capacity"]), (0, 5))
+        self.files.ask("--remove")
         self.files.env["PVGPUCTL"] = "/nonexistent"
         self.refused(3, "/nonexistent profiles does not answer", "--write")
 
     def test_wrong_use(self):
-        for words, text in ((["--write", "--remove"], "one of --write, --check and --remove"), (["--gpu-memory", "lots"], "must be a size such as 80G"),
+        for words, text in ((["--write", "--remove"], "one of --write, --check and --remove"), (["--memory", "lots"], "must be a size such as 80G"),
                             (["--gpu", "H100"], "must be four hexadecimal digits"), (["x"], "there are options only"), (["--speed"], "try --help")):
             self.refused(2, text, *words)
         self.assertEqual(self.files.run("--help").returncode, 0)
         self.files.ids.unlink()
-        self.refused(3, "is not there; --pci-ids names the file that xapi reads", "--write", "--gpu-memory", "80G")
+        self.refused(3, "is not there; --pci-ids names the file that xapi reads", "--write", "--memory", "80G")
         self.refused(3, "none: No such file", "--pci-devices", str(self.files.folder / "none"))
 
     def test_files_that_cannot_be_written(self):
@@ -236,7 +236,7 @@ class Types(Case):
             self.skipTest("root writes everywhere")
         self.files.folder.chmod(0o555)
         self.addCleanup(self.files.folder.chmod, 0o755)
-        self.refused(1, "Permission denied", "--write", "--gpu-memory", "80G")
+        self.refused(1, "Permission denied", "--write", "--memory", "80G")
         self.assertEqual(self.files.ids.read_text(encoding="utf-8"), PCI_IDS)
 
 

@@ -18,8 +18,9 @@ LOOK_S = 0.02
 class Machine:
     """Where the program runs; tests/lab has a dom0 of real Xen in its place."""
 
-    def __init__(self, store, env):
-        self.store, self.env, self.children = store, env, []
+    def __init__(self, store, env, log):
+        """log: xenopsd has what the program says in syslog."""
+        self.store, self.env, self.log, self.children = store, env, log, []
 
     def read(self, path):
         return self.store.get(path)
@@ -29,7 +30,8 @@ class Machine:
 
     def spawn(self, words):
         """Its number. Its environment is xenopsd's."""
-        child = subprocess.Popen(words, env={"PATH": "/usr/bin:/bin", **self.env}, stdin=subprocess.DEVNULL, start_new_session=True)
+        with open(self.log, "a") as log:
+            child = subprocess.Popen(words, env={"PATH": "/usr/bin:/bin", **self.env}, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         self.children.append(child)
         return child.pid
 

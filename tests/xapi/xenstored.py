@@ -233,6 +233,8 @@ class Xenstored:
             client.watches.append((path, words[1]))
             return b"OK\0", lambda: self.send(client, WATCH_EVENT, 0, 0, body)
         if kind == UNWATCH:
+            if (path, words[1]) not in client.watches:
+                raise Refused("ENOENT")
             client.watches.remove((path, words[1]))
             return b"OK\0", None
         if kind == TRANSACTION_START:

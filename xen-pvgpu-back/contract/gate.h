@@ -18,7 +18,7 @@
  * the worker when it opens the gate while `sleeps` is 1, when it raises `contended` (an idle worker
  * must then say that it is idle), and when it raises an allowance that the worker has used up.
  *
- * Several vGPUs may have the GPU at once (daemon/dispatch/joint.c): each uses little at a time and
+ * Several vGPUs may have the GPU at once (sched/turn/joint.c): each uses little at a time and
  * waits for it. Their gates are open and `contended` is 0, so that no worker rings. A vGPU is known
  * for that by `full`, which its workers count up when a command does not fit into the work in
  * flight.

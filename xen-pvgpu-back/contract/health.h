@@ -7,7 +7,7 @@
 #include <assert.h>
 #include <stdint.h>
 
-#define HEALTH_VERSION 1u
+#define HEALTH_VERSION 2u
 #define HEALTH_DEVICES 64u
 #define HEALTH_PART    40u /* bytes of a record's facts */
 
@@ -22,6 +22,7 @@ enum health_kind {
 	HEALTH_XID,       /* code: an Xid that the GPU has reported */
 	HEALTH_ROUND,     /* the end of a round */
 	HEALTH_STATE,     /* a GPU's sensors and counters of errors, in some rounds */
+	HEALTH_PCIE,      /* its link, beside that */
 	HEALTH_FACTS, /* a part of what a GPU tells of itself, in some rounds: the bytes of struct
 			 pvgpu_gpu_card from `code` on. Its last part completes it */
 	HEALTH_KINDS
@@ -53,6 +54,12 @@ struct health_msg {
 			uint64_t corrected,
 				uncorrected; /* memory errors since the driver was loaded */
 		} state;
+		/* UINT32_MAX and HEALTH_UNKNOWN likewise. */
+		struct {
+			uint32_t domain, slot; /* its address: bus << 8 | device << 3 */
+			uint32_t generation, width, most_generation, most_width;
+			uint64_t sent, received; /* bytes, by the GPU; the driver's counters wrap */
+		} pcie;
 		unsigned char part[HEALTH_PART];
 		char text[40]; /* without a NUL when all 40 bytes are used */
 	};

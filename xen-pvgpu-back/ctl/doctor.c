@@ -265,6 +265,23 @@ static void test(struct doctor *d, const char *name)
 		    "the test kernel: %s", said);
 }
 
+/* No line where the place of the GPU is not known, such as in a guest. */
+static void look_near(struct doctor *d, const char *what, json_t *p)
+{
+	const char *cpus = local_text(p, "cpus"), *node = local_text(p, "numa-node");
+
+	if (!cpus[0])
+		return;
+	if (atoi(node) < 0)
+		say(d, OK, what, NULL, "its workers run on the processors %s: no NUMA node is told",
+		    cpus);
+	else
+		say(d, OK, what, NULL,
+		    "its workers run on the processors %s and take memory of NUMA node %s, which "
+		    "are near it",
+		    cpus, node);
+}
+
 static void look_pool(struct doctor *d, const char *name, json_t *p)
 {
 	const char *health = local_text(p, "health"), *failure = local_text(p, "failure");
@@ -276,6 +293,7 @@ static void look_pool(struct doctor *d, const char *name, json_t *p)
 		       : "docs/operators/alerts.md#pvgpugpuunhealthy",
 	    "%s", health);
 	look_modes(d, what, p);
+	look_near(d, what, p);
 	if (atoi(local_text(p, "unknown-processes")) > 0)
 		say(d, WARN, what, "docs/operators/alerts.md#pvgpuunknownprocess",
 		    "processes that are no workers use it: %s", local_text(p, "unknown-processes"));

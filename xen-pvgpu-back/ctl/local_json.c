@@ -36,7 +36,7 @@ json_t *local_gpu_json(const char *name, json_t *keys)
 {
 	static const char *const texts[] = {"device",      "model",  "policy", "mode",
 					    "failure",     "health", "reset",  "test",
-					    "persistence", "ecc",    NULL};
+					    "persistence", "ecc",    "cpus",   NULL};
 	json_t *o = json_pack("{s:s}", "name", name);
 
 	put_typed(o, keys, texts);
@@ -137,7 +137,7 @@ json_t *local_vgpu_json(const char *name, json_t *tree, json_t *statistics)
 	const bool connected = !of_guest || !strcmp(local_text(keys, "state"), "Connected");
 
 	return json_pack(
-		"{s:s, s:O?, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:o, s:n, s:I, s:o, s:o, s:s, "
+		"{s:s, s:O, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:o, s:n, s:I, s:o, s:o, s:s, "
 		"s:s}",
 		"name", name, "id", id ? id : json_null(), "uuid", local_text(row, "uuid"), "model",
 		"", "pool", local_text(row, "pool"), "profile", "", "tenant",

@@ -80,7 +80,7 @@ int xapi_main(int argc, char **argv)
 	add_text(&w, "--site-dir", ctl.site_dir);
 	if (ctl.spec.memory) {
 		snprintf(w.memory, sizeof(w.memory), "%llu", (unsigned long long)ctl.spec.memory);
-		add_text(&w, "--gpu-memory", w.memory);
+		add_text(&w, "--memory", w.memory);
 	}
 	execv(path, w.v);
 	return ctl_fail(EXIT_NOT_THERE,

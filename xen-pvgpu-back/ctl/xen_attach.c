@@ -49,8 +49,9 @@ static void print_attached(const struct host *h, const struct vgpu *v, const cha
 		       domain_label(&h->domains, v->ids.be, name), v->uuid);
 }
 
-/* Waits for the vGPU whose keys were written, and reports the result. */
-static int follow(struct host *h, const struct pvgpu_ids *ids)
+/* Waits for the vGPU whose keys are written, and reports the result. made: by this command, which
+ * takes it away again where an end refuses it. */
+static int follow(struct host *h, const struct pvgpu_ids *ids, bool made)
 {
 	char reason[REASON], label[VGPU_LABEL];
 	struct vgpu v;
@@ -70,8 +71,10 @@ static int follow(struct host *h, const struct pvgpu_ids *ids)
 		return ctl_fail(EXIT_TIMEOUT,
 				"%s is not connected after %g s: %s. It stays attached", label,
 				ctl.limit_s, reason);
-	host_grace(h);
-	attach_remove(&h->store, ids);
+	if (made) {
+		host_grace(h);
+		attach_remove(&h->store, ids);
+	}
 	return ctl_fail(EXIT_REFUSED, "%s: %s", label, reason);
 }
 
@@ -91,6 +94,86 @@ static int find_backend(struct host *h, uint32_t *be)
 	return EXIT_DONE;
 }
 
+/* The vGPU of --ensure: that of the uuid or number that was named, else of the profile, else any.
+ */
+static bool is_meant(const struct vgpu *v)
+{
+	const struct vgpu_spec *w = &ctl.spec;
+	char uuid[PVGPU_UUID_TEXT];
+
+	if (!v->backend_there)
+		return false;
+	if (w->has_uuid)
+		return !pvgpu_backend_uuid_format(&w->uuid, uuid, sizeof(uuid), NULL) &&
+		       !strcmp(v->uuid, uuid);
+	if (ctl.has_id)
+		return v->ids.id == ctl.id;
+	return !w->profile.len || !strcmp(v->profile.s, w->profile.s);
+}
+
+/* NULL, or a setting of a vGPU that is there and is not as it is wanted. */
+static const char *differs(const struct vgpu *v)
+{
+	const struct vgpu_spec *w = &ctl.spec;
+
+	if (w->profile.len && strcmp(v->profile.s, w->profile.s) != 0)
+		return "profile";
+	if (w->tenant[0] && strcmp(pool_group(&v->pool), w->tenant) != 0)
+		return "tenant";
+	if (!w->profile.len && w->has_memory && w->memory != v->memory)
+		return "memory";
+	return NULL;
+}
+
+/* The vGPU that the VM has already; false: none. */
+static bool find_meant(struct host *h, uint32_t fe, struct vgpu *out)
+{
+	struct vgpus all;
+	bool found = false;
+
+	if (vgpus_read_guest(&h->store, &h->domains, fe, NULL, &all) < 0)
+		return false;
+	for (size_t i = 0; i < all.n && !found; i++) {
+		found = is_meant(&all.v[i]);
+		*out = all.v[i];
+	}
+	vgpus_free(&all);
+	return found;
+}
+
+/* Prints the vGPU when the guest uses it, and keeps it for the VM's next starts if so asked. */
+static int present(struct host *h, const struct pvgpu_ids *ids, bool made)
+{
+	int status = EXIT_DONE;
+	struct vgpu v;
+
+	if (ctl.no_wait) {
+		vgpu_read(&h->store, ids, &v);
+		print_attached(h, &v, NULL);
+	} else {
+		status = follow(h, ids, made);
+		vgpu_read(&h->store, ids, &v);
+	}
+	if (ctl.persistent && v.backend_there) {
+		int kept = host_keep(h, &v);
+
+		return status ? status : kept;
+	}
+	return status;
+}
+
+static int ensure(struct host *h, const char *word, const struct vgpu *v)
+{
+	const char *what = differs(v);
+	char label[VGPU_LABEL];
+
+	if (!what)
+		return present(h, &v->ids, false);
+	return ctl_fail(EXIT_REFUSED,
+			"%s: %s is there, and its %s is another one: pvgpuctl set changes it", word,
+			vgpu_label(h, v, label), what);
+}
+
 static int give(struct host *h, const char *word)
 {
 	struct pvgpu_ids ids = {0};
@@ -104,22 +187,15 @@ static int give(struct host *h, const char *word)
 	if (status)
 		return status;
 	ids.fe = vm.domid;
+	if (ctl.ensure && find_meant(h, vm.domid, &v))
+		return ensure(h, word, &v);
 	r = attach_make(&h->store, &ctl.spec, &ids, ctl.force, err);
+	/* Another pvgpuctl was faster. */
+	if (r == -EEXIST && ctl.ensure && find_meant(h, vm.domid, &v))
+		return ensure(h, word, &v);
 	if (r)
 		return ctl_fail(ctl_status(r), "%s: %s", word, err);
-	if (ctl.no_wait) {
-		vgpu_read(&h->store, &ids, &v);
-		print_attached(h, &v, NULL);
-	} else {
-		status = follow(h, &ids);
-		vgpu_read(&h->store, &ids, &v);
-	}
-	if (ctl.persistent && v.backend_there) {
-		int kept = host_keep(h, &v);
-
-		return status ? status : kept;
-	}
-	return status;
+	return present(h, &ids, true);
 }
 
 static void ignore(void *arg, const char *text)

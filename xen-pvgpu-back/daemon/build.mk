@@ -38,6 +38,10 @@ LDLIBS_xenbus_vgpu_test = $(CHECK_LIBS) -lev
 UNIT += $(B)/unit/held_test
 $(B)/unit/held_test: $(call obj,tests/unit/daemon/held_test.c $(call daemon,core/held.c))
 LDLIBS_held_test = $(CHECK_LIBS)
+# Where a GPU is, of files like sysfs's.
+UNIT += $(B)/unit/near_test
+$(B)/unit/near_test: $(call obj,tests/unit/daemon/near_test.c $(call daemon,core/near.c)) $$(CONTRACT)
+LDLIBS_near_test = $(CHECK_LIBS)
 UNIT += $(B)/unit/uids_test
 $(B)/unit/uids_test: $(call obj,tests/unit/daemon/uids_test.c $(call daemon,rules/uids.c))
 LDLIBS_uids_test = $(CHECK_LIBS)
@@ -82,7 +86,7 @@ $(B)/unit/facts_rules_test: $(call obj,tests/unit/daemon/facts_rules_test.c $(ca
 LDLIBS_facts_rules_test = $(CHECK_LIBS)
 $(B)/unit/account_check_test: $(call obj,tests/unit/daemon/account_check_test.c $(call daemon,rules/account_check.c))
 LDLIBS_account_check_test = $(CHECK_LIBS)
-$(B)/unit/account_test: $(call obj,tests/unit/daemon/account_test.c $(call daemon,guard/account.c guard/strangers.c rules/account_check.c rules/judge.c \
+$(B)/unit/account_test: $(call obj,tests/unit/daemon/account_test.c $(call daemon,core/near.c guard/account.c guard/strangers.c rules/account_check.c rules/judge.c \
 	rules/ledger.c))
 LDLIBS_account_test = $(CHECK_LIBS)
 
@@ -113,7 +117,11 @@ LDLIBS_schedule_pieces_test = $(CHECK_LIBS) -lev -Wl,--wrap=clock_gettime,--wrap
 # Plays tests/unit/daemon/replay; --record makes those tables.
 UNIT += $(B)/unit/schedule_replay_test
 $(B)/unit/schedule_replay_test: $$(SCHED_OBJS) $(call obj,tests/unit/daemon/schedule_replay_test.c $(SCHEDULE_SRCS)) $$(CONTRACT)
-LDLIBS_schedule_replay_test = $(CHECK_LIBS) -lev -Wl,--wrap=clock_gettime,--wrap=timerfd_settime
+LDLIBS_schedule_replay_test = $(CHECK_LIBS) -lev -Wl,--wrap=clock_gettime,--wrap=timerfd_settime,--wrap=state_event
+# Plants another constant in the turns that pvgpud and the simulator share.
+UNIT += $(B)/unit/schedule_planted_test
+$(B)/unit/schedule_planted_test: $$(SIM_OBJS) $(call obj,tests/unit/daemon/schedule_planted_test.c $(SCHEDULE_SRCS)) $$(CONTRACT)
+LDLIBS_schedule_planted_test = $(CHECK_LIBS) -lev -lm -Wl,--wrap=clock_gettime,--wrap=timerfd_settime,--wrap=window_early_dry,--wrap=window_brief_kernel
 UNIT += $(B)/unit/schedule_clock_test
 $(B)/unit/schedule_clock_test: $$(SCHED_OBJS) $(call obj,tests/unit/daemon/schedule_clock_test.c $(SCHEDULE_SRCS) \
 	$(call daemon,rules/judge.c rules/overdue.c)) $$(CONTRACT)

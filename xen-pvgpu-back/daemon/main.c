@@ -125,6 +125,20 @@ static int use_simulated(struct config *c, char error[CONFIG_ERROR])
 	return 0;
 }
 
+/* Processes that have the same file share a simulated GPU: another pvgpud's workers would be
+ * strangers on it. */
+static int own_simulated(struct config *c, char error[CONFIG_ERROR])
+{
+	static const char name[] = "SIMCUDA_GPU=";
+	char set[CONFIG_PATH + 40];
+
+	for (unsigned int i = 0; i < c->env_n; i++)
+		if (!strncmp(c->env[i], name, sizeof(name) - 1))
+			return 0;
+	snprintf(set, sizeof(set), "env=%s%.200s/simulated-gpu", name, c->run_dir);
+	return config_set(c, set, error);
+}
+
 static const struct option longs[] = {
 	{"config", required_argument, NULL, 'c'}, {"run-dir", required_argument, NULL, 'r'},
 	{"vgpu", required_argument, NULL, 'g'},   {"set", required_argument, NULL, 's'},
@@ -157,6 +171,8 @@ static int read_config(const struct options *o, struct config *c, int argc, char
 	}
 	if (!r)
 		r = config_finish(c, error);
+	if (!r && o->simulated)
+		r = own_simulated(c, error);
 	if (!r && o->check)
 		r = config_guarantees(c, error);
 	return !r && o->check ? foresee(c, error) : r;

@@ -15,7 +15,7 @@
 #include "xen-pvgpu-back/exporter/exporter.h"
 
 #define OLD_S      60
-#define BYTES_MOST (8u << 20) /* 100 vGPUs take 0.6 MiB */
+#define BYTES_MOST (8u << 20) /* 100 vGPUs take 1.3 MiB */
 
 static int refuse(struct source *s, int fd, const char *why)
 {

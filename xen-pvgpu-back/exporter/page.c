@@ -4,10 +4,12 @@
  * its style; all texts are escaped. Curves are SVG.
  */
 #include <inttypes.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "xen-pvgpu-back/exporter/exporter.h"
 
@@ -105,6 +107,15 @@ static double busy(const struct source *s, const char *pool)
 	return sum < 1 ? sum : 1;
 }
 
+/* "-": the driver does not tell. */
+static void put_sensor(struct text *t, uint64_t value, uint64_t divisor, const char *unit)
+{
+	if (value == PVGPU_UNKNOWN)
+		text_add(t, "<td class=\"wide\">-</td>");
+	else
+		text_add(t, "<td class=\"wide\">%" PRIu64 " %s</td>", value / divisor, unit);
+}
+
 static void put_gpus(struct text *t, const struct source *source)
 {
 	const struct statistics *s = &source->now;
@@ -112,7 +123,8 @@ static void put_gpus(struct text *t, const struct source *source)
 	text_add(t, "<div class=\"scroll\"><table><caption>GPUs</caption><tr><th>pool</th>"
 		    "<th class=\"wide\">model</th><th>busy</th><th>vGPUs</th>"
 		    "<th class=\"wide\">sessions</th>"
-		    "<th>memory left</th><th>health</th></tr>\n");
+		    "<th>memory left</th><th class=\"wide\">temperature</th>"
+		    "<th class=\"wide\">power</th><th>health</th></tr>\n");
 	for (uint32_t i = 0; i < s->header->gpus; i++) {
 		const struct pvgpu_gpu_record *g = &s->gpus[i];
 		const uint64_t *n = g->value;
@@ -124,10 +136,13 @@ static void put_gpus(struct text *t, const struct source *source)
 		text_add(t,
 			 "</td><td>%.0f%%</td><td>%" PRIu64 " of %" PRIu64
 			 "</td><td class=\"wide\">%" PRIu64 "</td><td>%" PRIu64 " of %" PRIu64
-			 " MiB</td><td%s>",
+			 " MiB</td>",
 			 busy(source, g->name) * 100, n[PVGPU_GPU_ACTIVE_VGPUS], n[PVGPU_GPU_VGPUS],
 			 n[PVGPU_GPU_SESSIONS], n[PVGPU_GPU_MEMORY_FREE] >> 20,
-			 n[PVGPU_GPU_MEMORY] >> 20, n[PVGPU_GPU_HEALTHY] ? "" : " class=\"bad\"");
+			 n[PVGPU_GPU_MEMORY] >> 20);
+		put_sensor(t, n[PVGPU_GPU_TEMPERATURE], 1, "&deg;C");
+		put_sensor(t, n[PVGPU_GPU_POWER], 1000, "W");
+		text_add(t, "<td%s>", n[PVGPU_GPU_HEALTHY] ? "" : " class=\"bad\"");
 		put(t, g->health);
 		text_add(t, "</td></tr>\n");
 	}
@@ -140,7 +155,10 @@ static void put_vgpu(struct text *t, const struct source *s, const struct pvgpu_
 	const bool bad = n[PVGPU_VGPU_QUARANTINED] > 0;
 
 	text_add(t, "<tr><td>");
-	put(t, v->name);
+	/* As pvgpuctl calls it in dom0. */
+	put(t, v->vm[0] ? v->vm : v->name);
+	if (v->vm[0])
+		text_add(t, ":%" PRIu32, v->device);
 	text_add(t, "</td><td%s>", bad ? " class=\"bad\"" : "");
 	put(t, v->state);
 	text_add(t, "</td>");
@@ -184,10 +202,17 @@ static const char *plural(uint64_t n)
 
 void page_make(struct text *t, const struct source *s)
 {
+	char host[HOST_NAME_MAX + 1] = "";
+
+	gethostname(host, sizeof(host) - 1);
 	text_add(t, "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
 		    "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">"
-		    "<meta http-equiv=\"refresh\" content=\"5\"><title>pvgpu</title>"
-		    "<link rel=\"stylesheet\" href=\"style.css\"></head><body><h1>pvgpu</h1>\n");
+		    "<meta http-equiv=\"refresh\" content=\"5\"><title>pvgpu on ");
+	put(t, host);
+	text_add(t,
+		 "</title><link rel=\"stylesheet\" href=\"style.css\"></head><body><h1>pvgpu on ");
+	put(t, host);
+	text_add(t, "</h1>\n");
 	if (s->why[0]) {
 		text_add(t, "<p class=\"bad\">");
 		put(t, s->why);

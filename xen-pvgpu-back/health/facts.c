@@ -51,7 +51,6 @@ static void read_card(const struct nvml *n, nvmlDevice_t d, struct pvgpu_gpu_car
 	ask(n->nvmlDeviceGetBrand, d, &out->brand);
 	ask(n->nvmlDeviceGetNumGpuCores, d, &out->cores);
 	ask(n->nvmlDeviceGetDefaultEccMode, d, &out->ecc_default);
-	ask(n->nvmlDeviceGetPersistenceMode, d, &out->persistence);
 	if (n->nvmlDeviceGetPciInfo_v3 && n->nvmlDeviceGetPciInfo_v3(d, &pci) == NVML_SUCCESS) {
 		out->pci_device = pci.pciDeviceId;
 		out->pci_subsystem = pci.pciSubSystemId;
@@ -63,13 +62,14 @@ static void read_card(const struct nvml *n, nvmlDevice_t d, struct pvgpu_gpu_car
 		out->ecc = ecc == 1;
 }
 
-static void read_link(const struct nvml *n, nvmlDevice_t d, struct pvgpu_gpu_card *out)
+static void read_link(const struct nvml *n, nvmlDevice_t d, const struct health_msg *pcie,
+		      struct pvgpu_gpu_card *out)
 {
-	ask(n->nvmlDeviceGetMaxPcieLinkGeneration, d, &out->link_generation_max);
+	out->link_generation_max = pcie->pcie.most_generation;
+	out->link_generation = pcie->pcie.generation;
+	out->link_width_max = pcie->pcie.most_width;
+	out->link_width = pcie->pcie.width;
 	ask(n->nvmlDeviceGetGpuMaxPcieLinkGeneration, d, &out->link_generation_gpu);
-	ask(n->nvmlDeviceGetCurrPcieLinkGeneration, d, &out->link_generation);
-	ask(n->nvmlDeviceGetMaxPcieLinkWidth, d, &out->link_width_max);
-	ask(n->nvmlDeviceGetCurrPcieLinkWidth, d, &out->link_width);
 	ask_of(n->nvmlDeviceGetPcieThroughput, d, NVML_PCIE_SENT, &out->sent);
 	ask_of(n->nvmlDeviceGetPcieThroughput, d, NVML_PCIE_RECEIVED, &out->received);
 }
@@ -78,7 +78,6 @@ static void read_limits(const struct nvml *n, nvmlDevice_t d, struct pvgpu_gpu_c
 {
 	unsigned int least, most;
 
-	ask(n->nvmlDeviceGetEnforcedPowerLimit, d, &out->power_limit);
 	ask(n->nvmlDeviceGetPowerManagementDefaultLimit, d, &out->power_limit_default);
 	if (n->nvmlDeviceGetPowerManagementLimitConstraints &&
 	    n->nvmlDeviceGetPowerManagementLimitConstraints(d, &least, &most) == NVML_SUCCESS) {
@@ -92,31 +91,30 @@ static void read_limits(const struct nvml *n, nvmlDevice_t d, struct pvgpu_gpu_c
 	ask_of(n->nvmlDeviceGetMaxClockInfo, d, NVML_CLOCK_VIDEO, &out->clock_video_max);
 }
 
-static void read_sensors(const struct nvml *n, nvmlDevice_t d, struct pvgpu_gpu_card *out)
+static void read_sensors(const struct nvml *n, nvmlDevice_t d, const struct health_msg *state,
+			 struct pvgpu_gpu_card *out)
 {
-	unsigned long long count;
-
-	ask_of(n->nvmlDeviceGetTemperature, d, NVML_TEMPERATURE_GPU, &out->temperature);
-	ask(n->nvmlDeviceGetPowerUsage, d, &out->power);
+	out->persistence = state->state.persistence;
+	out->power_limit = state->state.limit_milliwatts;
+	out->temperature = state->state.celsius;
+	out->power = state->state.milliwatts;
+	out->clock_sm = state->state.sm_mhz;
+	out->clock_memory = state->state.memory_mhz;
+	out->uncorrected = state->state.uncorrected;
 	ask_of(n->nvmlDeviceGetClockInfo, d, NVML_CLOCK_GRAPHICS, &out->clock_graphics);
-	ask_of(n->nvmlDeviceGetClockInfo, d, NVML_CLOCK_SM, &out->clock_sm);
-	ask_of(n->nvmlDeviceGetClockInfo, d, NVML_CLOCK_MEM, &out->clock_memory);
 	ask_of(n->nvmlDeviceGetClockInfo, d, NVML_CLOCK_VIDEO, &out->clock_video);
 	ask(n->nvmlDeviceGetPerformanceState, d, &out->performance_state);
-	if (n->nvmlDeviceGetTotalEccErrors &&
-	    n->nvmlDeviceGetTotalEccErrors(d, NVML_MEMORY_ERROR_TYPE_UNCORRECTED, NVML_VOLATILE_ECC,
-					   &count) == NVML_SUCCESS)
-		out->uncorrected = count;
 }
 
-void facts_read(const struct nvml *n, nvmlDevice_t device, struct pvgpu_gpu_card *out)
+void facts_read(const struct nvml *n, nvmlDevice_t device, const struct health_msg *state,
+		const struct health_msg *pcie, struct pvgpu_gpu_card *out)
 {
 	memset(out, 0xff, sizeof(*out));
 	out->pci_device = out->pci_subsystem = 0;
 	out->bar1 = 0;
 	read_driver(n, out);
 	read_card(n, device, out);
-	read_link(n, device, out);
+	read_link(n, device, pcie, out);
 	read_limits(n, device, out);
-	read_sensors(n, device, out);
+	read_sensors(n, device, state, out);
 }

@@ -233,6 +233,44 @@ static void read_state(struct sample *s, unsigned int device)
 	}
 	m->state.corrected = errors(n, d, NVML_MEMORY_ERROR_TYPE_CORRECTED);
 	m->state.uncorrected = errors(n, d, NVML_MEMORY_ERROR_TYPE_UNCORRECTED);
+	s->gpu[device].state = *m;
+}
+
+static uint64_t field(const nvmlFieldValue_t *f)
+{
+	if (f->nvmlReturn != NVML_SUCCESS)
+		return HEALTH_UNKNOWN;
+	return f->valueType == NVML_VALUE_TYPE_UNSIGNED_INT ? (uint32_t)f->value : f->value;
+}
+
+static void read_pcie(struct sample *s, unsigned int device)
+{
+	nvmlFieldValue_t f[2] = {{.fieldId = NVML_FI_DEV_PCIE_COUNT_TX_BYTES},
+				 {.fieldId = NVML_FI_DEV_PCIE_COUNT_RX_BYTES}};
+	const struct nvml *n = s->nvml;
+	const nvmlDevice_t d = s->gpu[device].device;
+	struct health_msg *m = add(s, HEALTH_PCIE, device);
+	nvmlPciInfo_t at;
+	unsigned int v = 0;
+
+#define LINK(call) (n->call ? number(n->call(d, &v), &v) : UINT32_MAX)
+	m->pcie.generation = LINK(nvmlDeviceGetCurrPcieLinkGeneration);
+	m->pcie.width = LINK(nvmlDeviceGetCurrPcieLinkWidth);
+	m->pcie.most_generation = LINK(nvmlDeviceGetMaxPcieLinkGeneration);
+	m->pcie.most_width = LINK(nvmlDeviceGetMaxPcieLinkWidth);
+#undef LINK
+	m->pcie.domain = m->pcie.slot = UINT32_MAX;
+	if (n->nvmlDeviceGetPciInfo_v3 && n->nvmlDeviceGetPciInfo_v3(d, &at) == NVML_SUCCESS) {
+		m->pcie.domain = at.domain;
+		m->pcie.slot = at.bus << 8 | at.device << 3;
+	}
+	m->pcie.sent = m->pcie.received = HEALTH_UNKNOWN;
+	/* nvmlDeviceGetPcieThroughput waits for 20 ms: facts.c asks it less often. */
+	if (n->nvmlDeviceGetFieldValues && n->nvmlDeviceGetFieldValues(d, 2, f) == NVML_SUCCESS) {
+		m->pcie.sent = field(&f[0]);
+		m->pcie.received = field(&f[1]);
+	}
+	s->gpu[device].pcie = *m;
 }
 
 /* In parts, since records are of one size. */
@@ -248,7 +286,7 @@ static void read_facts(struct sample *s, unsigned int device)
 	/* The records of the first round are not sent: it only loads files that NVML needs. */
 	if (s->round > 1)
 		g->facts_ns = now;
-	facts_read(s->nvml, g->device, &facts);
+	facts_read(s->nvml, g->device, &g->state, &g->pcie, &facts);
 	memcpy(all, &facts, sizeof(facts));
 	for (unsigned int i = 0; i < FACTS_PARTS; i++) {
 		struct health_msg *m = add(s, HEALTH_FACTS, device);
@@ -372,8 +410,10 @@ int sample_round(struct sample *s)
 
 		read_utilisation(s, d);
 		read_memory(s, d);
-		if (s->round % STATE_ROUNDS == 1)
+		if (s->round % STATE_ROUNDS == 1) {
 			read_state(s, d);
+			read_pcie(s, d);
+		}
 		read_facts(s, d);
 		forget(s, g);
 		for (unsigned int i = 0; i < g->n; i++)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-# The scheduler; where a vGPU is placed, which needs nothing of it.
+# The scheduler and its turns; where a vGPU is placed, which needs nothing of it.
 PLACE_SRCS := xen-pvgpu-back/sched/place.c
-SCHED_OBJS := $(call obj,$(filter-out $(PLACE_SRCS),$(sort $(wildcard xen-pvgpu-back/sched/*.c))))
+SCHED_OBJS := $(call obj,$(filter-out $(PLACE_SRCS),$(sort $(wildcard xen-pvgpu-back/sched/*.c xen-pvgpu-back/sched/turn/*.c))))
 PLACE_OBJS := $(call obj,$(PLACE_SRCS))
 
 UNIT += $(addprefix $(B)/unit/,sched_test sched_share_test sched_minimum_test sched_api_test sched_joint_test sched_due_test sched_property_test sched_parts_test sched_pieces_test)

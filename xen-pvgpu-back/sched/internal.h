@@ -103,7 +103,7 @@ struct sched_vgpu {
 	bool queued;      /* wants the GPU and is not held back */
 	bool fresh;       /* no maximum was set yet */
 	bool interrupted; /* lost its last grant to a vGPU of its class that had come back */
-	bool beside;      /* has the GPU beside the holder, or as one of several */
+	bool joint;       /* is one of several that have the GPU at once */
 	bool cut;         /* lost its last grant to a higher class before the end of the slice */
 	uint64_t mark;    /* kept[] of its class when its wait began */
 	uint64_t promise; /* the time from which it goes before vGPUs that are not overdue */

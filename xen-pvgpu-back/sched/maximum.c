@@ -62,7 +62,7 @@ void maximum_waiting(struct sched_vgpu *v)
 {
 	uint64_t until;
 
-	if (v->beside ? !is_left(v->s, &v->max, &until) : !may_wait(v->s, &v->max, &until)) {
+	if (v->joint ? !is_left(v->s, &v->max, &until) : !may_wait(v->s, &v->max, &until)) {
 		hold(v, until);
 	} else if (!v->queued) {
 		maximum_forget(v);

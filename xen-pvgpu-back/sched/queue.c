@@ -245,7 +245,7 @@ void queue_waits(struct sched_vgpu *v)
 	struct level *l = level_of(v);
 	struct sched *s = v->s;
 
-	if (v->queued && s->granted != v && !v->beside) {
+	if (v->queued && s->granted != v && !v->joint) {
 		/* A grant that a higher class cut short does not reset the wait. */
 		if (!v->cut)
 			v->mark = s->kept[c];

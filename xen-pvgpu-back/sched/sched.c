@@ -2,29 +2,21 @@
 /* Events and the decision. The model is described in docs/scheduling-model.md. */
 #include "xen-pvgpu-back/sched/internal.h"
 
-#define MS           1000000u
-#define SLICE_LEAST  (1 * MS)
-#define SLICE_MOST   (30 * MS)
-#define SLICE_FEW    (2 * MS) /* for up to FEW vGPUs with work */
-#define SLICE_MANY   (1 * MS)
-#define SLICE_BESIDE (8 * MS)
-#define FEW          8
-#define HANDOVER_PER 100         /* a hand-over takes at most this part of a slice, */
-#define ROUND_MOST   (128 * MS)  /* or twice that where a round would take longer; */
-#define ROUND_EVER   (1000 * MS) /* no round takes longer than this for it */
-#define CREDIT       (30 * MS)
+#define MS            1000000u
+#define SLICE_LEAST   (1 * MS)
+#define SLICE_MOST    (30 * MS)
+#define SLICE_FEW     (2 * MS) /* for up to FEW vGPUs with work */
+#define SLICE_MANY    (1 * MS)
+#define SLICE_RUNS_ON (8 * MS)
+#define FEW           8
+#define HANDOVER_PER  100         /* a hand-over takes at most this part of a slice, */
+#define ROUND_MOST    (128 * MS)  /* or twice that where a round would take longer; */
+#define ROUND_EVER    (1000 * MS) /* no round takes longer than this for it */
+#define CREDIT        (30 * MS)
 /* A turn lasts so much longer than a slice if all of its holder's work ends by then; with many
  * vGPUs, only until it has lasted for TURN_LONG. */
 #define FINISH_MOST (4 * MS)
 #define TURN_LONG   (6 * MS)
-/* With less in flight than this a holder runs dry while its worker is woken. */
-#define BELOW_PER   8
-#define BELOW_LEAST (MS / 2)
-/* From the timer of a hand-over to the next one's first kernel, as the trace of one has it, with
- * what estimates are wrong by. */
-#define EARLY_PER   2
-#define EARLY_LEAST (MS / 4)
-#define EARLY_TURN  (2 * MS)
 /* A vGPU that comes back may end the holder's slice if it is behind by so many hand-overs and by
  * this part of a slice; hand-overs for that take at most this part of the time, of which some may
  * be saved up. */
@@ -66,7 +58,7 @@ uint64_t sched_slice(const struct sched *s, uint32_t wanting)
 	if (s->params.slice_ns)
 		return plain;
 	slice = handover > SLICE_MOST ? SLICE_MOST : longer(plain, handover, wanting);
-	return s->runs_on && slice < SLICE_BESIDE ? SLICE_BESIDE : slice;
+	return s->runs_on && slice < SLICE_RUNS_ON ? SLICE_RUNS_ON : slice;
 }
 
 void sched_runs_on(struct sched *s, bool on, uint64_t now)
@@ -91,23 +83,6 @@ static uint64_t turn_most(const struct sched *s, uint64_t slice, uint32_t wantin
 uint64_t sched_turn_most(const struct sched *s)
 {
 	return turn_most(s, sched_slice(s, 1), 1);
-}
-
-uint64_t sched_inflight_below(uint64_t handover_ns)
-{
-	const uint64_t ns = handover_ns * BELOW_PER;
-
-	return ns < BELOW_LEAST ? BELOW_LEAST : ns;
-}
-
-uint64_t sched_early(uint64_t handover_ns)
-{
-	return handover_ns * EARLY_PER + EARLY_LEAST;
-}
-
-uint64_t sched_early_dry(uint64_t handover_ns, uint64_t turn_ns)
-{
-	return turn_ns < EARLY_TURN ? sched_early(handover_ns) : handover_ns;
 }
 
 uint64_t sched_credit(const struct sched *s)
@@ -200,8 +175,7 @@ static void interrupt(struct sched_vgpu *v)
 	uint64_t worth = WORTH * s->params.handover_ns;
 
 	worth = worth < s->slice_ns / WORTH_PER ? s->slice_ns / WORTH_PER : worth;
-	if (!h || h == v || v->beside || h != s->chosen || !h->queued || !v->queued ||
-	    slice_done(s))
+	if (!h || h == v || v->joint || h != s->chosen || !h->queued || !v->queued || slice_done(s))
 		return;
 	if (h->reason != REASON_SHARE || h->share.class != v->share.class ||
 	    !s->policy->virtual_time)
@@ -351,7 +325,7 @@ static uint64_t ask_again(const struct sched *s)
 			again = at;
 	}
 	/* The driver looks at several in its own time. */
-	if (maximum_any(v) && !v->beside) {
+	if (maximum_any(v) && !v->joint) {
 		at = s->now + maximum_lasts(v);
 		if (again == SCHED_NEVER || heap_before(at, again))
 			again = at;
@@ -411,15 +385,15 @@ static void waited(struct sched_vgpu *v)
 		v->stats.longest_wait_ns = ns;
 }
 
-void sched_beside(struct sched_vgpu *v, bool on, uint64_t now)
+void sched_joint(struct sched_vgpu *v, bool on, uint64_t now)
 {
 	struct sched *s = v->s;
 
 	sched_clock(s, now);
-	if (v->beside == on)
+	if (v->joint == on)
 		return;
 	stats_count(v);
-	v->beside = on;
+	v->joint = on;
 	if (on && s->granted != v) {
 		waited(v);
 		v->stats.slices++;
@@ -456,7 +430,7 @@ void sched_granted(struct sched *s, struct sched_vgpu *v, uint64_t now)
 		return;
 	queue_waits(v);
 	/* There is no hand-over: it has the GPU. */
-	if (v->beside)
+	if (v->joint)
 		return;
 	v->stats.slices++;
 	waited(v);

@@ -2,8 +2,8 @@
 /*
  * The scheduler: a pure library that decides which vGPU has the GPU, and for how long. It uses no
  * clock, file, thread or process: times (nanoseconds of one clock that does not go back) and events
- * are arguments, decisions are results. pvgpud, the unit tests and the simulator (tests/sim) drive
- * the same code.
+ * are arguments, decisions are results. sched/turn drives it, for pvgpud and for the simulator; the
+ * unit tests do so too.
  *
  * One struct sched is one GPU under one policy, a pool's. It gives the grant to one vGPU at a time.
  * The driver, its caller, reports when a vGPU begins and stops to have work (sched_wants) and the
@@ -127,30 +127,13 @@ struct sched_decision {
  * holder without work and without a maximum keeps the grant while no other vGPU wants it.
  */
 void sched_decide(struct sched *s, uint64_t now, struct sched_decision *d);
-/* A former holder's work that takes longer to drain is not waited for in a pool that is not
- * exclusive: the next vGPU has its turn beside it. */
-#define SCHED_WAIT_NS 30000000u
-/* Is such work on the GPU? Then slices that are not configured are 8 ms at least. The GPU gives
- * each context 2 ms in turn, so of shorter turns the work that runs on has more than the half that
- * it is charged. */
+/* Does the work of a former holder run on beside the holder's? Then slices that are not configured
+ * are 8 ms at least. The GPU gives each context 2 ms in turn, so of shorter turns the work that
+ * runs on has more than the half that it is charged. */
 void sched_runs_on(struct sched *s, bool on, uint64_t now);
-/* The most that a holder may have in flight while contended and a vGPU of a higher class has a
- * session: that one waits for it each time it comes back. */
-uint64_t sched_inflight_below(uint64_t handover_ns);
-/* The most where weights differ: a heavy one that comes back waits for it. A burst that fits is
- * issued at once, and its end is known from the turn's beginning. */
-#define SCHED_UNLIKE_NS 1500000u
-/* The next vGPU gets the grant so long before the work of the last one ends: a hand-over that is
- * seen to have taken handover_ns, and the next worker's first command must be there by then. */
-uint64_t sched_early(uint64_t handover_ns);
-/* Likewise where the holder's turn ends because it waits for its results, having taken turn_ns by
- * then. After a whole slice of the GPU's own the last bit would wait for the next one's. */
-uint64_t sched_early_dry(uint64_t handover_ns, uint64_t turn_ns);
 /* Does another one of v's class, or of a higher one, want the GPU? What one of a lower class has in
  * flight would be in the way of v when that comes back. */
 bool sched_peers(const struct sched_vgpu *v);
-/* One of a higher class that began to want the GPU since then is expected back. */
-#define SCHED_SOON_BACK_NS 1000000000u
 /* A lone holder with a maximum that has issued nothing for so many slices gives the grant back:
  * with a hand-over for each kernel it would be charged for those. No longer than what it may save,
  * since it is charged for the kernel that runs then. */
@@ -160,27 +143,14 @@ void sched_granted(struct sched *s, struct sched_vgpu *v, uint64_t now);
 
 /*
  * The GPU for several at once: vGPUs that use little at a time and wait for it, which the driver
- * knows. They have it beside the holder, and each is charged what it uses. sched_may_join: v wants
+ * knows. The holder is one of them, and each is charged what it uses. sched_may_join: v wants
  * the GPU, and nothing but its turn in the holder's class decides when it has it: no class above,
  * group, guarantee, or maximum that is reached. sched_lead: by how much GPU time v is ahead of the
- * first in turn. sched_beside: v has the GPU now, or not any more; until then it does not count as
+ * first in turn. sched_joint: v has the GPU now, or not any more; until then it does not count as
  * waiting.
  */
-#define SCHED_BESIDE_NS 2000000u /* the most that one of several may have in flight */
-#define SCHED_AHEAD_NS  8000000u /* the most by which one of them may be ahead of the first */
-#define SCHED_SHOWN_NS  5000000u /* so much is issued before one counts as such: its first turn */
-
-/* One that uses little at a time: its work in flight, estimated, stays below sched_brief, or is a
- * single kernel below sched_brief_kernel. alike: all of its class have the same weight. */
-uint64_t sched_brief(uint64_t handover_ns, bool alike);
-uint64_t sched_brief_kernel(uint64_t handover_ns, bool alike);
-/*
- * One that is ahead by more is held. At each look sched_ahead_look gives the lead from then on:
- * more if one is held though none has work on the GPU (idle), otherwise less, down to
- * sched_ahead_least.
- */
-uint64_t sched_ahead_least(uint64_t slice_ns);
-uint64_t sched_ahead_look(uint64_t ahead_ns, uint64_t slice_ns, bool idle);
+#define SCHED_JOINT_NS 2000000u /* the most that one of several may have in flight */
+#define SCHED_AHEAD_NS 8000000u /* the most by which one of them may be ahead of the first */
 
 /* Time between two looks at n that have it: one may exceed its maximum by so much. */
 uint64_t sched_look(uint32_t n);
@@ -188,7 +158,7 @@ bool sched_may_join(const struct sched_vgpu *v);
 /* Is v, or its group, held back by a maximum? */
 bool sched_held(const struct sched_vgpu *v);
 int64_t sched_lead(const struct sched_vgpu *v);
-void sched_beside(struct sched_vgpu *v, bool on, uint64_t now);
+void sched_joint(struct sched_vgpu *v, bool on, uint64_t now);
 
 /* Counters since sched_add. */
 struct sched_stats {

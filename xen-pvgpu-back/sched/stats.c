@@ -25,7 +25,7 @@ static void count(struct sched_vgpu *v, bool holds)
 /* To be called before a change of wants, held or the grant. */
 void stats_count(struct sched_vgpu *v)
 {
-	count(v, v->s->granted == v || v->beside);
+	count(v, v->s->granted == v || v->joint);
 }
 
 void sched_stats(const struct sched_vgpu *v, uint64_t now, struct sched_stats *out)
@@ -35,8 +35,8 @@ void sched_stats(const struct sched_vgpu *v, uint64_t now, struct sched_stats *o
 	uint64_t waits;
 
 	sched_clock(s, now);
-	count(&at, s->granted == v || v->beside);
-	if (v->wants && s->granted != v && !v->beside) {
+	count(&at, s->granted == v || v->joint);
+	if (v->wants && s->granted != v && !v->joint) {
 		waits = s->now - v->waits_since;
 		if (waits > at.stats.longest_wait_ns)
 			at.stats.longest_wait_ns = waits;

@@ -89,7 +89,7 @@ uint64_t wait_fair(const struct sched_vgpu *v, uint64_t more)
 	/* v may be further ahead where several have the GPU at once, and by their slice while one
 	 * waits that is not among them. */
 	if (!s->params.exclusive)
-		own = (own < SCHED_AHEAD_NS ? SCHED_AHEAD_NS : own) + SCHED_BESIDE_NS + slice;
+		own = (own < SCHED_AHEAD_NS ? SCHED_AHEAD_NS : own) + SCHED_JOINT_NS + slice;
 	/* The pool sees the time until v's turn in its group like a slice of v. */
 	if (v->group) {
 		sum = inside(v, v->group, own, weight);

@@ -158,6 +158,10 @@
 	X(cuTexObjectDestroy)                                                                      \
 	X(cuSurfObjectCreate)                                                                      \
 	X(cuSurfObjectDestroy)                                                                     \
+	X(cuTensorMapEncodeTiled)                                                                  \
+	X(cuTensorMapEncodeIm2col)                                                                 \
+	X(cuTensorMapEncodeIm2colWide)                                                             \
+	X(cuTensorMapReplaceAddress)                                                               \
 	X(cuFuncGetName)                                                                           \
 	X(cuFuncLoad)                                                                              \
 	X(cuKernelGetName)                                                                         \

@@ -17,6 +17,8 @@ DISPLAY = 0x03      # base class
 PGPU_SIZE = 1 << 20  # Constants.pgpu_default_size
 MOST = 1 << 10      # of a type on a GPU: up to here PGPU_SIZE / (PGPU_SIZE / n) is n
 COMPUTE = "Compute"
+FIRST_SLOT = 11     # Xapi_globs.nvidia_vgpu_first_slot_in_guest
+NULL = "OpaqueRef:NULL"
 MADE = "made by pvgpuctl xapi types"
 BEGIN, END = "# pvgpu: begin, " + MADE, "# pvgpu: end"
 NUMBER = re.compile("^-?(0[xX][0-9a-fA-F][0-9a-fA-F_]*|0[oO][0-7][0-7_]*|0[bB][01][01_]*|[0-9][0-9_]*)\\Z")
@@ -274,3 +276,31 @@ def group_name(device, names):
 
 def find_pci_ids():
     return next((p for p in PCI_IDS if os.path.exists(p)), PCI_IDS[0])
+
+
+# ---- VGPU objects
+
+def own_types(path, folder):
+    """{identifier of a VGPU type: its id, which is a profile} of this host's GPUs; empty where the file is none that pvgpu made."""
+    try:
+        text = read_text(path)
+        if MADE not in text[:400]:
+            return {}
+        config, none = Config(text.encode("latin-1")), Names("")
+        return dict((t.identifier, t.type_id) for d in devices(folder) for t in types_of(config, d, none))
+    except (EnvironmentError, Fault):
+        return {}
+
+
+def device_argument(address, type_id, vgpu):
+    """Of a VGPU's record, on the GPU of that address: what xenopsd gives the program vgpu (Service.Vgpu.vgpu_args_of_nvidia)."""
+    words = [address, type_id, "0000:00:%02x.0" % (int(vgpu["device"]) + FIRST_SLOT), vgpu["uuid"], vgpu["extra_args"]]
+    return "--device=" + ",".join(w for w in words if w)
+
+
+def place_of(vgpu):
+    """The PGPU on which it is or will be (Xapi_xenops.get_target_pci_address), or None."""
+    for field in ("scheduled_to_be_resident_on", "resident_on"):
+        if vgpu[field] != NULL:
+            return vgpu[field]
+    return None

@@ -20,6 +20,7 @@ SOCKET = "/var/lib/xcp/xapi"
 KEY = "pvgpu"
 TENANT_TAG = "pvgpu-tenant:"
 OFF = "off"
+BOTH = "the VM has VGPU objects of xapi's, too (%s): keep one of both, by `xe vgpu-destroy` or `xe vm-param-remove param-name=other-config param-key=pvgpu`"
 MOST = 16  # vGPUs of one VM
 NAME = re.compile("^[A-Za-z0-9_.][A-Za-z0-9_.-]{0,30}\\Z")
 TENANT = re.compile("^[A-Za-z0-9_][A-Za-z0-9_-]{0,38}\\Z")
@@ -157,8 +158,8 @@ def run(words):
 
 
 def items(answer, key):
-    """Of pvgpuctl's JSON: a list, or an object that holds it."""
-    return answer.get(key, []) if isinstance(answer, dict) else answer or []
+    """Of an answer of pvgpuctl's; none where there is no answer."""
+    return answer[key] if answer else []
 
 
 def log(program, text):

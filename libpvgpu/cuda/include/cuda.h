@@ -22,6 +22,7 @@
 #define CUDA_CB
 
 #include "pvgpu_cuda_structs.h"
+#include "pvgpu_cuda_tensor.h"
 #include "pvgpu_cuda_tex.h"
 
 #include "pvgpu_cuda_graphs.h"

@@ -67,14 +67,37 @@ static int check_cooperative(const struct target *t, struct function *f, const s
  * function allows it. */
 enum { CLUSTER_PORTABLE = 8, CLUSTER_MOST = 16 };
 
+/* The size that the kernel's text or its attributes demand, known when the far end has told. */
+static bool required_cluster(const struct function *f, unsigned int size[3])
+{
+	for (int i = 0; i < 3; i++) {
+		const int n = function_attr(f, CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_WIDTH + i);
+
+		if (n <= 0)
+			return false;
+		size[i] = (unsigned int)n;
+	}
+	return true;
+}
+
 static int check_cluster(const struct target *t, const struct function *f, const struct request *q)
 {
-	const unsigned int *c = q->needs.cluster;
 	const uint64_t most =
 		function_attr(f, CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED) == 1
 			? CLUSTER_MOST
 			: CLUSTER_PORTABLE;
+	const unsigned int *c = q->needs.cluster;
+	unsigned int required[3];
 
+	if (required_cluster(f, required)) {
+		if (c[0] && memcmp(c, required, sizeof(required)))
+			return CUDA_ERROR_INVALID_CLUSTER_SIZE;
+		c = required;
+	} else if (!c[0]) {
+		return function_attr(f, CU_FUNC_ATTRIBUTE_CLUSTER_SIZE_MUST_BE_SET) == 1
+			       ? CUDA_ERROR_INVALID_CLUSTER_SIZE
+			       : 0;
+	}
 	if (c[0] == 1 && c[1] == 1 && c[2] == 1)
 		return 0;
 	if (device_value(t->ctx->device, CU_DEVICE_ATTRIBUTE_CLUSTER_LAUNCH) != 1)
@@ -83,6 +106,14 @@ static int check_cluster(const struct target *t, const struct function *f, const
 		if (c[i] > most || q->grid[i] % c[i])
 			return CUDA_ERROR_INVALID_CLUSTER_SIZE;
 	return (uint64_t)c[0] * c[1] * c[2] > most ? CUDA_ERROR_INVALID_CLUSTER_SIZE : 0;
+}
+
+/* Most kernels neither demand clusters nor are asked for them. */
+static bool may_have_cluster(const struct function *f, const struct request *q)
+{
+	return q->needs.cluster[0] ||
+	       function_attr(f, CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_WIDTH) > 0 ||
+	       function_attr(f, CU_FUNC_ATTRIBUTE_CLUSTER_SIZE_MUST_BE_SET) == 1;
 }
 
 static int check(const struct target *t, struct function *f, const struct request *q)
@@ -101,7 +132,7 @@ static int check(const struct target *t, struct function *f, const struct reques
 		return CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES;
 	if (unlikely(shared >= 0 && q->shared > (unsigned int)shared))
 		return CUDA_ERROR_INVALID_VALUE;
-	if (unlikely(q->needs.cluster[0])) {
+	if (unlikely(may_have_cluster(f, q))) {
 		const int r = check_cluster(t, f, q);
 
 		if (r)

@@ -34,11 +34,12 @@ def in_copies(c):
     return "copy"
 
 
-IN_FLIGHT = {"pv": (in_kernel, in_copies), "pvh": (in_kernel, in_copies)}
-QUICK = {"IN_FLIGHT": {"pv": (in_kernel, in_copies)}}
+BOTH = (in_kernel, in_copies)
+IN_FLIGHT = {"pv": BOTH, "pvh": BOTH}
+QUICK = {"IN_FLIGHT": {"pv": BOTH}}
 
 
-def check(lab, w, g):
+def check(lab, w, g, in_flight=BOTH):
     v = w.vgpus[g]
     node = f"/dev/pvgpu{v.number}"
     v.detach()
@@ -57,7 +58,7 @@ def check(lab, w, g):
     second.wait_statistics(sessions_total=1)
     second.detach()
 
-    for start in IN_FLIGHT[g.kind]:
+    for start in in_flight:
         detach_in_flight(v, start)
         v.attach()
         v.wait_connected()
@@ -71,6 +72,6 @@ def run(lab, w):
         other = vgpu.Cuda(bystander)
         other.tell("load 0")
         assert other.answer("load") == "1"
-        check(lab, w, g)
+        check(lab, w, g, IN_FLIGHT[kind])
         assert other.process.status is None and other.process.out.endswith(b"load 1\n"), other.process.out
         other.kill()

@@ -69,7 +69,6 @@ static const struct attribute fixed[] =
 		{111, 1024},                /* shared memory reserved per block */
 		{113, 1},                   /* read-only host register */
 		{115, 1},                   /* memory pools */
-		{120, 0},                   /* no clusters */
 		{121, 1},                   /* arrays to be mapped later */
 		{122, 1},                   /* 64-bit stream memory operations */
 		{123, 1},         {126, 1}, /* memory synchronisation domains */
@@ -93,6 +92,10 @@ CUresult device_attribute(int what, int *value)
 		return CUDA_SUCCESS;
 	case CU_DEVICE_ATTRIBUTE_PCI_BUS_ID:
 		*value = sim_config.device + 1;
+		return CUDA_SUCCESS;
+	case CU_DEVICE_ATTRIBUTE_CLUSTER_LAUNCH:
+	case CU_DEVICE_ATTRIBUTE_TENSOR_MAP_ACCESS_SUPPORTED:
+		*value = sim_config.cc >= 90;
 		return CUDA_SUCCESS;
 	case CU_DEVICE_ATTRIBUTE_ECC_ENABLED:
 		*value = sim_config.ecc;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The compute engine: worker threads that run the blocks of kernels.
+ * The compute engine: worker threads that run the blocks of kernels. A cluster of blocks is run as
+ * one block.
  *
  * Blocks that have been started are resident, up to the simulated multiprocessors' capacity, and
  * take turns on the workers, so that blocks which wait for each other make progress. Workers run
@@ -161,21 +162,24 @@ static void launch_over(struct op *op)
 	exec_lock();
 }
 
-/* lock held; the next block of op, in the memory of c unless that is NULL. */
+/* lock held; the next block, or cluster, of op, in the memory of c unless that is NULL. */
 static struct ptx_cta *begin_block(struct op *op, struct ptx_cta *c)
 {
 	struct kernel_op *k = &op->kernel;
+	const uint32_t *grid = k->launch.grid, *size = k->launch.cluster;
+	const uint32_t sx = size[0] ? size[0] : 1, sy = size[0] ? size[1] : 1;
+	const uint32_t sz = size[0] ? size[2] : 1;
 	uint64_t i = k->next++;
 	uint32_t smid = (uint32_t)(i % sim_config.sms);
-	uint32_t x = (uint32_t)(i % k->launch.grid[0]);
-	uint32_t y = (uint32_t)(i / k->launch.grid[0] % k->launch.grid[1]);
-	uint32_t z = (uint32_t)(i / k->launch.grid[0] / k->launch.grid[1]);
+	uint32_t x = (uint32_t)(i % (grid[0] / sx)) * sx;
+	uint32_t y = (uint32_t)(i / (grid[0] / sx) % (grid[1] / sy)) * sy;
+	uint32_t z = (uint32_t)(i / (grid[0] / sx) / (grid[1] / sy)) * sz;
 
 	if (k->next == k->total)
 		remove_launch(op);
 	k->resident++;
-	eng.resident_blocks++;
-	eng.resident_threads += k->threads;
+	eng.resident_blocks += k->blocks;
+	eng.resident_threads += (uint64_t)k->threads * k->blocks;
 	exec_unlock();
 	if (c)
 		ptx_cta_reset(c, x, y, z, smid);
@@ -212,6 +216,9 @@ static const char *fault_text(enum ptx_fault_kind kind, CUresult *r)
 	case PTX_FAULT_STACK:
 		*r = CUDA_ERROR_LAUNCH_FAILED;
 		return "stack exhausted";
+	case PTX_FAULT_CLUSTER:
+		*r = CUDA_ERROR_LAUNCH_FAILED;
+		return "shared memory of a block that has ended";
 	default:
 		*r = CUDA_ERROR_LAUNCH_FAILED;
 		return "trap";
@@ -279,8 +286,9 @@ static bool has_room(const struct op *op)
 {
 	if (!eng.resident_blocks)
 		return true;
-	return eng.resident_blocks < (uint64_t)sim_config.sms * MAX_BLOCKS_PER_SM &&
-	       eng.resident_threads + op->kernel.threads <=
+	return eng.resident_blocks + op->kernel.blocks <=
+		       (uint64_t)sim_config.sms * MAX_BLOCKS_PER_SM &&
+	       eng.resident_threads + (uint64_t)op->kernel.threads * op->kernel.blocks <=
 		       (uint64_t)sim_config.sms * MAX_THREADS_PER_SM;
 }
 
@@ -507,8 +515,8 @@ static bool go_on(struct turn *t)
 	    !slice_goes_on())
 		return false;
 	k->resident--;
-	eng.resident_blocks--;
-	eng.resident_threads -= k->threads;
+	eng.resident_blocks -= k->blocks;
+	eng.resident_threads -= (uint64_t)k->threads * k->blocks;
 	eng.busy++;
 	t->cta = begin_block(t->op, t->cta);
 	return true;
@@ -526,8 +534,8 @@ static void end_block(struct turn *t)
 		t->cta = NULL;
 	}
 	k->resident--;
-	eng.resident_blocks--;
-	eng.resident_threads -= k->threads;
+	eng.resident_blocks -= k->blocks;
+	eng.resident_threads -= (uint64_t)k->threads * k->blocks;
 	if (!k->resident && k->next == k->total)
 		launch_over(t->op);
 }

@@ -28,9 +28,12 @@ uint32_t func_max_threads(const struct ptx_kernel *k)
 	return k->max_threads && k->max_threads < threads ? k->max_threads : threads;
 }
 
-static CUresult get_attribute(const struct ptx_kernel *k, int max_dynamic, int carveout,
+static CUresult get_attribute(const struct ptx_kernel *k, const struct func_settings *s,
 			      CUfunction_attribute what, int *value)
 {
+	uint32_t cluster[3];
+
+	cluster_required(k, s, cluster);
 	switch (what) {
 	case CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK:
 		*value = (int)func_max_threads(k);
@@ -57,16 +60,22 @@ static CUresult get_attribute(const struct ptx_kernel *k, int max_dynamic, int c
 		*value = 0;
 		break;
 	case CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES:
-		*value = max_dynamic;
+		*value = (int)s->max_dynamic;
 		break;
 	case CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT:
-		*value = carveout;
+		*value = s->carveout;
 		break;
 	case CU_FUNC_ATTRIBUTE_CLUSTER_SIZE_MUST_BE_SET:
+		*value = k->explicit_cluster && !cluster[0];
+		break;
 	case CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_WIDTH:
 	case CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_HEIGHT:
 	case CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_DEPTH:
+		*value = (int)cluster[what - CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_WIDTH];
+		break;
 	case CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED:
+		*value = s->any_cluster;
+		break;
 	case CU_FUNC_ATTRIBUTE_CLUSTER_SCHEDULING_POLICY_PREFERENCE:
 		*value = 0;
 		break;
@@ -77,8 +86,8 @@ static CUresult get_attribute(const struct ptx_kernel *k, int max_dynamic, int c
 }
 
 /* Only attributes that a program may change; the others are properties of the code. */
-static CUresult set_attribute(const struct ptx_kernel *k, _Atomic uint32_t *max_dynamic,
-			      _Atomic int *carveout, CUfunction_attribute what, int value)
+static CUresult set_attribute(const struct ptx_kernel *k, struct func_settings *s,
+			      CUfunction_attribute what, int value)
 {
 	int optin;
 
@@ -88,14 +97,25 @@ static CUresult set_attribute(const struct ptx_kernel *k, _Atomic uint32_t *max_
 				     &optin));
 		if (value < 0 || (int64_t)value + k->shared_bytes > optin)
 			return CUDA_ERROR_INVALID_VALUE;
-		*max_dynamic = (uint32_t)value;
+		s->max_dynamic = (uint32_t)value;
 		return CUDA_SUCCESS;
 	case CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT:
 		if (value < -1 || value > 100)
 			return CUDA_ERROR_INVALID_VALUE;
-		*carveout = value;
+		s->carveout = value;
+		return CUDA_SUCCESS;
+	case CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_WIDTH:
+	case CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_HEIGHT:
+	case CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_DEPTH:
+		if (k->reqcluster[0])
+			return CUDA_ERROR_NOT_PERMITTED;
+		if (value < 0)
+			return CUDA_ERROR_INVALID_VALUE;
+		s->cluster[what - CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_WIDTH] = (uint32_t)value;
 		return CUDA_SUCCESS;
 	case CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED:
+		s->any_cluster = value != 0;
+		return CUDA_SUCCESS;
 	case CU_FUNC_ATTRIBUTE_CLUSTER_SCHEDULING_POLICY_PREFERENCE:
 		return CUDA_SUCCESS;
 	default:
@@ -111,7 +131,7 @@ API(cuFuncGetAttribute, int *value, CUfunction_attribute what, CUfunction handle
 	TRY(func_get(handle, &f));
 	if (!value)
 		return CUDA_ERROR_INVALID_VALUE;
-	return get_attribute(f->k, (int)f->max_dynamic, f->carveout, what, value);
+	return get_attribute(f->k, &f->set, what, value);
 }
 
 API(cuFuncSetAttribute, CUfunction handle, CUfunction_attribute what, int value)
@@ -120,7 +140,7 @@ API(cuFuncSetAttribute, CUfunction handle, CUfunction_attribute what, int value)
 
 	ENTER();
 	TRY(func_get(handle, &f));
-	return set_attribute(f->k, &f->max_dynamic, &f->carveout, what, value);
+	return set_attribute(f->k, &f->set, what, value);
 }
 
 static CUresult kernel_get(CUkernel handle, struct sim_kernel **out)
@@ -139,7 +159,7 @@ API(cuKernelGetAttribute, int *value, CUfunction_attribute what, CUkernel handle
 		return CUDA_ERROR_INVALID_DEVICE;
 	if (!value)
 		return CUDA_ERROR_INVALID_VALUE;
-	return get_attribute(k->k, (int)k->max_dynamic, k->carveout, what, value);
+	return get_attribute(k->k, &k->set, what, value);
 }
 
 API(cuKernelSetAttribute, CUfunction_attribute what, int value, CUkernel handle, CUdevice dev)
@@ -150,7 +170,7 @@ API(cuKernelSetAttribute, CUfunction_attribute what, int value, CUkernel handle,
 	TRY(kernel_get(handle, &k));
 	if (!device_is_valid(dev))
 		return CUDA_ERROR_INVALID_DEVICE;
-	return set_attribute(k->k, &k->max_dynamic, &k->carveout, what, value);
+	return set_attribute(k->k, &k->set, what, value);
 }
 
 static CUresult check_cache(CUfunc_cache config)

@@ -84,7 +84,7 @@ CUresult graph_in_exec(CUgraphExec exec, CUgraphNode node, CUgraphNodeType type,
 
 /* graph_attr.c: of a clone, and for parameters that replace others. */
 bool attrs_copy(const struct sim_node *from, struct sim_node *to);
-void attrs_apply(struct sim_node *n);
+CUresult attrs_apply(struct sim_node *n);
 
 /* graph_exec.c: what an instance can take over from the graph. */
 CUgraphExecUpdateResult graph_compare(const struct sim_graph *a, const struct sim_graph *b);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Attributes of kernels' nodes. Those that the simulated GPU has a use for, cooperative launch and
- * priority, are the operation's; the others are kept and read back.
+ * Attributes of kernels' nodes. Those that the simulated GPU has a use for, cooperative launch,
+ * clusters and priority, are the operation's; the others are kept and read back.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -34,16 +34,40 @@ bool attrs_copy(const struct sim_node *from, struct sim_node *to)
 	return true;
 }
 
-void attrs_apply(struct sim_node *n)
+/* size: as asked for, zeros for none. */
+static CUresult check_cluster(const struct kernel_op *k, uint32_t size[3])
+{
+	struct sim_func *f;
+
+	TRY(func_get(k->func, &f));
+	return cluster_check(k->launch.kernel, &f->set, k->grid, size);
+}
+
+static CUresult set_cluster(struct kernel_op *k, const uint32_t size[3])
+{
+	uint32_t checked[3];
+
+	memcpy(checked, size, sizeof(checked));
+	TRY(check_cluster(k, checked));
+	cluster_apply(k, checked);
+	return CUDA_SUCCESS;
+}
+
+CUresult attrs_apply(struct sim_node *n)
 {
 	const struct node_attrs *a = n->attrs;
+	uint32_t size[3];
 
 	if (!a)
-		return;
+		return CUDA_SUCCESS;
 	if (a->given & BIT(CU_LAUNCH_ATTRIBUTE_COOPERATIVE))
 		n->op->kernel.cooperative = a->value[CU_LAUNCH_ATTRIBUTE_COOPERATIVE].cooperative;
 	if (a->given & BIT(CU_LAUNCH_ATTRIBUTE_PRIORITY))
 		n->op->kernel.priority = a->value[CU_LAUNCH_ATTRIBUTE_PRIORITY].priority;
+	if (!(a->given & BIT(CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION)))
+		return CUDA_SUCCESS;
+	memcpy(size, &a->value[CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION].clusterDim, sizeof(size));
+	return set_cluster(&n->op->kernel, size);
 }
 
 static CUresult find(CUgraphNode node, CUlaunchAttributeID id, const void *value,
@@ -70,6 +94,8 @@ API(cuGraphKernelNodeGetAttribute, CUgraphNode node, CUkernelNodeAttrID id,
 		value->cooperative = n->op->kernel.cooperative;
 	else if (id == CU_LAUNCH_ATTRIBUTE_PRIORITY)
 		value->priority = n->op->kernel.priority;
+	else if (id == CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION)
+		memcpy(&value->clusterDim, n->op->kernel.launch.cluster, sizeof(value->clusterDim));
 	else if (n->attrs && n->attrs->given & BIT(id))
 		*value = n->attrs->value[id];
 	else if (id == CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN_MAP)
@@ -93,23 +119,18 @@ static CUresult check_window(const CUaccessPolicyWindow *w)
 	return CUDA_SUCCESS;
 }
 
-/* The simulated GPU has clusters of one block. */
-static bool is_cluster(unsigned int x, unsigned int y, unsigned int z)
-{
-	return (x == 1 && y == 1 && z == 1) || (!x && !y && !z);
-}
-
 static CUresult check_cooperative(const struct kernel_op *k)
 {
 	const uint64_t fit = (uint64_t)occupancy_blocks(k->launch.kernel, k->threads, k->shared) *
 			     sim_config.sms;
 
-	return k->total > fit ? CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE : CUDA_SUCCESS;
+	return k->total * k->blocks > fit ? CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE : CUDA_SUCCESS;
 }
 
 static CUresult check(const struct sim_node *n, CUkernelNodeAttrID id,
 		      const CUkernelNodeAttrValue *v)
 {
+	uint32_t size[3];
 	bool ok = true;
 
 	switch ((int)id) {
@@ -118,9 +139,8 @@ static CUresult check(const struct sim_node *n, CUkernelNodeAttrID id,
 	case CU_LAUNCH_ATTRIBUTE_COOPERATIVE:
 		return v->cooperative ? check_cooperative(&n->op->kernel) : CUDA_SUCCESS;
 	case CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION:
-		return is_cluster(v->clusterDim.x, v->clusterDim.y, v->clusterDim.z)
-			       ? CUDA_SUCCESS
-			       : CUDA_ERROR_INVALID_CLUSTER_SIZE;
+		memcpy(size, &v->clusterDim, sizeof(size));
+		return check_cluster(&n->op->kernel, size);
 	case CU_LAUNCH_ATTRIBUTE_CLUSTER_SCHEDULING_POLICY_PREFERENCE:
 		ok = (unsigned int)v->clusterSchedulingPolicyPreference <=
 		     CU_CLUSTER_SCHEDULING_POLICY_LOAD_BALANCING;
@@ -157,8 +177,7 @@ API(cuGraphKernelNodeSetAttribute, CUgraphNode node, CUkernelNodeAttrID id,
 	if (id == CU_LAUNCH_ATTRIBUTE_PRIORITY)
 		v->priority = v->priority < -5 ? -5 : v->priority > 0 ? 0 : v->priority;
 	n->attrs->given |= BIT(id);
-	attrs_apply(n);
-	return CUDA_SUCCESS;
+	return attrs_apply(n);
 }
 
 API(cuGraphKernelNodeCopyAttributes, CUgraphNode to, CUgraphNode from)
@@ -174,6 +193,7 @@ API(cuGraphKernelNodeCopyAttributes, CUgraphNode to, CUgraphNode from)
 		TRY(check_cooperative(&dst->op->kernel));
 	if (dst == src)
 		return CUDA_SUCCESS;
+	TRY(set_cluster(&dst->op->kernel, src->op->kernel.launch.cluster));
 	if (!attrs_copy(src, dst))
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	/* Of a captured launch they are the operation's alone. */

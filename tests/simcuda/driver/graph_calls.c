@@ -471,10 +471,15 @@ static CUresult of_type(CUgraphNode node, CUgraphNodeType type, const void *para
 /* Also of nodes of an instantiated graph. */
 static CUresult replace(struct sim_node *n, struct op *op)
 {
-	free(n->op);
+	struct op *old = n->op;
+	CUresult r;
+
 	n->op = op;
-	attrs_apply(n);
-	return CUDA_SUCCESS;
+	r = attrs_apply(n);
+	if (r)
+		n->op = old;
+	free(r ? op : old);
+	return r;
 }
 
 API(cuGraphKernelNodeGetParams_v2, CUgraphNode node, CUDA_KERNEL_NODE_PARAMS *p)

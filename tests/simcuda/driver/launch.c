@@ -6,7 +6,7 @@
 #include "tests/simcuda/driver/sim.h"
 
 struct request {
-	uint32_t grid[3], block[3];
+	uint32_t grid[3], block[3], cluster[3];
 	uint32_t shared;
 	bool cooperative;
 	bool has_priority;
@@ -15,7 +15,7 @@ struct request {
 
 static _Atomic uint64_t next_grid = 1;
 
-static CUresult check_shape(const struct request *q, const struct sim_func *f)
+static CUresult check_shape(struct request *q, const struct sim_func *f)
 {
 	const struct ptx_kernel *k = f->k;
 	uint64_t threads = (uint64_t)q->block[0] * q->block[1] * q->block[2];
@@ -32,8 +32,9 @@ static CUresult check_shape(const struct request *q, const struct sim_func *f)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (threads > func_max_threads(k))
 		return CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES;
-	if (q->shared > f->max_dynamic)
+	if (q->shared > f->set.max_dynamic)
 		return CUDA_ERROR_INVALID_VALUE;
+	TRY(cluster_check(k, &f->set, q->grid, q->cluster));
 	if (q->cooperative) {
 		uint64_t fit = (uint64_t)occupancy_blocks(k, (uint32_t)threads, q->shared) *
 			       sim_config.sms;
@@ -86,7 +87,7 @@ static CUresult copy_params(char *out, const struct ptx_kernel *k, void **params
 	return CUDA_SUCCESS;
 }
 
-static CUresult launch(CUfunction handle, const struct request *q, CUstream stream, void **params,
+static CUresult launch(CUfunction handle, struct request *q, CUstream stream, void **params,
 		       void **extra)
 {
 	struct sim_stream *s;
@@ -120,10 +121,10 @@ static CUresult launch(CUfunction handle, const struct request *q, CUstream stre
 	k->launch.params = op->params;
 	k->launch.env = &s->ctx->env;
 	k->launch.grid_id = atomic_fetch_add_explicit(&next_grid, 1, memory_order_relaxed);
-	k->total = (uint64_t)q->grid[0] * q->grid[1] * q->grid[2];
 	k->threads = q->block[0] * q->block[1] * q->block[2];
 	k->func = handle;
 	memcpy(k->grid, q->grid, sizeof(k->grid));
+	cluster_apply(k, q->cluster);
 	memcpy(k->block, q->block, sizeof(k->block));
 	k->shared = q->shared;
 	k->cooperative = q->cooperative;
@@ -154,11 +155,6 @@ API_PTSZ(cuLaunchCooperativeKernel,
 	return launch(f, &q, stream, params, NULL);
 }
 
-static bool is_one(unsigned int x, unsigned int y, unsigned int z)
-{
-	return x == 1 && y == 1 && z == 1;
-}
-
 /* Attributes that are hints are ignored; others must be supported. */
 static CUresult read_attribute(const CUlaunchAttribute *a, struct request *q)
 {
@@ -178,9 +174,8 @@ static CUresult read_attribute(const CUlaunchAttribute *a, struct request *q)
 		q->cooperative = v->cooperative != 0;
 		return CUDA_SUCCESS;
 	case CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION:
-		return is_one(v->clusterDim.x, v->clusterDim.y, v->clusterDim.z)
-			       ? CUDA_SUCCESS
-			       : CUDA_ERROR_INVALID_CLUSTER_SIZE;
+		memcpy(q->cluster, &v->clusterDim, sizeof(q->cluster));
+		return q->cluster[0] ? CUDA_SUCCESS : CUDA_ERROR_INVALID_CLUSTER_SIZE;
 	case 11: /* preferred cluster dimension */
 		return CUDA_SUCCESS;
 	case CU_LAUNCH_ATTRIBUTE_PRIORITY:

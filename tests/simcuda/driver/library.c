@@ -63,8 +63,8 @@ static CUresult library_new(const void *image, struct jit_request *jit, CUlibrar
 		l->kernel[l->kernel_count] = k;
 		k->library = l;
 		k->k = ptx_kernel_at(ptx, l->kernel_count);
-		k->carveout = -1;
-		k->max_dynamic = k->k->shared_bytes < 49152 ? 49152 - k->k->shared_bytes : 0;
+		k->set.carveout = -1;
+		k->set.max_dynamic = k->k->shared_bytes < 49152 ? 49152 - k->k->shared_bytes : 0;
 	}
 	if (!l->kernel || l->kernel_count < n) {
 		library_delete(l);
@@ -200,8 +200,12 @@ CUresult kernel_func(struct sim_kernel *k, struct sim_ctx *ctx, struct sim_func 
 	for (size_t i = 0; i < m->func_count; i++)
 		if (m->func[i]->k == k->k) {
 			*out = m->func[i];
-			if ((*out)->max_dynamic < k->max_dynamic)
-				(*out)->max_dynamic = k->max_dynamic;
+			if ((*out)->set.max_dynamic < k->set.max_dynamic)
+				(*out)->set.max_dynamic = k->set.max_dynamic;
+			if (k->set.any_cluster)
+				(*out)->set.any_cluster = true;
+			for (int n = 0; n < 3 && k->set.cluster[n]; n++)
+				(*out)->set.cluster[n] = k->set.cluster[n];
 			return CUDA_SUCCESS;
 		}
 	return CUDA_ERROR_NOT_FOUND;

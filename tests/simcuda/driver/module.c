@@ -67,8 +67,8 @@ static CUresult make_functions(struct sim_module *m)
 		m->func[m->func_count] = f;
 		f->module = m;
 		f->k = ptx_kernel_at(m->ptx, m->func_count);
-		f->max_dynamic = f->k->shared_bytes < 49152 ? 49152 - f->k->shared_bytes : 0;
-		f->carveout = -1;
+		f->set.max_dynamic = f->k->shared_bytes < 49152 ? 49152 - f->k->shared_bytes : 0;
+		f->set.carveout = -1;
 	}
 	return CUDA_SUCCESS;
 }

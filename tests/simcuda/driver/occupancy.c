@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* How many blocks a multiprocessor holds, by the rules of the real ones. */
+#include <string.h>
+
 #include "tests/simcuda/driver/sim.h"
 
 #define SM_REGISTERS  65536u
@@ -129,40 +131,58 @@ API(cuOccupancyAvailableDynamicSMemPerBlock, size_t *bytes, CUfunction handle, i
 	return CUDA_SUCCESS;
 }
 
-/* Clusters of one block are all there is. */
+/* Blocks of the configuration that fit on the whole device. */
+static CUresult blocks_of(CUfunction handle, const CUlaunchConfig *config, struct sim_func **f,
+			  uint64_t *blocks)
+{
+	uint64_t threads;
+
+	TRY(func_get(handle, f));
+	if (!config || (config->numAttrs && !config->attrs))
+		return CUDA_ERROR_INVALID_VALUE;
+	threads = (uint64_t)config->blockDimX * config->blockDimY * config->blockDimZ;
+	if (!threads || threads > 1024)
+		return CUDA_ERROR_INVALID_VALUE;
+	*blocks = (uint64_t)occupancy_blocks((*f)->k, (uint32_t)threads, config->sharedMemBytes) *
+		  sim_config.sms;
+	return CUDA_SUCCESS;
+}
+
 API(cuOccupancyMaxPotentialClusterSize, int *size, CUfunction handle, const CUlaunchConfig *config)
 {
 	struct sim_func *f;
+	uint64_t blocks;
+	uint32_t n;
 
 	ENTER();
-	TRY(func_get(handle, &f));
-	if (!size || !config)
+	if (!size)
 		return CUDA_ERROR_INVALID_VALUE;
-	*size = 1;
+	TRY(blocks_of(handle, config, &f, &blocks));
+	for (n = cluster_largest(&f->set); n > 1 && n > blocks;)
+		n /= 2;
+	*size = (int)n;
 	return CUDA_SUCCESS;
 }
 
 API(cuOccupancyMaxActiveClusters, int *clusters, CUfunction handle, const CUlaunchConfig *config)
 {
+	uint32_t grid[3], size[3] = {0};
 	struct sim_func *f;
-	uint64_t threads;
+	uint64_t blocks;
 
 	ENTER();
-	TRY(func_get(handle, &f));
-	if (!clusters || !config)
+	if (!clusters)
 		return CUDA_ERROR_INVALID_VALUE;
-	threads = (uint64_t)config->blockDimX * config->blockDimY * config->blockDimZ;
-	if (!threads || threads > 1024)
-		return CUDA_ERROR_INVALID_VALUE;
-	for (unsigned int i = 0; i < config->numAttrs; i++) {
-		const CUlaunchAttribute *a = &config->attrs[i];
-
-		if ((int)a->id == CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION &&
-		    (a->value.clusterDim.x != 1 || a->value.clusterDim.y != 1 ||
-		     a->value.clusterDim.z != 1))
-			return CUDA_ERROR_INVALID_CLUSTER_SIZE;
-	}
-	*clusters = (int)(occupancy_blocks(f->k, (uint32_t)threads, config->sharedMemBytes) *
-			  sim_config.sms);
+	TRY(blocks_of(handle, config, &f, &blocks));
+	for (unsigned int i = 0; i < config->numAttrs; i++)
+		if (config->attrs[i].id == CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION)
+			memcpy(size, &config->attrs[i].value.clusterDim, sizeof(size));
+	grid[0] = config->gridDimX;
+	grid[1] = config->gridDimY;
+	grid[2] = config->gridDimZ;
+	TRY(cluster_check(f->k, &f->set, grid, size));
+	if (size[0])
+		blocks /= (uint64_t)size[0] * size[1] * size[2];
+	*clusters = (int)blocks;
 	return CUDA_SUCCESS;
 }

@@ -272,8 +272,9 @@ struct memset_op {
 };
 struct kernel_op {
 	struct ptx_launch launch;
-	uint64_t total, next, done; /* blocks */
+	uint64_t total, next, done; /* clusters, most of them of one block */
 	uint32_t resident;
+	uint32_t blocks;  /* of a cluster */
 	uint32_t threads; /* per block */
 	CUfunction func;
 	uint32_t grid[3], block[3], shared; /* as asked for */
@@ -490,20 +491,24 @@ struct sim_module {
 	size_t func_count;
 	struct sim_module *next_in_library;
 };
+struct func_settings {
+	_Atomic uint32_t max_dynamic; /* limit of dynamic shared memory */
+	_Atomic int carveout;
+	_Atomic bool any_cluster;    /* of more blocks than every device has room for */
+	_Atomic uint32_t cluster[3]; /* that launches must have, 0: as they like */
+};
 struct sim_func {
 	struct handle h;
 	struct sim_module *module;
 	const struct ptx_kernel *k;
-	_Atomic uint32_t max_dynamic; /* settable limit of dynamic shared memory */
-	_Atomic int carveout;
+	struct func_settings set;
 	_Atomic CUfunc_cache cache;
 };
 struct sim_kernel {
 	struct handle h;
 	struct sim_library *library;
 	const struct ptx_kernel *k;
-	_Atomic uint32_t max_dynamic;
-	_Atomic int carveout;
+	struct func_settings set;
 };
 struct sim_library {
 	struct handle h;
@@ -549,6 +554,17 @@ CUresult func_get(CUfunction handle, struct sim_func **out); /* also of a CUkern
 CUresult library_module(struct sim_library *lib, struct sim_ctx *ctx, struct sim_module **out);
 CUresult kernel_func(struct sim_kernel *k, struct sim_ctx *ctx, struct sim_func **out);
 uint32_t func_max_threads(const struct ptx_kernel *k);
+
+/* cluster.c */
+/* The largest cluster in blocks that a launch of the function may have. */
+uint32_t cluster_largest(const struct func_settings *s);
+/* The size that the kernel's text or its attributes demand; zeros: none. */
+void cluster_required(const struct ptx_kernel *k, const struct func_settings *s, uint32_t size[3]);
+/* size: as asked for, zeros for none; gets what the kernel demands. */
+CUresult cluster_check(const struct ptx_kernel *k, const struct func_settings *s,
+		       const uint32_t grid[3], uint32_t size[3]);
+/* Of a kernel whose grid is set. */
+void cluster_apply(struct kernel_op *k, const uint32_t size[3]);
 
 /* attributes.c */
 CUresult device_attribute(int attribute, int *value);

@@ -185,7 +185,11 @@ static __attribute__((device)) inline u32 __nvvm_activemask_like(void)
 #define MASK(v, k)          v = m_##k;
 #define MATCH(v, k, e)      v = (u32)__nvvm_match_any_sync_i32(m_##k, e);
 #define REDUX(v, k, op, e)  v = (u32)__nvvm_redux_sync_##op((s32)(e), m_##k);
-#define WSYNC(k)            __nvvm_bar_warp_sync(m_##k);
+#define ELECT(v, k)                                                                                \
+	__asm__ volatile("{\n.reg .pred p;\nelect.sync %0|p, %1;\n@p add.u32 %0, %0, 64;\n}"       \
+			 : "=&r"(v)                                                                \
+			 : "r"(m_##k));
+#define WSYNC(k) __nvvm_bar_warp_sync(m_##k);
 /* What a lane outside the mask would give is not defined: the own value instead. */
 #define SHFL(v, k, mode, e, s, w)                                                                  \
 	{                                                                                          \

@@ -99,7 +99,7 @@ class Kernel:
         r, v = self.r, self.r.choice(U32)
         width = r.choice([32, 32, 16, 8, 4])
         self.put(r.choice([
-            f"BALLOT({v}, {k}, {self.cond()})", f"MASK({v}, {k})", f"WSYNC({k})", f"MATCH({v}, {k}, {self.u32(1)} & 3)",
+            f"BALLOT({v}, {k}, {self.cond()})", f"MASK({v}, {k})", f"ELECT({v}, {k})", f"WSYNC({k})", f"MATCH({v}, {k}, {self.u32(1)} & 3)",
             f"VOTE({v}, {k}, {r.choice(['all', 'any', 'uni'])}, {self.cond()})",
             f"REDUX({v}, {k}, {r.choice(['add', 'umin', 'umax', 'and', 'or', 'xor'])}, {self.u32(1)})",
             f"SHFL({v}, {k}, {r.choice(['bfly', 'up', 'down'])}, {self.u32(1)}, {r.randrange(32)}, {width})",

@@ -263,6 +263,12 @@ FN u32 lanes(const u8 *e, const u8 *x, int t, int n)
 #define vote_any(yes, who) ((yes) != 0)
 #define vote_uni(yes, who) ((yes) == (who) || (yes) == 0)
 #define MASK(v, k)         EACH_E v[t] = lanes(e, e, t, T);
+#define ELECT(v, k)                                                                                \
+	EACH_E                                                                                     \
+	{                                                                                          \
+		const u32 first = (u32)__builtin_ctz(lanes(e, e, t, T));                           \
+		v[t] = first == (u32)LANE ? first + 64 : first;                                    \
+	}
 #define MATCH(v, k, x)                                                                             \
 	{                                                                                          \
 		EVAL(u32, x) EACH_E v[t] = match(e, v_, t, T);                                     \

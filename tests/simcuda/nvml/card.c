@@ -3,7 +3,8 @@
  */
 #include "tests/simcuda/nvml/gpu.h"
 
-#include <string.h>
+#include <stdbool.h>
+#include <stdio.h>
 
 #define SIM_EXPORT __attribute__((visibility("default")))
 
@@ -24,9 +25,11 @@ NUMBER(nvmlDeviceGetBrand, 14) /* NVIDIA */
 NUMBER(nvmlDeviceGetNumGpuCores, 16896)
 NUMBER(nvmlDeviceGetMaxPcieLinkGeneration, 5)
 NUMBER(nvmlDeviceGetGpuMaxPcieLinkGeneration, 5)
-NUMBER(nvmlDeviceGetCurrPcieLinkGeneration, 4)
+NUMBER(nvmlDeviceGetCurrPcieLinkGeneration,
+       (unsigned int)nvml_setting("SIMCUDA_NVML_PCIE_GENERATION", 5, 7))
 NUMBER(nvmlDeviceGetMaxPcieLinkWidth, 16)
-NUMBER(nvmlDeviceGetCurrPcieLinkWidth, 16)
+NUMBER(nvmlDeviceGetCurrPcieLinkWidth,
+       (unsigned int)nvml_setting("SIMCUDA_NVML_PCIE_WIDTH", 16, 16))
 NUMBER(nvmlDeviceGetDefaultEccMode, 1)
 NUMBER(nvmlDeviceGetPerformanceState, 0)
 NUMBER(nvmlDeviceGetPowerManagementDefaultLimit, 700000)
@@ -36,17 +39,24 @@ NUMBER(nvmlDeviceGetEnforcedPowerLimit,
        (unsigned int)nvml_setting("SIMCUDA_NVML_MILLIWATTS_LIMIT", 700000, 2000000))
 NUMBER(nvmlDeviceGetPersistenceMode, !nvml_setting("SIMCUDA_NVML_NO_PERSISTENCE", 0, 1))
 
+/* In a domain that the machine has not, unless the test names a device of the machine:
+ * BUS << 8 | DEVICE << 3. pvgpud runs workers near that device. */
 SIM_EXPORT nvmlReturn_t nvmlDeviceGetPciInfo_v3(nvmlDevice_t device, nvmlPciInfo_t *pci)
 {
+	const unsigned int slot = (unsigned int)nvml_setting("SIMCUDA_NVML_PCI", 0, 0xffff);
 	const struct gpu *g = nvml_gpu(device);
 
 	if (!g || !pci)
 		return NVML_ERROR_INVALID_ARGUMENT;
-	/* As cuDeviceGetPCIBusId() has it. */
-	*pci = (nvmlPciInfo_t){
-		.bus = g->index + 1, .pciDeviceId = 0x233010de, .pciSubSystemId = 0x16c110de};
-	snprintf(pci->busId, sizeof(pci->busId), "00000000:%02X:00.0", pci->bus & 0xff);
-	snprintf(pci->busIdLegacy, sizeof(pci->busIdLegacy), "0000:%02X:00.0", pci->bus & 0xff);
+	*pci = (nvmlPciInfo_t){.domain = slot ? 0 : 0xffff,
+			       .bus = slot ? slot >> 8 : g->index + 1,
+			       .device = (slot & 0xff) >> 3,
+			       .pciDeviceId = 0x233010de,
+			       .pciSubSystemId = 0x16c110de};
+	snprintf(pci->busId, sizeof(pci->busId), "%08X:%02X:%02X.0", pci->domain, pci->bus & 0xff,
+		 pci->device & 0x1f);
+	snprintf(pci->busIdLegacy, sizeof(pci->busIdLegacy), "%04X:%02X:%02X.0",
+		 pci->domain & 0xffff, pci->bus & 0xff, pci->device & 0x1f);
 	return NVML_SUCCESS;
 }
 
@@ -128,6 +138,25 @@ SIM_EXPORT nvmlReturn_t nvmlDeviceGetPcieThroughput(nvmlDevice_t device, unsigne
 	if (direction > NVML_PCIE_RECEIVED)
 		return NVML_ERROR_INVALID_ARGUMENT;
 	return number(device, kib, direction == NVML_PCIE_SENT ? 3333333 : 1234567);
+}
+
+SIM_EXPORT nvmlReturn_t nvmlDeviceGetFieldValues(nvmlDevice_t device, int count,
+						 nvmlFieldValue_t *values)
+{
+	if (!nvml_gpu(device) || !values || count < 1)
+		return NVML_ERROR_INVALID_ARGUMENT;
+	for (int i = 0; i < count; i++) {
+		const bool sent = values[i].fieldId == NVML_FI_DEV_PCIE_COUNT_TX_BYTES;
+
+		values[i].nvmlReturn = sent || values[i].fieldId == NVML_FI_DEV_PCIE_COUNT_RX_BYTES
+					       ? NVML_SUCCESS
+					       : NVML_ERROR_NOT_SUPPORTED;
+		values[i].valueType = NVML_VALUE_TYPE_UNSIGNED_INT;
+		values[i].value =
+			sent ? nvml_setting("SIMCUDA_NVML_PCIE_SENT", 1000, UINT32_MAX)
+			     : nvml_setting("SIMCUDA_NVML_PCIE_RECEIVED", 2000, UINT32_MAX);
+	}
+	return NVML_SUCCESS;
 }
 
 SIM_EXPORT nvmlReturn_t nvmlDeviceGetTotalEccErrors(nvmlDevice_t device, int error, int counter,

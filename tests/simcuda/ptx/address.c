@@ -32,8 +32,8 @@ void local_put(uint32_t *rows, uint32_t lane, uint32_t at, uint32_t bytes, uint6
 	word[0] = (word[0] & ~keep) | ((uint32_t)v << shift & keep);
 }
 
-void addresses(const struct warp *w, const struct insn *i, const struct mem_op *m, uint32_t mask,
-	       uint64_t addr[LANES])
+LANE_CODE void addresses(const struct warp *w, const struct insn *i, const struct mem_op *m,
+			 uint32_t mask, uint64_t addr[LANES])
 {
 	uint64_t offset = (uint64_t)m->offset + (m->frame_local ? w->frame->local_base : 0);
 	uint32_t first = (uint32_t)__builtin_ctz(mask);
@@ -62,7 +62,7 @@ void addresses(const struct warp *w, const struct insn *i, const struct mem_op *
  * lo <= addr <= last and aligned, for every lane. lo and last are below 2^63, so that one of the
  * differences is negative otherwise; unlike comparisons, that vectorises everywhere.
  */
-bool all_within(const uint64_t addr[LANES], uint64_t lo, uint64_t last, uint32_t align)
+LANE_CODE bool all_within(const uint64_t addr[LANES], uint64_t lo, uint64_t last, uint32_t align)
 {
 	uint64_t outside = 0, low = 0;
 
@@ -155,15 +155,23 @@ uint32_t guest_span(struct warp *w, uint32_t lane, uint64_t addr, const uint8_t 
 
 	switch (window_space(addr)) {
 	case SPACE_SHARED:
-		if (offset >= c->shared_bytes)
-			break;
-		*at = c->shared + offset;
+		*at = shared_of_lane(w, lane, offset, 1);
+		offset %= CLUSTER_STRIDE;
+		if (!*at)
+			return 0;
 		return c->shared_bytes - offset < max ? (uint32_t)(c->shared_bytes - offset) : max;
 	case SPACE_LOCAL:
 		if (offset >= w->local_bytes)
 			break;
 		*at = (const uint8_t *)(w->local + offset / 4 * LANES + lane) + (offset & 3);
 		return 4 - (offset & 3) < max ? 4 - (uint32_t)(offset & 3) : max;
+	case SPACE_PARAM:
+		if (offset >= c->launch->kernel->param_bytes)
+			break;
+		*at = (const uint8_t *)c->launch->params + offset;
+		return c->launch->kernel->param_bytes - offset < max
+			       ? (uint32_t)(c->launch->kernel->param_bytes - offset)
+			       : max;
 	case SPACE_GLOBAL:
 		if (!address_allowed(c, addr, 1, false))
 			break;
@@ -192,11 +200,11 @@ uint8_t *guest_block(struct warp *w, uint32_t lane, enum space space, uint64_t a
 		space = window_space(addr);
 		offset = space == SPACE_SHARED ? addr & ~WINDOW_MASK : addr;
 	}
-	if (space == SPACE_SHARED && offset <= c->shared_bytes && bytes <= c->shared_bytes - offset)
-		return c->shared + offset;
+	if (space == SPACE_SHARED)
+		return shared_of_lane(w, lane, offset, bytes);
 	if (space == SPACE_GLOBAL && address_allowed(c, addr, bytes, write))
 		return (uint8_t *)(uintptr_t)addr;
-	fault(w, lane, PTX_FAULT_ADDRESS, space == SPACE_SHARED ? offset | SHARED_WINDOW : addr);
+	fault(w, lane, PTX_FAULT_ADDRESS, addr);
 	return NULL;
 }
 

@@ -4,7 +4,7 @@
 
 typedef uint32_t u32;
 
-static bool complete(const struct ptx_cta *c, const struct barrier *b)
+bool barrier_complete(const struct ptx_cta *c, const struct barrier *b)
 {
 	u32 count = 0;
 
@@ -38,7 +38,7 @@ static void give_result(struct warp *w, const struct split *s, const struct barr
 	}
 }
 
-static void release(struct ptx_cta *c, u32 id)
+void barrier_release(struct ptx_cta *c, u32 id)
 {
 	struct barrier *b = &c->barriers[id];
 
@@ -58,15 +58,15 @@ static void release(struct ptx_cta *c, u32 id)
 		b->arrived[k] = 0;
 	}
 	b->busy = false;
-	c->cluster_phase += id == CLUSTER_BARRIER;
 }
 
 void barrier_check_all(struct ptx_cta *c)
 {
-	for (u32 id = 0; id <= BARRIERS; id++) {
-		if (c->barriers[id].busy && complete(c, &c->barriers[id]))
-			release(c, id);
+	for (u32 id = 0; id < BARRIERS; id++) {
+		if (c->barriers[id].busy && barrier_complete(c, &c->barriers[id]))
+			barrier_release(c, id);
 	}
+	cluster_check_barrier(c->cluster);
 }
 
 static int arrive(struct warp *w, const struct insn *i, u32 mask, bool wait, bool reduce)
@@ -106,8 +106,8 @@ static int arrive(struct warp *w, const struct insn *i, u32 mask, bool wait, boo
 		w->cur->state = SPLIT_BARRIER;
 		w->cur->barrier = id;
 	}
-	if (complete(c, b))
-		release(c, id);
+	if (barrier_complete(c, b))
+		barrier_release(c, id);
 	return STEP_PICK;
 }
 
@@ -124,42 +124,4 @@ int op_bar_arrive(struct warp *w, const struct insn *i, uint32_t mask)
 int op_bar_red(struct warp *w, const struct insn *i, uint32_t mask)
 {
 	return arrive(w, i, mask, true, true);
-}
-
-/* barrier.cluster.arrive */
-int op_cluster_arrive(struct warp *w, const struct insn *i, uint32_t mask)
-{
-	struct ptx_cta *c = w->cta;
-	struct barrier *b = &c->barriers[CLUSTER_BARRIER];
-
-	part_with_others(w, mask, current_pc(w, i) + 1);
-	no_spin(w);
-	for (u32 l = 0; l < LANES; l++)
-		if (mask >> l & 1)
-			w->cluster_phase[l] = c->cluster_phase;
-	b->busy = true;
-	b->expected = 0;
-	b->arrived[w->index] |= mask;
-	w->cur->pc = current_pc(w, i) + 1;
-	if (complete(c, b))
-		release(c, CLUSTER_BARRIER);
-	return STEP_PICK;
-}
-
-/* barrier.cluster.wait: for the phase in which these lanes arrived. */
-int op_cluster_wait(struct warp *w, const struct insn *i, uint32_t mask)
-{
-	struct ptx_cta *c = w->cta;
-	u32 pc = current_pc(w, i), waiting = 0;
-
-	for (u32 l = 0; l < LANES; l++)
-		waiting |= (u32)(w->cluster_phase[l] == c->cluster_phase) << l;
-	waiting &= mask & c->barriers[CLUSTER_BARRIER].arrived[w->index];
-	if (!waiting)
-		return STEP_NEXT;
-	part_with_others(w, waiting, pc + 1);
-	w->cur->pc = pc;
-	w->cur->state = SPLIT_BARRIER;
-	w->cur->barrier = CLUSTER_BARRIER;
-	return STEP_PICK;
 }

@@ -14,6 +14,7 @@ CFLAGS_exec_half    := $(PTX_EXEC_FLAGS)
 CFLAGS_exec_cvt     := $(PTX_EXEC_FLAGS)
 CFLAGS_exec_compare := $(PTX_EXEC_FLAGS)
 CFLAGS_exec_mem     := $(PTX_EXEC_FLAGS)
+CFLAGS_exec_coalesced := $(PTX_EXEC_FLAGS)
 CFLAGS_exec_atom    := $(PTX_EXEC_FLAGS)
 CFLAGS_exec_warp    := $(PTX_EXEC_FLAGS)
 CFLAGS_address      := $(PTX_EXEC_FLAGS)
@@ -21,6 +22,7 @@ CFLAGS_exec_special := $(PTX_EXEC_FLAGS)
 CFLAGS_exec_tex     := $(PTX_EXEC_FLAGS)
 CFLAGS_exec_matrix  := $(PTX_EXEC_FLAGS)
 CFLAGS_exec_async   := $(PTX_EXEC_FLAGS)
+CFLAGS_exec_tensor  := $(PTX_EXEC_FLAGS)
 
 # ptxrun: parse a file, list its kernels, run one.
 TESTPROGS += $(B)/tests/ptxrun

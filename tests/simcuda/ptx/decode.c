@@ -157,9 +157,16 @@ uint32_t address_value(struct parser *p, struct operand *o, enum cls cls)
 	return constant(p, cls, o->value, v, NULL);
 }
 
+enum cls special_cls(uint32_t special)
+{
+	if (special == SPECIAL_IS_CLUSTER)
+		return CLS_P;
+	return special >= SPECIAL_FIRST64 ? CLS_D : CLS_W;
+}
+
 static uint32_t special_value(struct parser *p, const struct operand *o, enum cls cls)
 {
-	enum cls natural = o->special >= SPECIAL_FIRST64 ? CLS_D : CLS_W;
+	enum cls natural = special_cls(o->special);
 	uint32_t d = new_row(p, natural);
 	struct insn *i = emit(p, op_special);
 
@@ -250,7 +257,7 @@ uint32_t src_operand(struct parser *p, struct raw *r, struct operand *o, enum ty
 		note_use(p, o->func, NULL);
 		return constant(p, CLS_D, o->value, NULL, o->func);
 	case OPK_SPECIAL:
-		if (info->bytes < 2)
+		if (o->special == SPECIAL_IS_CLUSTER ? info->cls != CLS_P : info->bytes < 2)
 			bad_operand(p, r, n);
 		return special_value(p, o, info->cls);
 	case OPK_NAME:

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Asynchronous copies, mbarrier objects, and what a cluster of one block has. */
+/* Asynchronous copies, mbarrier objects, and addresses in a cluster. */
 #include "tests/simcuda/ptx/exec_async.h"
 #include "tests/simcuda/ptx/parser.h"
 
-static void take_place(struct parser *p, struct raw *r, uint32_t n, enum space space,
-		       struct place_op *to)
+void take_place(struct parser *p, struct raw *r, uint32_t n, enum space space, struct place_op *to)
 {
 	to->at.space = (uint8_t)space;
 	decode_address(p, r, n, &to->at, &to->row);
@@ -37,16 +36,23 @@ static void decode_copy(struct parser *p, struct raw *r, struct copy_op *c)
 	emit(p, op_cp)->ptr = c;
 }
 
-static void take_reduction(struct parser *p, struct raw *r, struct copy_op *c)
+enum atom take_atom(struct raw *r)
 {
 	static const char *const names[] = {"add", "min", "max", "and", "or", "xor", "inc", "dec"};
 	static const enum atom ops[] = {ATOM_ADD, ATOM_MIN, ATOM_MAX, ATOM_AND,
 					ATOM_OR,  ATOM_XOR, ATOM_INC, ATOM_DEC};
-	enum type t = need_type(p, r);
 
 	for (uint32_t i = 0; i < 8; i++)
 		if (take(r, names[i]))
-			c->reduce.atom = ops[i];
+			return ops[i];
+	return ATOM_ADD;
+}
+
+static void take_reduction(struct parser *p, struct raw *r, struct copy_op *c)
+{
+	enum type t = need_type(p, r);
+
+	c->reduce.atom = (uint8_t)take_atom(r);
 	c->reduce.atom_type = (uint8_t)t;
 	c->reduce.bytes = type_info[t].bytes;
 	c->reduces = 1;
@@ -70,8 +76,8 @@ static void decode_bulk(struct parser *p, struct raw *r, struct copy_op *c, bool
 		c->tells = 1;
 		take_place(p, r, 3, SPACE_SHARED, &c->barrier);
 	}
-	if (multicast) /* to the blocks of a mask: there is one */
-		src(p, r, 4, TY_B16);
+	if (multicast)
+		c->ranks = src(p, r, 4, TY_B16);
 	emit(p, op_cp)->ptr = c;
 }
 
@@ -101,7 +107,7 @@ static void decode_cp(struct parser *p, struct raw *r, int arg)
 	struct copy_op *c = parse_alloc(p, sizeof(*c));
 	const bool reduces = take(r, "reduce");
 
-	c->from_size = c->ignore = OPERAND_NONE;
+	c->from_size = c->ignore = c->ranks = OPERAND_NONE;
 	take(r, "async");
 	if (take(r, "commit_group") || take(r, "wait_all")) {
 		need_operands(p, r, 0, 0);
@@ -116,8 +122,12 @@ static void decode_cp(struct parser *p, struct raw *r, int arg)
 	} else {
 		take_policy(p, r);
 		if (take(r, "prefetch")) {
-			need_operands(p, r, 2, 2);
+			r->mods_used = (1u << r->mod_count) - 1;
+			need_operands(p, r, 1, 2);
 			emit(p, op_nop);
+		} else if (take(r, "tensor")) {
+			take(r, "bulk");
+			decode_tensor(p, r, reduces);
 		} else if (take(r, "bulk")) {
 			decode_bulk(p, r, c, reduces);
 		} else {
@@ -196,30 +206,30 @@ static void decode_mbarrier(struct parser *p, struct raw *r, int arg)
 		->ptr = m;
 }
 
-/* The address of the same variable in a block of the cluster, which is this one. */
+/* mapa{.shared::cluster}.type d, a, rank */
 static void decode_mapa(struct parser *p, struct raw *r, int arg)
 {
 	enum type t = need_type(p, r);
-	uint32_t d, a;
+	uint32_t d, a, rank;
 
 	r->mods_used = (1u << r->mod_count) - 1;
 	need_operands(p, r, 3, 3);
-	src(p, r, 2, TY_U32);
 	d = dst(p, r, 0, t);
 	a = src(p, r, 1, t);
-	emit3(p, mov_fn((enum cls)type_info[t].cls), d, a, OPERAND_NONE, OPERAND_NONE);
+	rank = src(p, r, 2, TY_U32);
+	emit3(p, op_mapa, d, a, rank, OPERAND_NONE)->x = type_info[t].cls;
 }
 
 static void decode_getctarank(struct parser *p, struct raw *r, int arg)
 {
 	enum type t = need_type(p, r);
-	uint32_t d;
+	uint32_t d, a;
 
 	r->mods_used = (1u << r->mod_count) - 1;
 	need_operands(p, r, 2, 2);
-	src(p, r, 1, t);
 	d = dst(p, r, 0, TY_U32);
-	emit3(p, mov_fn(CLS_W), d, constant(p, CLS_W, 0, NULL, NULL), OPERAND_NONE, OPERAND_NONE);
+	a = src(p, r, 1, t);
+	emit3(p, op_getctarank, d, a, OPERAND_NONE, OPERAND_NONE)->x = type_info[t].cls;
 }
 
 const struct opcode opcodes_async[] = {

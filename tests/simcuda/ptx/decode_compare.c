@@ -208,7 +208,7 @@ static void decode_mov(struct parser *p, struct raw *r, int arg)
 		unknown_instruction(p, r);
 	d = dst(p, r, 0, t);
 	if (r->ops[1].kind == OPK_SPECIAL &&
-	    (r->ops[1].special >= SPECIAL_FIRST64 ? CLS_D : CLS_W) == type_info[t].cls) {
+	    special_cls(r->ops[1].special) == (enum cls)type_info[t].cls) {
 		i = emit3(p, op_special, d, OPERAND_NONE, OPERAND_NONE, OPERAND_NONE);
 		i->x = r->ops[1].special;
 		return;

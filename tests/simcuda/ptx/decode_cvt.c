@@ -236,6 +236,9 @@ static void decode_cvta(struct parser *p, struct raw *r, int arg)
 static void decode_isspacep(struct parser *p, struct raw *r, int arg)
 {
 	bool is_const = r->mod_count == 1 && word_is(r->mods[0].s, r->mods[0].len, "const");
+	bool of_cluster =
+		r->mod_count == 1 && word_is(r->mods[0].s, r->mods[0].len, "shared::cluster");
+	struct insn *i;
 	uint64_t window;
 	uint32_t d, a;
 
@@ -245,8 +248,9 @@ static void decode_isspacep(struct parser *p, struct raw *r, int arg)
 	d = dst(p, r, 0, TY_PRED);
 	a = src(p, r, 1, TY_U64);
 	/* constants lie in ordinary memory: nothing is known to be constant */
-	emit3(p, op_isspacep, d, a, OPERAND_NONE, OPERAND_NONE)->imm =
-		is_const ? (int64_t)WINDOW_MASK : (int64_t)window;
+	i = emit3(p, op_isspacep, d, a, OPERAND_NONE, OPERAND_NONE);
+	i->imm = is_const ? (int64_t)WINDOW_MASK : (int64_t)window;
+	i->x = window == SHARED_WINDOW && !of_cluster ? CLUSTER_STRIDE : WINDOW_SIZE;
 }
 
 const struct opcode opcodes_cvt[] = {

@@ -7,7 +7,7 @@ enum space take_space(struct raw *r)
 {
 	if (take(r, "global"))
 		return SPACE_GLOBAL;
-	/* a cluster is one block */
+	/* an address tells whether it is another block's */
 	if (take(r, "shared") || take(r, "shared::cta") || take(r, "shared::cluster"))
 		return SPACE_SHARED;
 	if (take(r, "local"))
@@ -181,6 +181,8 @@ static void decode_ldst(struct parser *p, struct raw *r, int store)
 		unknown_instruction(p, r);
 	decode_address(p, r, store ? 0 : 1, m, &a);
 	value_registers(p, r, store ? 1 : 0, t, !store, m);
+	m->may_coalesce = m->bytes >= 4 && m->bytes == 1u << m->cls && !m->frame_local &&
+			  m->space != SPACE_LOCAL && m->space != SPACE_PARAM;
 	i = emit3(p,
 		  store       ? op_st
 		  : m->strong ? op_ld_strong
@@ -293,8 +295,10 @@ static void decode_atom(struct parser *p, struct raw *r, int red)
 
 static void decode_fence(struct parser *p, struct raw *r, int arg)
 {
+	const bool acquires = take(r, "acquire"); /* a tensor map: its address and size */
+
 	r->mods_used = (1u << r->mod_count) - 1;
-	need_operands(p, r, 0, 0);
+	need_operands(p, r, acquires ? 2 : 0, acquires ? 2 : 0);
 	emit(p, op_fence);
 }
 

@@ -59,20 +59,40 @@ static void take_values(struct parser *p, struct raw *r, uint32_t n, enum type t
 	}
 }
 
-/* tex.geom.v4.type.coordinates d, [object, at]; level: and a level, which is always 0 here */
-static void decode_tex(struct parser *p, struct raw *r, int arg)
+/* A gradient in each direction; there is one level to choose from. */
+static void check_gradient(struct parser *p, struct raw *r, uint32_t n, const struct tex_op *t)
 {
+	struct operand *o = &r->ops[n];
+	const uint32_t need = t->dims == 3 ? 4 : t->dims;
+
+	if (o->kind == OPK_VECTOR ? o->count != need : need > 1)
+		bad_operand(p, r, n);
+	for (uint32_t i = 0; i < need; i++)
+		src_operand(p, r, o->kind == OPK_VECTOR ? &o->elems[i] : o, TY_F32);
+}
+
+/*
+ * tex.geom.v4.type.coordinates d, [object, at]; level: and a level, which is always 0 here; grad:
+ * and two gradients; tld4.channel: that channel of the four texels which filtering would take
+ */
+static void decode_tex(struct parser *p, struct raw *r, int gathers)
+{
+	static const char *const channels[] = {"r", "g", "b", "a"};
 	struct tex_op *t = parse_alloc(p, sizeof(*t));
-	const uint32_t level = take(r, "level");
+	const bool level = take(r, "level"), grad = take(r, "grad");
+	const uint32_t n = level ? 3 : grad ? 4 : 2;
 	enum type type;
 	uint32_t a;
 
+	for (uint32_t i = 0; gathers && i < 4; i++)
+		if (take(r, channels[i]))
+			t->gather = (uint8_t)(i + 1);
 	take_geometry(r, t);
 	take(r, "v4");
 	type = need_type(p, r);
 	t->is_float = need_type(p, r) == TY_F32;
 	done_mods(p, r);
-	need_operands(p, r, 2 + level, 2 + level);
+	need_operands(p, r, n, n);
 	if (r->ops[0].kind != OPK_VECTOR || r->ops[0].pair)
 		bad_operand(p, r, 0);
 	t->count = 4;
@@ -80,6 +100,8 @@ static void decode_tex(struct parser *p, struct raw *r, int arg)
 	take_coordinates(p, r, 1, t);
 	if (level)
 		src(p, r, 2, TY_F32);
+	for (uint32_t i = 2; grad && i < 4; i++)
+		check_gradient(p, r, i, t);
 	take_values(p, r, 0, type, t);
 	if (t->cls != CLS_W)
 		bad_operand(p, r, 0);
@@ -131,6 +153,11 @@ static void decode_query(struct parser *p, struct raw *r, int is_surface)
 }
 
 const struct opcode opcodes_tex[] = {
-	{"tex", decode_tex, 0},   {"suld", decode_surface, 0}, {"sust", decode_surface, 1},
-	{"txq", decode_query, 0}, {"suq", decode_query, 1},    {NULL, NULL, 0},
+	{"tex", decode_tex, 0},
+	{"tld4", decode_tex, 1},
+	{"suld", decode_surface, 0},
+	{"sust", decode_surface, 1},
+	{"txq", decode_query, 0},
+	{"suq", decode_query, 1},
+	{NULL, NULL, 0},
 };

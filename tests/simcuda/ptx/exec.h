@@ -36,6 +36,21 @@ enum special {
 	SPECIAL_GLOBALTIMER_HI,
 	SPECIAL_DYNAMIC_SMEM,
 	SPECIAL_TOTAL_SMEM,
+	SPECIAL_CLUSTERID_X,
+	SPECIAL_CLUSTERID_Y,
+	SPECIAL_CLUSTERID_Z,
+	SPECIAL_NCLUSTERID_X,
+	SPECIAL_NCLUSTERID_Y,
+	SPECIAL_NCLUSTERID_Z,
+	SPECIAL_CLUSTER_CTAID_X,
+	SPECIAL_CLUSTER_CTAID_Y,
+	SPECIAL_CLUSTER_CTAID_Z,
+	SPECIAL_CLUSTER_NCTAID_X,
+	SPECIAL_CLUSTER_NCTAID_Y,
+	SPECIAL_CLUSTER_NCTAID_Z,
+	SPECIAL_CLUSTER_CTARANK,
+	SPECIAL_CLUSTER_NCTARANK,
+	SPECIAL_IS_CLUSTER, /* a predicate */
 	SPECIAL_FIRST64,
 	SPECIAL_GRIDID = SPECIAL_FIRST64,
 	SPECIAL_CLOCK64,
@@ -70,7 +85,7 @@ struct spin {
 	uint32_t pc;
 	uint8_t bytes, is_shared;
 	bool waits;
-	uint64_t addr, seen;
+	uint64_t addr, seen; /* addr: of the host */
 };
 
 /* Lanes of one warp that execute together. */
@@ -105,7 +120,7 @@ struct warp {
 	uint32_t exchange[LANES]; /* values that .sync instructions publish to the other lanes */
 	uint64_t exchange64[LANES];
 	uint32_t exchange_pred;
-	uint32_t cluster_phase[LANES]; /* of the block when the lane arrived */
+	uint32_t cluster_phase[LANES]; /* of the cluster when the lane arrived */
 	uint32_t together;             /* lanes that execute a .sync instruction together */
 	uint32_t tid[3][LANES];
 };
@@ -117,7 +132,7 @@ struct range {
 
 #define RANGES 4
 
-/* The barrier of a cluster, which is one block: behind those that instructions number. */
+/* What arrives at the barrier of the cluster: behind those that instructions number. */
 #define CLUSTER_BARRIER BARRIERS
 
 struct barrier {
@@ -125,6 +140,14 @@ struct barrier {
 	bool busy;
 	uint32_t reduced, all, any;
 	uint32_t *arrived; /* a mask for each warp */
+};
+
+/* Blocks that reach each other's shared memory, in the order of their rank. One thread runs all. */
+struct cluster {
+	uint32_t size[3], count;
+	uint32_t phase;       /* how often the barrier has been complete */
+	uint32_t turn, slice; /* the block that runs, what is left of its turn */
+	struct ptx_cta *blocks[];
 };
 
 struct ptx_cta {
@@ -143,15 +166,33 @@ struct ptx_cta {
 	struct range ranges[RANGES];
 	uint32_t next_range;
 	struct barrier barriers[BARRIERS + 1];
-	uint32_t cluster_phase; /* how often the cluster's barrier has been complete */
-	uint32_t *arrivals;     /* the masks of all barriers */
-	struct frame **pool;    /* free frames by function */
+	struct cluster *cluster;
+	uint32_t rank;       /* in the cluster; its first block has rank 0 */
+	uint32_t *arrivals;  /* the masks of all barriers */
+	struct frame **pool; /* free frames by function */
 	struct frame *frames;
 	uint64_t memory; /* bytes of frames and local memory */
 	uint64_t last_clock;
 	uint64_t instructions;
 	struct ptx_fault fault;
 };
+
+/*
+ * Loops over the lanes are compiled for processors with AVX2, too, and the loader chooses;
+ * sanitizers start behind its choice. INDEPENDENT: rows are the same one or disjoint, so that no
+ * lane's result is another one's operand.
+ */
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && defined(__OPTIMIZE__) &&    \
+	!defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#define LANE_CODE __attribute__((target_clones("avx2", "default")))
+#else
+#define LANE_CODE
+#endif
+#if defined(__GNUC__) && !defined(__clang__)
+#define INDEPENDENT _Pragma("GCC ivdep")
+#else
+#define INDEPENDENT
+#endif
 
 static inline void *row(const struct warp *w, uint32_t operand)
 {
@@ -245,10 +286,28 @@ static inline void no_spin(struct warp *w)
 {
 	w->cur->spin.bytes = 0;
 }
-/* The access of instruction i has changed nothing, and its first lane has read `seen` at addr. */
+/* The access of instruction i has changed nothing, and its first lane has read `seen` at addr, an
+ * offset in shared memory or a global address. */
 int maybe_spins(struct warp *w, const struct insn *i, uint64_t addr, bool is_shared, uint32_t bytes,
 		uint64_t seen);
 void barrier_check_all(struct ptx_cta *c);
+bool barrier_complete(const struct ptx_cta *c, const struct barrier *b);
+/* Lets those that wait for it go on, and clears it. */
+void barrier_release(struct ptx_cta *c, uint32_t id);
+
+/* exec_coalesced.c: false when the addresses are otherwise, and nothing is done. */
+bool access_coalesced(struct warp *w, const struct insn *i, uint32_t mask, bool store);
+
+/* cluster.c */
+void cluster_check_barrier(struct cluster *k);
+uint32_t cluster_special(const struct ptx_cta *c, enum special id);
+/* bytes at an offset in the shared memory of a block, or of another one of its cluster by an
+ * address of mapa; NULL: outside. *ended: of a block that has ended. */
+uint8_t *shared_place(const struct ptx_cta *c, uint64_t offset, uint32_t bytes, bool *ended);
+/* The address of the same place in the block of a rank; of a cluster of one block, it stays. */
+uint64_t cluster_address(const struct ptx_cta *c, uint64_t addr, uint32_t rank);
+/* As shared_place; a fault is noted. */
+uint8_t *shared_of_lane(struct warp *w, uint32_t lane, uint64_t offset, uint32_t bytes);
 /* A .sync instruction in splits that wait at different places: execute it for all of them. */
 bool sync_together(struct warp *w);
 
@@ -439,10 +498,13 @@ OP(tex);
 OP(surface);
 OP(query);
 OP(cp);
+OP(tensor);
 OP(mbarrier);
 OP(mbarrier_wait);
 OP(cluster_arrive);
 OP(cluster_wait);
+OP(mapa);
+OP(getctarank);
 OP(bmsk);
 OP(szext_bits);
 OP(fns);

@@ -42,15 +42,15 @@ static void end_phase(struct state *s)
 	s->pending = s->expected;
 }
 
-static void place_addresses(const struct warp *w, const struct place_op *p, u32 mask,
-			    u64 out[LANES])
+void place_addresses(const struct warp *w, const struct place_op *p, uint32_t mask,
+		     uint64_t out[LANES])
 {
 	const struct insn i = {.a = p->row};
 
 	addresses(w, &i, &p->at, mask, out);
 }
 
-static void tell(u8 *barrier, u32 bytes)
+void tell_barrier(uint8_t *barrier, uint32_t bytes)
 {
 	struct state s;
 	u64 v;
@@ -73,37 +73,71 @@ static void reduce_all(u8 *to, const u8 *from, u32 bytes, const struct mem_op *m
 	}
 }
 
-static bool copy_lane(struct warp *w, const struct copy_op *c, u32 lane, u64 to, u64 from,
-		      u64 barrier)
+struct lane_copy {
+	u64 to, from, barrier;
+	u32 bytes, given; /* what is behind the given bytes is zero */
+};
+
+static bool copy_to(struct warp *w, const struct copy_op *c, u32 lane, const struct lane_copy *n)
 {
-	u32 bytes = c->bytes ? c->bytes : ((const u32 *)row(w, c->size))[lane], given = bytes;
-	const u32 align = c->bulk ? 16 : bytes;
 	u8 *tells = NULL, *d, *s;
 
-	if (c->from_size != OPERAND_NONE)
-		given = ((const u32 *)row(w, c->from_size))[lane];
-	if (c->ignore != OPERAND_NONE && pred_row(w, c->ignore) >> lane & 1)
-		given = 0;
-	given = given < bytes ? given : bytes;
-	if (to % align || (given && from % align) || (c->bulk && bytes % 16)) {
-		fault(w, lane, PTX_FAULT_MISALIGNED, to % align ? to : from);
-		return false;
-	}
-	d = guest_block(w, lane, (enum space)c->to.at.space, to, bytes, true);
-	s = d && given ? guest_block(w, lane, (enum space)c->from.at.space, from, given, false) : d;
+	d = guest_block(w, lane, (enum space)c->to.at.space, n->to, n->bytes, true);
+	s = d && n->given
+		    ? guest_block(w, lane, (enum space)c->from.at.space, n->from, n->given, false)
+		    : d;
 	if (d && c->tells)
-		tells = guest_place(w, lane, (enum space)c->barrier.at.space, barrier, 8, true);
+		tells = guest_place(w, lane, (enum space)c->barrier.at.space, n->barrier, 8, true);
 	if (!d || !s || (c->tells && !tells))
 		return false;
 	if (c->reduces) {
-		reduce_all(d, s, bytes, &c->reduce);
+		reduce_all(d, s, n->bytes, &c->reduce);
 	} else {
-		memmove(d, s, given);
-		memset(d + given, 0, bytes - given);
+		memmove(d, s, n->given);
+		memset(d + n->given, 0, n->bytes - n->given);
 	}
 	if (tells)
-		tell(tells, bytes);
+		tell_barrier(tells, n->bytes);
 	return true;
+}
+
+/* To the same place in each block of a mask, whose barrier is told. */
+static bool copy_to_all(struct warp *w, const struct copy_op *c, u32 lane, struct lane_copy *n)
+{
+	const u64 to = n->to, barrier = n->barrier;
+	u32 ranks = ((const uint16_t *)row(w, c->ranks))[lane];
+
+	for (; ranks; ranks &= ranks - 1) {
+		const u32 rank = (u32)__builtin_ctz(ranks);
+
+		if (rank >= w->cta->cluster->count) {
+			fault(w, lane, PTX_FAULT_INSTRUCTION, rank);
+			return false;
+		}
+		n->to = cluster_address(w->cta, to, rank);
+		n->barrier = cluster_address(w->cta, barrier, rank);
+		if (!copy_to(w, c, lane, n))
+			return false;
+	}
+	return true;
+}
+
+static bool copy_lane(struct warp *w, const struct copy_op *c, u32 lane, struct lane_copy *n)
+{
+	const u32 bytes = c->bytes ? c->bytes : ((const u32 *)row(w, c->size))[lane];
+	const u32 align = c->bulk ? 16 : bytes;
+
+	n->bytes = n->given = bytes;
+	if (c->from_size != OPERAND_NONE)
+		n->given = ((const u32 *)row(w, c->from_size))[lane];
+	if (c->ignore != OPERAND_NONE && pred_row(w, c->ignore) >> lane & 1)
+		n->given = 0;
+	n->given = n->given < bytes ? n->given : bytes;
+	if (n->to % align || (n->given && n->from % align) || (c->bulk && bytes % 16)) {
+		fault(w, lane, PTX_FAULT_MISALIGNED, n->to % align ? n->to : n->from);
+		return false;
+	}
+	return c->ranks == OPERAND_NONE ? copy_to(w, c, lane, n) : copy_to_all(w, c, lane, n);
 }
 
 int op_cp(struct warp *w, const struct insn *i, uint32_t mask)
@@ -118,8 +152,9 @@ int op_cp(struct warp *w, const struct insn *i, uint32_t mask)
 		place_addresses(w, &c->barrier, mask, barrier);
 	for (u32 n = mask; n; n &= n - 1) {
 		const u32 l = (u32)__builtin_ctz(n);
+		struct lane_copy one = {.to = to[l], .from = from[l], .barrier = barrier[l]};
 
-		if (!copy_lane(w, c, l, to[l], from[l], barrier[l]))
+		if (!copy_lane(w, c, l, &one))
 			return STEP_FAULT;
 	}
 	return STEP_NEXT;
@@ -221,6 +256,6 @@ int op_mbarrier_wait(struct warp *w, const struct insn *i, uint32_t mask)
 		return STEP_NEXT;
 	at = guest_place(w, first, (enum space)m->at.at.space, addr[first], 8, false);
 	if (at < w->cta->shared || at >= w->cta->shared + w->cta->shared_bytes)
-		return STEP_NEXT;
+		return STEP_NEXT; /* not of this block */
 	return maybe_spins(w, i, (u64)(at - w->cta->shared), true, 8, now[first]);
 }

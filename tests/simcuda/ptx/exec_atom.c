@@ -174,7 +174,6 @@ static bool check_own(struct warp *w, u32 lane, u64 at, u64 size, u32 bytes, u64
 static bool atomic_lane(struct warp *w, const struct mem_op *m, u32 lane, u64 addr, u64 b, u64 c,
 			u64 *old)
 {
-	struct ptx_cta *cta = w->cta;
 	enum space space = (enum space)m->space;
 	u64 one[LANES];
 
@@ -187,10 +186,11 @@ static bool atomic_lane(struct warp *w, const struct mem_op *m, u32 lane, u64 ad
 			addr &= ~WINDOW_MASK;
 	}
 	if (space == SPACE_SHARED) {
-		if (!check_own(w, lane, addr, cta->shared_bytes, m->bytes, SHARED_WINDOW))
-			return false;
-		*old = atomic_at(cta->shared + addr, m, b, c);
-		return true;
+		uint8_t *at = guest_place(w, lane, space, addr, m->bytes, true);
+
+		if (at)
+			*old = atomic_at(at, m, b, c);
+		return at != NULL;
 	}
 	if (space == SPACE_LOCAL) {
 		if (!check_own(w, lane, addr, w->local_bytes, m->bytes, LOCAL_WINDOW))

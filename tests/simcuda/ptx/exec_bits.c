@@ -176,22 +176,30 @@ int op_add_cc(struct warp *w, const struct insn *i, uint32_t mask)
 }
 
 #define SELP(BITS)                                                                                 \
-	static int selp##BITS(struct warp *w, const struct insn *i, uint32_t mask)                 \
+	LANE_CODE static int selp##BITS(struct warp *w, const struct insn *i, uint32_t mask)       \
 	{                                                                                          \
 		const uint##BITS##_t *a = row(w, i->a), *b = row(w, i->b);                         \
-		uint##BITS##_t t[LANES];                                                           \
+		uint##BITS##_t t[LANES], *d = mask == FULL_MASK ? row(w, i->d) : t;                \
 		u32 p = pred_row(w, i->c), m[LANES];                                               \
 		expand_mask(p, m);                                                                 \
+		INDEPENDENT                                                                        \
 		for (int l = 0; l < LANES; l++)                                                    \
-			t[l] = m[l] ? a[l] : b[l];                                                 \
-		put##BITS(row(w, i->d), t, mask);                                                  \
+			d[l] = m[l] ? a[l] : b[l];                                                 \
+		if (mask != FULL_MASK)                                                             \
+			put##BITS(row(w, i->d), t, mask);                                          \
 		return STEP_NEXT;                                                                  \
 	}                                                                                          \
-	static int mov##BITS(struct warp *w, const struct insn *i, uint32_t mask)                  \
+	LANE_CODE static int mov##BITS(struct warp *w, const struct insn *i, uint32_t mask)        \
 	{                                                                                          \
-		uint##BITS##_t t[LANES];                                                           \
-		memcpy(t, row(w, i->a), sizeof(t));                                                \
-		put##BITS(row(w, i->d), t, mask);                                                  \
+		const uint##BITS##_t *a = row(w, i->a);                                            \
+		uint##BITS##_t *d = row(w, i->d);                                                  \
+		if (mask != FULL_MASK) {                                                           \
+			put##BITS(d, a, mask);                                                     \
+			return STEP_NEXT;                                                          \
+		}                                                                                  \
+		INDEPENDENT                                                                        \
+		for (int l = 0; l < LANES; l++)                                                    \
+			d[l] = a[l];                                                               \
 		return STEP_NEXT;                                                                  \
 	}                                                                                          \
 	static int slct##BITS(struct warp *w, const struct insn *i, uint32_t mask)                 \

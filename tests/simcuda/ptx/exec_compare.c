@@ -4,30 +4,20 @@
 
 #include <math.h>
 
-/* 32 bytes of 0 or 1 to 32 bits: the product moves each byte's bit to its place in the top byte. */
-static inline uint32_t gather_bits(const uint8_t *t)
-{
-	uint32_t r = 0;
-
-	for (int k = 0; k < 4; k++) {
-		uint64_t v;
-
-		memcpy(&v, t + 8 * k, sizeof(v));
-		r |= (uint32_t)((v * 0x0102040810204080ull) >> 56) << (8 * k);
-	}
-	return r;
-}
+static const uint32_t lane_bit[LANES] = {
+#define BITS8(n) 1u << n, 2u << n, 4u << n, 8u << n, 16u << n, 32u << n, 64u << n, 128u << n
+	BITS8(0), BITS8(8), BITS8(16), BITS8(24)};
 
 #define COMPARE(name, T, LOAD, EXPR)                                                               \
-	static uint32_t name(const void *pa, const void *pb)                                       \
+	LANE_CODE static uint32_t name(const void *pa, const void *pb)                             \
 	{                                                                                          \
 		const T *a = pa, *b = pb;                                                          \
-		uint8_t t[LANES];                                                                  \
+		uint32_t r = 0;                                                                    \
 		for (int l = 0; l < LANES; l++) {                                                  \
 			__typeof__(LOAD(a[l])) x = LOAD(a[l]), y = LOAD(b[l]);                     \
-			t[l] = (EXPR);                                                             \
+			r |= (EXPR) ? lane_bit[l] : 0;                                             \
 		}                                                                                  \
-		return gather_bits(t);                                                             \
+		return r;                                                                          \
 	}
 
 #define SAME(x) (x)

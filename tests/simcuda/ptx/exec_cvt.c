@@ -69,17 +69,18 @@ int op_cvt_int(struct warp *w, const struct insn *i, uint32_t mask)
 }
 
 #define QUICK(name, S, T, BITS, EXPR)                                                              \
-	int name(struct warp *w, const struct insn *i, uint32_t mask)                              \
+	LANE_CODE int name(struct warp *w, const struct insn *i, uint32_t mask)                    \
 	{                                                                                          \
 		const S *a = row(w, i->a);                                                         \
-		T v[LANES];                                                                        \
-		uint##BITS##_t t[LANES];                                                           \
+		T v[LANES], *d = mask == FULL_MASK ? row(w, i->d) : v;                             \
+		INDEPENDENT                                                                        \
 		for (int l = 0; l < LANES; l++)                                                    \
-			v[l] = (T)a[l];                                                            \
-		memcpy(t, v, sizeof(t));                                                           \
-		put##BITS(row(w, i->d), t, mask);                                                  \
+			d[l] = (T)a[l];                                                            \
+		if (mask != FULL_MASK)                                                             \
+			put##BITS(row(w, i->d), (const uint##BITS##_t *)v, mask);                  \
 		return STEP_NEXT;                                                                  \
 	}
+
 QUICK(op_cvt_u64_u32, u32, u64, 64, )
 QUICK(op_cvt_s64_s32, int32_t, int64_t, 64, )
 QUICK(op_cvt_u32_u64, u64, u32, 32, )
@@ -406,7 +407,8 @@ int op_cvta_to(struct warp *w, const struct insn *i, uint32_t mask)
 	return STEP_NEXT;
 }
 
-/* imm: a window; zero stands for plain memory, all ones for a space that does not exist. */
+/* imm: a window; zero stands for plain memory, all ones for a space that does not exist. x: bytes
+ * of the window, of which shared::cta has the first. */
 int op_isspacep(struct warp *w, const struct insn *i, uint32_t mask)
 {
 	const u64 *a = row(w, i->a);
@@ -414,8 +416,12 @@ int op_isspacep(struct warp *w, const struct insn *i, uint32_t mask)
 	u32 r = 0;
 
 	for (int l = 0; l < LANES; l++) {
-		u64 top = a[l] & WINDOW_MASK;
-		bool in_window = top && (a[l] & ~WINDOW_MASK) < WINDOW_SIZE;
+		u64 top = a[l] & WINDOW_MASK, offset = a[l] & ~WINDOW_MASK;
+		bool in_window;
+
+		if (i->x == CLUSTER_STRIDE && offset / CLUSTER_STRIDE == w->cta->rank + 1)
+			offset %= CLUSTER_STRIDE;
+		in_window = top && offset < i->x;
 
 		r |= (u32)(window ? in_window && top == window : !in_window) << l;
 	}

@@ -50,27 +50,31 @@ static inline u32 saturate(u32 v)
 }
 
 #define PLAIN2(name, T, BITS, EXPR)                                                                \
-	static int name(struct warp *w, const struct insn *i, u32 mask)                            \
+	LANE_CODE static int name(struct warp *w, const struct insn *i, u32 mask)                  \
 	{                                                                                          \
 		const T *a = row(w, i->a), *b = row(w, i->b);                                      \
-		u##BITS t[LANES];                                                                  \
+		u##BITS t[LANES], *d = mask == FULL_MASK ? row(w, i->d) : t;                       \
+		INDEPENDENT                                                                        \
 		for (int l = 0; l < LANES; l++) {                                                  \
 			T x = a[l], y = b[l];                                                      \
-			t[l] = bits##BITS(EXPR);                                                   \
+			d[l] = bits##BITS(EXPR);                                                   \
 		}                                                                                  \
-		put##BITS(row(w, i->d), t, mask);                                                  \
+		if (mask != FULL_MASK)                                                             \
+			put##BITS(row(w, i->d), t, mask);                                          \
 		return STEP_NEXT;                                                                  \
 	}
 #define PLAIN1(name, T, BITS, EXPR)                                                                \
-	static int name(struct warp *w, const struct insn *i, u32 mask)                            \
+	LANE_CODE static int name(struct warp *w, const struct insn *i, u32 mask)                  \
 	{                                                                                          \
 		const T *a = row(w, i->a);                                                         \
-		u##BITS t[LANES];                                                                  \
+		u##BITS t[LANES], *d = mask == FULL_MASK ? row(w, i->d) : t;                       \
+		INDEPENDENT                                                                        \
 		for (int l = 0; l < LANES; l++) {                                                  \
 			T x = a[l];                                                                \
-			t[l] = bits##BITS(EXPR);                                                   \
+			d[l] = bits##BITS(EXPR);                                                   \
 		}                                                                                  \
-		put##BITS(row(w, i->d), t, mask);                                                  \
+		if (mask != FULL_MASK)                                                             \
+			put##BITS(row(w, i->d), t, mask);                                          \
 		return STEP_NEXT;                                                                  \
 	}
 /* With .ftz and .sat from x. */
@@ -155,7 +159,7 @@ static inline u32 minmax_bits(u32 a, u32 b, u32 flags, bool max)
 }
 
 #define MINMAX32(name, EXPR)                                                                       \
-	static int name(struct warp *w, const struct insn *i, u32 mask)                            \
+	LANE_CODE static int name(struct warp *w, const struct insn *i, u32 mask)                  \
 	{                                                                                          \
 		const u32 *a = row(w, i->a), *b = row(w, i->b);                                    \
 		u32 t[LANES];                                                                      \

@@ -22,47 +22,53 @@ typedef unsigned __int128 u128;
 typedef __int128 s128;
 
 /*
- * d = EXPR of x, y, z. Values go through an array of their own, so that the loops vectorise
- * whatever the operands alias, and lanes outside the mask keep theirs.
+ * d = EXPR of x, y, z. Lanes outside the mask keep their values: unless there are none, results go
+ * through an array of their own.
  */
 #define LOOP1(name, T, BITS, EXPR)                                                                 \
-	static int name(struct warp *w, const struct insn *i, uint32_t mask)                       \
+	LANE_CODE static int name(struct warp *w, const struct insn *i, uint32_t mask)             \
 	{                                                                                          \
 		const T *a = row(w, i->a);                                                         \
-		uint##BITS##_t t[LANES];                                                           \
+		uint##BITS##_t t[LANES], *d = mask == FULL_MASK ? row(w, i->d) : t;                \
+		INDEPENDENT                                                                        \
 		for (int l = 0; l < LANES; l++) {                                                  \
 			T x = a[l];                                                                \
-			t[l] = (uint##BITS##_t)(EXPR);                                             \
+			d[l] = (uint##BITS##_t)(EXPR);                                             \
 		}                                                                                  \
-		put##BITS(row(w, i->d), t, mask);                                                  \
+		if (mask != FULL_MASK)                                                             \
+			put##BITS(row(w, i->d), t, mask);                                          \
 		return STEP_NEXT;                                                                  \
 	}
 #define LOOP2(name, T, T2, BITS, EXPR)                                                             \
-	static int name(struct warp *w, const struct insn *i, uint32_t mask)                       \
+	LANE_CODE static int name(struct warp *w, const struct insn *i, uint32_t mask)             \
 	{                                                                                          \
 		const T *a = row(w, i->a);                                                         \
 		const T2 *b = row(w, i->b);                                                        \
-		uint##BITS##_t t[LANES];                                                           \
+		uint##BITS##_t t[LANES], *d = mask == FULL_MASK ? row(w, i->d) : t;                \
+		INDEPENDENT                                                                        \
 		for (int l = 0; l < LANES; l++) {                                                  \
 			T x = a[l];                                                                \
 			T2 y = b[l];                                                               \
-			t[l] = (uint##BITS##_t)(EXPR);                                             \
+			d[l] = (uint##BITS##_t)(EXPR);                                             \
 		}                                                                                  \
-		put##BITS(row(w, i->d), t, mask);                                                  \
+		if (mask != FULL_MASK)                                                             \
+			put##BITS(row(w, i->d), t, mask);                                          \
 		return STEP_NEXT;                                                                  \
 	}
 #define LOOP3(name, T, TC, BITS, EXPR)                                                             \
-	static int name(struct warp *w, const struct insn *i, uint32_t mask)                       \
+	LANE_CODE static int name(struct warp *w, const struct insn *i, uint32_t mask)             \
 	{                                                                                          \
 		const T *a = row(w, i->a), *b = row(w, i->b);                                      \
 		const TC *c = row(w, i->c);                                                        \
-		uint##BITS##_t t[LANES];                                                           \
+		uint##BITS##_t t[LANES], *d = mask == FULL_MASK ? row(w, i->d) : t;                \
+		INDEPENDENT                                                                        \
 		for (int l = 0; l < LANES; l++) {                                                  \
 			T x = a[l], y = b[l];                                                      \
 			TC z = c[l];                                                               \
-			t[l] = (uint##BITS##_t)(EXPR);                                             \
+			d[l] = (uint##BITS##_t)(EXPR);                                             \
 		}                                                                                  \
-		put##BITS(row(w, i->d), t, mask);                                                  \
+		if (mask != FULL_MASK)                                                             \
+			put##BITS(row(w, i->d), t, mask);                                          \
 		return STEP_NEXT;                                                                  \
 	}
 

@@ -169,6 +169,33 @@ static bool check_offsets(struct warp *w, const u64 *at, u64 base, u64 size, u32
 	return true;
 }
 
+/* Offsets in shared memory, of any block of the cluster, become addresses of the host. */
+static bool shared_addresses(struct warp *w, u64 *at, u32 mask, u32 bytes)
+{
+	const struct ptx_cta *c = w->cta;
+	const u32 first = (u32)__builtin_ctz(mask);
+
+	if (c->cluster->count == 1 ||
+	    (c->shared_bytes >= bytes && all_within(at, 0, c->shared_bytes - bytes, bytes))) {
+		if (!check_offsets(w, at, 0, c->shared_bytes, mask, bytes, SHARED_WINDOW))
+			return false;
+		for (int l = 0; l < LANES; l++)
+			at[l] += (uintptr_t)c->shared;
+		return true;
+	}
+	for (u32 m = mask; m; m &= m - 1) {
+		const u32 l = (u32)__builtin_ctz(m);
+		const u8 *p = guest_place(w, l, SPACE_SHARED, at[l], bytes, false);
+
+		if (!p)
+			return false;
+		at[l] = (uintptr_t)p;
+	}
+	for (int l = 0; l < LANES; l++)
+		at[l] = mask >> l & 1 ? at[l] : at[first];
+	return true;
+}
+
 /* All lanes use the same address: the words lie side by side. */
 static void load_same(struct warp *w, const struct mem_op *m, const u32 *from, u32 reg, u32 mask)
 {
@@ -318,7 +345,6 @@ static u32 one_writer(const u64 at[LANES], u32 mask)
 static int access_space(struct warp *w, const struct mem_op *m, enum space space, u64 *at, u32 mask,
 			bool store)
 {
-	struct ptx_cta *c = w->cta;
 	u32 bytes = (u32)m->bytes * m->count;
 	/* straight into the register */
 	const bool whole = mask == FULL_MASK && m->bytes == (1u << m->cls);
@@ -326,10 +352,8 @@ static int access_space(struct warp *w, const struct mem_op *m, enum space space
 
 	switch (space) {
 	case SPACE_SHARED:
-		if (!check_offsets(w, at, 0, c->shared_bytes, mask, bytes, SHARED_WINDOW))
+		if (!shared_addresses(w, at, mask, bytes))
 			return STEP_FAULT;
-		for (int l = 0; l < LANES; l++)
-			at[l] += (uintptr_t)c->shared;
 		break;
 	case SPACE_LOCAL:
 		if (!check_offsets(w, at, 0, w->local_bytes, mask, bytes, LOCAL_WINDOW))
@@ -391,7 +415,7 @@ static int access_generic(struct warp *w, const struct mem_op *m, const u64 *add
  * A vector load's destination may be its own address register, so addresses are taken first;
  * that also lets a fault leave the registers as they were.
  */
-int op_ld(struct warp *w, const struct insn *i, uint32_t mask)
+static __attribute__((noinline)) int load_lanes(struct warp *w, const struct insn *i, uint32_t mask)
 {
 	const struct mem_op *m = i->ptr;
 	u64 addr[LANES];
@@ -400,6 +424,11 @@ int op_ld(struct warp *w, const struct insn *i, uint32_t mask)
 	if (m->space == SPACE_GENERIC)
 		return access_generic(w, m, addr, mask, false);
 	return access_space(w, m, (enum space)m->space, addr, mask, false);
+}
+
+int op_ld(struct warp *w, const struct insn *i, uint32_t mask)
+{
+	return access_coalesced(w, i, mask, false) ? STEP_NEXT : load_lanes(w, i, mask);
 }
 
 /* A load that others may be meant to change: one that repeats lets them run. */
@@ -436,6 +465,8 @@ int op_st(struct warp *w, const struct insn *i, uint32_t mask)
 	if (m->fence)
 		full_fence();
 	no_spin(w);
+	if (access_coalesced(w, i, mask, true))
+		return STEP_NEXT;
 	addresses(w, i, m, mask, addr);
 	if (m->space == SPACE_GENERIC)
 		return access_generic(w, m, addr, mask, true);

@@ -86,8 +86,10 @@ static u64 same_for_all(struct warp *w, enum special id)
 		return l->dynamic_shared;
 	case SPECIAL_TOTAL_SMEM:
 		return l->kernel->shared_bytes + l->dynamic_shared;
-	default:
+	case SPECIAL_ZERO:
 		return 0;
+	default:
+		return cluster_special(c, id);
 	}
 }
 
@@ -96,6 +98,10 @@ int op_special(struct warp *w, const struct insn *i, uint32_t mask)
 	enum special id = (enum special)i->x;
 	u32 t[LANES];
 
+	if (id == SPECIAL_IS_CLUSTER) {
+		put_pred(w, i->d, same_for_all(w, id) ? FULL_MASK : 0, mask);
+		return STEP_NEXT;
+	}
 	if (id >= SPECIAL_FIRST64) {
 		u64 v = same_for_all(w, id), t64[LANES];
 

@@ -173,6 +173,26 @@ static bool filtered(const struct fetch *f, uint32_t lane, const float x[3], int
 	return true;
 }
 
+/* One channel of the four texels around a place, counter-clockwise from the lower left one. */
+static bool gathered(const struct fetch *f, uint32_t lane, const float x[3], int64_t layer_at[3],
+		     uint32_t c, union word out[4])
+{
+	static const uint8_t dx[] = {0, 1, 1, 0}, dy[] = {1, 1, 0, 0};
+	int64_t at[3];
+
+	memcpy(at, layer_at, sizeof(at));
+	for (uint32_t n = 0; n < 4; n++) {
+		union word v[4];
+
+		at[0] = to_number(x[0] - 0.5f) + dx[n];
+		at[1] = to_number(x[1] - 0.5f) + dy[n];
+		if (!read_texel(f, lane, at, 2, v))
+			return false;
+		out[n] = v[c];
+	}
+	return true;
+}
+
 static bool fits(const struct ptx_texture *t, const struct tex_op *op)
 {
 	return t && t->dims == op->dims && t->layered == (op->layered != 0);
@@ -202,6 +222,8 @@ static bool sample(struct warp *w, const struct tex_op *op, const struct ptx_tex
 			x[i] *= (float)t->size[i];
 		at[i] = to_number(x[i]);
 	}
+	if (op->gather)
+		return gathered(&f, lane, x, at, op->gather - 1u, out);
 	if (op->is_float && t->is_linear && t->texel != PTX_U32 && t->texel != PTX_S32 &&
 	    !t->is_buffer)
 		return filtered(&f, lane, x, at, op->dims, out);

@@ -29,6 +29,9 @@
 #define WINDOW_MASK   0xf000000000000000ull
 #define WINDOW_SIZE   0x10000000ull
 #define FUNC_STRIDE   16
+/* Shared memory of block r of a cluster lies at r + 1 times this, that of the own block at 0, too.
+ */
+#define CLUSTER_STRIDE 0x100000ull
 
 /* Param-space addresses from here on are in the frame; below, in the launch's buffer. */
 #define FRAME_PARAMS     0x100000u
@@ -195,7 +198,8 @@ struct func {
 	uint32_t frame_params; /* bytes of .param space in a frame */
 	uint32_t local_bytes;
 	uint32_t reg_words, max_registers;
-	uint32_t maxntid[3], reqntid[3];
+	uint32_t maxntid[3], reqntid[3], reqcluster[3], max_cluster;
+	bool explicit_cluster;
 	uint32_t version, target; /* of its text */
 	struct use *uses;
 	const struct func *noted_in;
@@ -225,7 +229,8 @@ struct mem_op {
 	uint8_t base_cls;    /* CLS_W or CLS_D */
 	uint8_t frame_local; /* the address counts from the frame's local memory */
 	uint8_t fence;
-	uint8_t strong; /* a load that others may be meant to change */
+	uint8_t strong;       /* a load that others may be meant to change */
+	uint8_t may_coalesce; /* its space, and registers as wide as the elements, allow it */
 	uint8_t atom, atom_type;
 	uint8_t is_const_param; /* a kernel parameter at a fixed place, param_at */
 	uint32_t param_at;
@@ -239,6 +244,7 @@ struct tex_op {
 	uint8_t is_float;      /* the coordinates, not the layer */
 	uint8_t bytes, cls;    /* surfaces: of one element, of its register */
 	uint8_t count;         /* elements */
+	uint8_t gather;        /* tld4: 1 + the channel */
 	uint8_t store;
 	uint8_t outside;    /* surfaces: enum tex_outside */
 	uint8_t is_surface; /* txq or suq */

@@ -191,6 +191,9 @@ static void fill_kernel(struct parser *p, struct func *f, struct ptx_kernel *k, 
 				r->list[i]->builtin == BUILTIN_FREE;
 	memcpy(k->maxntid, f->maxntid, sizeof(k->maxntid));
 	memcpy(k->reqntid, f->reqntid, sizeof(k->reqntid));
+	memcpy(k->reqcluster, f->reqcluster, sizeof(k->reqcluster));
+	k->explicit_cluster = f->explicit_cluster;
+	k->max_cluster = f->max_cluster;
 	const uint32_t *dims = f->reqntid[0] ? f->reqntid : f->maxntid;
 
 	for (int i = 0; i < 3 && dims[0]; i++)

@@ -219,16 +219,20 @@ static void place_parameters(struct parser *p, struct func *f, struct var **v, u
 }
 
 /* .reqnctapercluster x, y, z */
-static void cluster_size(struct parser *p, const struct func *f)
+static void cluster_size(struct parser *p, struct func *f)
 {
 	uint32_t line = p->t.line;
-	uint64_t blocks = expect_int(p);
+	uint64_t blocks = 1;
 
-	for (int i = 0; i < 2 && accept(p, ','); i++)
-		blocks *= expect_int(p);
-	if (blocks > 1)
-		parse_fail(p, line, "a cluster of more than one block ('%.100s') is not supported",
-			   f->name);
+	for (int i = 0; i < 3; i++) {
+		const uint64_t n = !i || accept(p, ',') ? expect_int(p) : 1;
+
+		f->reqcluster[i] = n <= PTX_MAX_CLUSTER ? (uint32_t)n : 0;
+		blocks *= f->reqcluster[i];
+	}
+	if (!blocks || blocks > PTX_MAX_CLUSTER)
+		parse_fail(p, line, "a cluster of '%.100s' must have 1 to %u blocks", f->name,
+			   PTX_MAX_CLUSTER);
 }
 
 static void tuning_directives(struct parser *p, struct func *f)
@@ -246,16 +250,19 @@ static void tuning_directives(struct parser *p, struct func *f)
 			dims[2] = accept(p, ',') ? (uint32_t)expect_int(p) : 1;
 		} else if (accept_dot(p, "maxnreg")) {
 			f->max_registers = (uint32_t)expect_int(p);
-		} else if (accept_dot(p, "minnctapersm") || accept_dot(p, "maxnctapersm") ||
-			   accept_dot(p, "maxclusterrank")) {
+		} else if (accept_dot(p, "minnctapersm") || accept_dot(p, "maxnctapersm")) {
 			expect_int(p);
+		} else if (accept_dot(p, "maxclusterrank")) {
+			f->max_cluster = (uint32_t)expect_int(p);
 		} else if (accept_dot(p, "reqnctapercluster")) {
 			cluster_size(p, f);
 		} else if (accept_dot(p, "pragma")) {
 			while (p->t.kind == TOK_STRING || is_punct(p, ','))
 				next(p);
 			expect(p, ';');
-		} else if (!accept_dot(p, "noreturn") && !accept_dot(p, "explicitcluster")) {
+		} else if (accept_dot(p, "explicitcluster")) {
+			f->explicit_cluster = true;
+		} else if (!accept_dot(p, "noreturn")) {
 			return;
 		}
 	}

@@ -225,6 +225,8 @@ struct var **parse_parameter_list(struct parser *p, uint32_t *count, bool anonym
 /* operand.c */
 void parse_operand(struct parser *p, struct operand *o);
 /* Special registers: id and class by name, -1 if unknown. */
+/* The class of a special register. */
+enum cls special_cls(uint32_t special);
 int special_by_name(const char *s, size_t len, const char *field, size_t field_len);
 
 /* isa.c: is the statement, as written, in the table of instructions? */

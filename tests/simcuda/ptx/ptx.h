@@ -47,6 +47,9 @@ struct ptx_kernel {
 	uint32_t registers;              /* estimate of 32-bit registers per thread, 1..255 */
 	uint32_t maxntid[3], reqntid[3]; /* 0 = not given */
 	uint32_t max_threads;            /* product of .maxntid or .reqntid, else 1024 */
+	uint32_t reqcluster[3];          /* .reqnctapercluster in blocks, 0 = not given */
+	uint32_t max_cluster;            /* .maxclusterrank, 0 = not given */
+	bool explicit_cluster;           /* .explicitcluster: a launch must have a cluster's size */
 	uint32_t version, target;        /* PTX version (e.g. 75 for 7.5) and sm (e.g. 70) */
 	bool uses_heap;                  /* it can reach malloc or free */
 };
@@ -103,7 +106,8 @@ enum ptx_fault_kind {
 	PTX_FAULT_TRAP,        /* trap; -> CUDA_ERROR_LAUNCH_FAILED (719), __trap */
 	PTX_FAULT_ASSERT,      /* __assertfail -> CUDA_ERROR_ASSERT (710) */
 	PTX_FAULT_INSTRUCTION, /* e.g. bad indirect call -> CUDA_ERROR_ILLEGAL_INSTRUCTION (715) */
-	PTX_FAULT_STACK, /* call depth or local memory exhausted -> CUDA_ERROR_LAUNCH_FAILED */
+	PTX_FAULT_STACK,   /* call depth or local memory exhausted -> CUDA_ERROR_LAUNCH_FAILED */
+	PTX_FAULT_CLUSTER, /* the block of the cluster has ended -> CUDA_ERROR_LAUNCH_FAILED */
 };
 
 struct ptx_fault {
@@ -136,6 +140,41 @@ struct ptx_texture {
 	float border[4];
 };
 
+/* What a tensor map holds: 128 bytes that kernels pass on as they are. */
+#define PTX_TENSOR_MAP_BYTES 128
+#define PTX_TENSOR_RANK      5
+#define PTX_TENSOR_MAGIC     0x6d745450u
+enum ptx_tensor_element {
+	PTX_TENSOR_U8,
+	PTX_TENSOR_U16,
+	PTX_TENSOR_U32,
+	PTX_TENSOR_S32,
+	PTX_TENSOR_U64,
+	PTX_TENSOR_S64,
+	PTX_TENSOR_F16,
+	PTX_TENSOR_F32,
+	PTX_TENSOR_F64,
+	PTX_TENSOR_BF16,
+	PTX_TENSOR_F32_FTZ,
+	PTX_TENSOR_TF32,
+	PTX_TENSOR_TF32_FTZ,
+	PTX_TENSOR_ELEMENTS
+};
+struct ptx_tensor_map {
+	uint32_t magic;
+	uint8_t rank, element; /* element: enum ptx_tensor_element */
+	uint8_t swizzle;       /* 0: none; 1, 2, 3: of 32, 64, 128 bytes */
+	uint8_t is_im2col, fill_nan;
+	uint8_t step[PTX_TENSOR_RANK];              /* elements from one of the box to the next */
+	uint16_t box[PTX_TENSOR_RANK];              /* elements of the tensor that the box spans */
+	uint64_t base, stride[PTX_TENSOR_RANK - 1]; /* bytes; the innermost dimension is dense */
+	uint32_t last[PTX_TENSOR_RANK];             /* the highest coordinate of each dimension */
+	/* im2col: the corners of an image's box, the innermost dimension first. */
+	int16_t lower[PTX_TENSOR_RANK - 2], upper[PTX_TENSOR_RANK - 2];
+	uint16_t channels, pixels;
+};
+uint32_t ptx_tensor_bytes(enum ptx_tensor_element e);
+
 struct ptx_env {
 	void *arg;
 	/* May [addr, addr+len) be accessed? Called for global/generic accesses that miss the
@@ -165,6 +204,7 @@ struct ptx_launch {
 	const struct ptx_image *image;
 	const struct ptx_kernel *kernel;
 	uint32_t grid[3], block[3];
+	uint32_t cluster[3];     /* blocks, which divide the grid; zeros: no clusters */
 	uint32_t dynamic_shared; /* bytes */
 	const void *params;      /* kernel->param_bytes bytes; the caller keeps them alive */
 	const struct ptx_env *env;
@@ -178,7 +218,13 @@ enum ptx_step {
 	PTX_FAULTED, /* see ptx_cta_fault() */
 };
 
-/* Make the block (x, y, z) ready to run; smid is what %smid reads. NULL when out of memory. */
+#define PTX_MAX_CLUSTER 16 /* blocks */
+
+/*
+ * Make the block (x, y, z) ready to run; smid is what %smid reads. NULL when out of memory. In a
+ * launch with clusters: the whole cluster whose first block is (x, y, z), which is stepped, ends
+ * and faults as one.
+ */
 struct ptx_cta *ptx_cta_new(const struct ptx_launch *l, uint32_t x, uint32_t y, uint32_t z,
 			    uint32_t smid);
 /* Reuse a finished block's memory for another block of the same launch. */

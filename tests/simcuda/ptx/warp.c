@@ -128,6 +128,10 @@ int maybe_spins(struct warp *w, const struct insn *i, uint64_t addr, bool is_sha
 {
 	struct spin *s = &w->cur->spin;
 	const uint32_t pc = current_pc(w, i);
+	bool ended;
+
+	if (is_shared)
+		addr = (uintptr_t)shared_place(w->cta, addr, bytes, &ended);
 	const bool again = s->bytes && s->pc == pc && s->addr == addr && s->seen == seen;
 
 	*s = (struct spin){.pc = pc,
@@ -149,9 +153,7 @@ static bool spins(struct warp *w, const struct split *s)
 
 	if (!s->spin.waits)
 		return false;
-	if (s->spin.is_shared)
-		at = w->cta->shared + s->spin.addr;
-	else if (!address_allowed(w->cta, s->spin.addr, s->spin.bytes, false))
+	if (!s->spin.is_shared && !address_allowed(w->cta, s->spin.addr, s->spin.bytes, false))
 		return false;
 	switch (s->spin.bytes) {
 	case 1:

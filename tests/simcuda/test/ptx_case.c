@@ -197,12 +197,17 @@ enum ptx_step world_run(struct ptx_world *w, struct ptx_fault *fault)
 	struct ptx_launch *l = &w->launch;
 	struct ptx_cta *c = ptx_cta_new(l, 0, 0, 0, 1);
 	enum ptx_step s = PTX_DONE;
+	uint32_t size[3], n[3];
 
 	ck_assert_ptr_nonnull(c);
-	for (uint32_t n = 0; n < l->grid[0] * l->grid[1] * l->grid[2] && s == PTX_DONE; n++) {
-		if (n)
-			ptx_cta_reset(c, n % l->grid[0], n / l->grid[0] % l->grid[1],
-				      n / l->grid[0] / l->grid[1], 1);
+	for (int i = 0; i < 3; i++) {
+		size[i] = l->cluster[i] ? l->cluster[i] : 1;
+		n[i] = l->grid[i] / size[i];
+	}
+	for (uint32_t k = 0; k < n[0] * n[1] * n[2] && s == PTX_DONE; k++) {
+		if (k)
+			ptx_cta_reset(c, k % n[0] * size[0], k / n[0] % n[1] * size[1],
+				      k / n[0] / n[1] * size[2], 1);
 		s = run_block(w, c);
 	}
 	if (fault)

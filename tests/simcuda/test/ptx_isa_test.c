@@ -71,6 +71,12 @@ static const char *const operands[] = {
 	"{%w3, %w4, %w5, %w6}, [%d0, {%w0}], %w1",
 	"{%w3, %w4, %w5, %w6}, [%d0, {%w0, %w1}], %w1",
 	"{%w3, %w4, %w5, %w6}, [%d0, {%w0, %w1, %w2, %w2}], %w1",
+	"{%w3, %w4, %w5, %w6}, [%d0, {%w0}], {%w1}, {%w1}",
+	"{%w3, %w4, %w5, %w6}, [%d0, {%w0, %w1}], {%w1}, {%w1}",
+	"{%w3, %w4, %w5, %w6}, [%d0, {%w0, %w1}], {%w1, %w2}, {%w1, %w2}",
+	"{%w3, %w4, %w5, %w6}, [%d0, {%w0, %w1, %w2, %w2}], {%w1, %w2}, {%w1, %w2}",
+	"{%w3, %w4, %w5, %w6}, [%d0, {%w0, %w1, %w2, %w2}], {%w1, %w2, %w2, %w2}, {%w1, %w2, %w2, "
+	"%w2}",
 	"%h3, [%d0, {%w0}]",
 	"%h3, [%d0, {%w0, %w1}]",
 	"%h3, [%d0, {%w0, %w1, %w2, %w2}]",
@@ -228,8 +234,35 @@ static bool product_parses(const char *insn)
 	return false;
 }
 
+/* The coordinates of a box and the offsets of pixels depend on the rank. */
+static bool tensor_parses(const char *insn)
+{
+	static const char *const forms[] = {"[%%w0], [%%d0, %s], [%%w2]%s%s%s",
+					    "[%%d0, %s], [%%w0]%s%s%s", "[%%d0, %s]%s%s%s"};
+
+	for (uint32_t i = 0; i < CASE_COUNT(forms) * 40; i++) {
+		char args[256], at[80], by[80], offsets[96] = "";
+		const uint32_t rank = i % 5 + 1;
+
+		spell_registers(at, sizeof(at), 'w', rank);
+		spell_registers(by, sizeof(by), 'h', rank > 2 ? rank - 2 : 1);
+		if (i / 5 & 1)
+			snprintf(offsets, sizeof(offsets), ", %s", by);
+		snprintf(args, sizeof(args), forms[i / 40], at, offsets, i / 10 & 1 ? ", %h0" : "",
+			 i / 20 & 1 ? ", %d1" : "");
+		if (parses(insn, args))
+			return true;
+	}
+	return false;
+}
+
 static void check_known(const char *insn)
 {
+	if (strstr(insn, ".tensor.")) {
+		ck_assert_msg(tensor_parses(insn), "%s is in the table, and no decoder takes it",
+			      insn);
+		return;
+	}
 	if (!strncmp(insn, "mma", 3) || !strncmp(insn, "wmma.mma", 8)) {
 		ck_assert_msg(product_parses(insn), "%s is in the table, and no decoder takes it",
 			      insn);
@@ -296,7 +329,240 @@ START_TEST(every_row_says_something)
 		ck_assert_msg(!isa_is_refused(isa_forms[i].name), "%s is both done and refused",
 			      isa_forms[i].name);
 	}
-	ck_assert(isa_is_refused("tld4"));
+	ck_assert(isa_is_refused("sured"));
+}
+END_TEST
+
+/* Is a name that of a form, or its beginning? */
+static bool is_done(const char *name)
+{
+	const size_t len = strcspn(name, ".");
+
+	for (size_t i = 0; i < isa_form_count; i++) {
+		const struct isa_form *f = &isa_forms[i];
+		const char *s = name + len;
+		struct isa_groups g;
+		uint32_t used = 0;
+
+		if (strlen(f->name) != len || memcmp(f->name, name, len) != 0)
+			continue;
+		isa_split(f->mods, &g);
+		while (*s) {
+			const size_t word = strcspn(++s, ".");
+			uint32_t k = 0;
+
+			for (; k < g.count; k++) {
+				bool found = false;
+
+				for (uint32_t w = 0; w < g.of[k].count && !(used >> k & 1); w++)
+					found |= g.of[k].words[w].len == word &&
+						 !memcmp(g.of[k].words[w].s, s, word);
+				if (found)
+					break;
+			}
+			if (k == g.count)
+				break;
+			used |= 1u << k;
+			s += word;
+		}
+		if (!*s)
+			return true;
+	}
+	return false;
+}
+
+START_TEST(what_llvm_emits_for_sm_80)
+{
+	static const char *const names[] = {
+#include "tests/simcuda/test/llvm_names.h"
+	};
+	size_t done = 0;
+
+	for (size_t i = 0; i < CASE_COUNT(names); i++) {
+		const bool is = is_done(names[i]);
+
+		if (!is && !isa_is_refused(names[i]))
+			ck_abort_msg("%s is neither done nor refused by name", names[i]);
+		done += is;
+	}
+	ck_assert_msg(done * 100 >= 95 * CASE_COUNT(names), "%zu of %zu are done", done,
+		      CASE_COUNT(names));
+}
+END_TEST
+
+/* Chapter 9 of the manual of PTX ISA 8.0. */
+START_TEST(each_instruction_is_done_or_refused)
+{
+	static const char *const names[] = {"abs",
+					    "activemask",
+					    "add",
+					    "addc",
+					    "alloca",
+					    "and",
+					    "applypriority",
+					    "atom",
+					    "bar",
+					    "barrier",
+					    "barrier.cluster",
+					    "bfe",
+					    "bfi",
+					    "bfind",
+					    "bmsk",
+					    "bra",
+					    "brev",
+					    "brkpt",
+					    "brx.idx",
+					    "call",
+					    "clz",
+					    "cnot",
+					    "copysign",
+					    "cos",
+					    "cp.async",
+					    "cp.async.bulk",
+					    "cp.async.bulk.commit_group",
+					    "cp.async.bulk.prefetch",
+					    "cp.async.bulk.prefetch.tensor",
+					    "cp.async.bulk.tensor",
+					    "cp.async.bulk.wait_group",
+					    "cp.async.commit_group",
+					    "cp.async.mbarrier.arrive",
+					    "cp.async.wait_all",
+					    "cp.async.wait_group",
+					    "cp.reduce.async.bulk",
+					    "cp.reduce.async.bulk.tensor",
+					    "createpolicy",
+					    "cvt",
+					    "cvt.pack",
+					    "cvta",
+					    "discard",
+					    "div",
+					    "dp2a",
+					    "dp4a",
+					    "elect.sync",
+					    "ex2",
+					    "exit",
+					    "fence",
+					    "fence.proxy",
+					    "fma",
+					    "fns",
+					    "getctarank",
+					    "griddepcontrol",
+					    "isspacep",
+					    "istypep",
+					    "ld",
+					    "ldmatrix",
+					    "ldu",
+					    "lg2",
+					    "lop3",
+					    "mad",
+					    "mad24",
+					    "madc",
+					    "mapa",
+					    "match.all.sync",
+					    "match.any.sync",
+					    "max",
+					    "mbarrier.arrive",
+					    "mbarrier.arrive_drop",
+					    "mbarrier.complete_tx",
+					    "mbarrier.expect_tx",
+					    "mbarrier.init",
+					    "mbarrier.inval",
+					    "mbarrier.pending_count",
+					    "mbarrier.test_wait",
+					    "mbarrier.try_wait",
+					    "membar",
+					    "min",
+					    "mma.sp.sync",
+					    "mma.sync",
+					    "mov",
+					    "movmatrix",
+					    "mul",
+					    "mul24",
+					    "nanosleep",
+					    "neg",
+					    "not",
+					    "or",
+					    "pmevent",
+					    "popc",
+					    "prefetch",
+					    "prefetchu",
+					    "prmt",
+					    "rcp",
+					    "red",
+					    "redux.sync",
+					    "rem",
+					    "ret",
+					    "rsqrt",
+					    "sad",
+					    "selp",
+					    "set",
+					    "setmaxnreg",
+					    "setp",
+					    "shf",
+					    "shfl",
+					    "shfl.sync",
+					    "shl",
+					    "shr",
+					    "sin",
+					    "slct",
+					    "sqrt",
+					    "st",
+					    "stackrestore",
+					    "stacksave",
+					    "stmatrix",
+					    "sub",
+					    "subc",
+					    "suld.b",
+					    "suld.p",
+					    "suq",
+					    "sured",
+					    "sust.b",
+					    "sust.p",
+					    "szext",
+					    "tanh",
+					    "testp",
+					    "tex",
+					    "tld4",
+					    "trap",
+					    "txq",
+					    "vabsdiff",
+					    "vabsdiff2",
+					    "vabsdiff4",
+					    "vadd",
+					    "vadd2",
+					    "vadd4",
+					    "vavrg2",
+					    "vavrg4",
+					    "vmad",
+					    "vmax",
+					    "vmax2",
+					    "vmax4",
+					    "vmin",
+					    "vmin2",
+					    "vmin4",
+					    "vote",
+					    "vote.sync",
+					    "vset",
+					    "vset2",
+					    "vset4",
+					    "vshl",
+					    "vshr",
+					    "vsub",
+					    "vsub2",
+					    "vsub4",
+					    "wgmma.commit_group",
+					    "wgmma.fence",
+					    "wgmma.mma_async",
+					    "wgmma.wait_group",
+					    "wmma.load",
+					    "wmma.mma",
+					    "wmma.store",
+					    "xor"};
+
+	for (size_t i = 0; i < CASE_COUNT(names); i++)
+		ck_assert_msg(is_done(names[i]) != isa_is_refused(names[i]),
+			      "%s is neither done nor refused by name, or both", names[i]);
+	ck_assert(isa_is_refused("tcgen05.mma"));
 }
 END_TEST
 
@@ -308,6 +574,8 @@ int main(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, every_form_is_decoded);
 	tcase_add_test(t, every_row_says_something);
+	tcase_add_test(t, what_llvm_emits_for_sm_80);
+	tcase_add_test(t, each_instruction_is_done_or_refused);
 	suite_add_tcase(s, t);
 	return run_suite(s);
 }

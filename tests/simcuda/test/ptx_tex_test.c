@@ -513,13 +513,88 @@ END_TEST
 	expect_invalid(PTX_HEAD ".visible .entry k()\n{\n.reg .b32 %r<9>;\n.reg .f32 %f<9>;\n"     \
 				".reg .b64 %d<9>;\n" insn "\nret;\n}\n",                           \
 		       log)
+static struct ptx_texture of_bytes(const uint8_t *mem, uint32_t dims, bool layered,
+				   uint32_t channels, bool as_integer)
+{
+	return (struct ptx_texture){.base = (uintptr_t)mem,
+				    .pitch = 64,
+				    .slice = dims == 1 ? 64 : 256,
+				    .size = {8, dims == 1 ? 2 : 4, 2},
+				    .dims = dims,
+				    .layered = layered,
+				    .texel = PTX_U8,
+				    .channels = channels,
+				    .as_integer = as_integer,
+				    .wrap = {PTX_CLAMP, PTX_CLAMP, PTX_CLAMP}};
+}
+
+static const char *const results[] = {"u32", "s32", "f32"};
+
+/* Gradients choose among levels, of which there is one. */
+START_TEST(gradients)
+{
+	static const struct {
+		const char *geometry, *at, *by;
+		uint32_t dims, place;
+	} forms[] = {{"1d", "{%f0}", "{%f0}, {%f1}", 1, 3},
+		     {"2d", "{%f0, %f1}", "{%f0, %f1}, {%f1, %f0}", 2, 67},
+		     {"3d", "{%f0, %f1, %f2, %f2}", "{%f0, %f1, %f2, %f2}, {%f0, %f1, %f2, %f2}", 3,
+		      323},
+		     {"a1d", "{%r7, %f0}", "%f0, %f1", 1, 67},
+		     {"a2d", "{%r7, %f0, %f1, %f1}", "{%f0, %f1}, {%f1, %f2}", 2, 323}};
+	static uint8_t mem[4096] __attribute__((aligned(256)));
+	char fetch[256];
+
+	for (int i = 0; i < 4096; i++)
+		mem[i] = (uint8_t)(i % 61 + 1);
+	for (int n = 0; n < 15; n++) {
+		const uint8_t texel = mem[forms[n % 5].place];
+
+		objects.tex = of_bytes(mem, forms[n % 5].dims, n % 5 > 2, 1, n < 10);
+		snprintf(fetch, sizeof(fetch), "tex.grad.%s.v4.%s.f32 %s[%%d2, %s], %s;",
+			 forms[n % 5].geometry, results[n / 5], D, forms[n % 5].at,
+			 forms[n % 5].by);
+		WORDS(fetch, 3, 1, 1, 1, n < 10 ? texel : bits((float)texel / 255), 0, 0,
+		      n < 10 ? 1 : bits(1));
+	}
+}
+END_TEST
+
+START_TEST(gathers)
+{
+	static uint8_t mem[4096] __attribute__((aligned(256)));
+	/* between texels 2 and 3, below the last row and between two */
+	static const float at[2][4] = {{2.75f, 4.25f, 0, 1}, {3.25f, 2.25f, 0, 1}};
+	static const int rows[2][2] = {{3, 3}, {2, 1}};
+	char fetch[256];
+
+	for (int i = 0; i < 4096; i++)
+		mem[i] = (uint8_t)(i * 7 + i / 64);
+	for (int n = 0; n < 48; n++) {
+		const bool layered = n / 12 % 2;
+		const int kind = n / 4 % 3, *y = rows[n / 24];
+		const uint8_t *m = mem + 256 * layered + n % 4;
+		uint32_t want[4] = {m[64 * y[0] + 8], m[64 * y[0] + 12], m[64 * y[1] + 12],
+				    m[64 * y[1] + 8]};
+
+		objects.tex = of_bytes(mem, 2, layered, 4, kind < 2);
+		objects.tex.is_linear = n % 2;
+		snprintf(fetch, sizeof(fetch), "tld4.%c.%s.v4.%s.f32 %s[%%d2, {%s}];",
+			 "rgba"[n % 4], layered ? "a2d" : "2d", results[kind], D,
+			 layered ? "%r7, %f0, %f1, %f1" : "%f0, %f1");
+		for (int i = 0; i < 4 && kind == 2; i++)
+			want[i] = bits((float)want[i] / 255);
+		words(fetch, at[n / 24], want);
+	}
+}
+END_TEST
+
 #define R4 "{%r0, %r1, %r2, %r3}, "
 
 START_TEST(what_is_refused)
 {
 	REFUSES("tex.cube.v4.f32.f32 " R4 "[%d0, {%f0, %f1, %f2, %f2}];", "tex.cube");
-	REFUSES("tex.grad.2d.v4.f32.f32 " R4 "[%d0, {%f0, %f1}], {%f0, %f1}, {%f0, %f1};",
-		"tex.grad");
+	REFUSES("tex.grad.2d.v4.f32.f32 " R4 "[%d0, {%f0, %f1}], {%f0, %f1}, {%f0};", "operand 4");
 	REFUSES("tex.2d.v4.f32.f32 " R4 "[%d0, %d1, {%f0, %f1}];", "independent mode");
 	REFUSES("tex.2d.v4.f32.f32 " R4 "[%d0, {%f0}];", "operand 2");
 	REFUSES("tex.2d.v4.f32.f32 " R4 "[%d0, %f0];", "operand 2");
@@ -542,6 +617,8 @@ int main(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, fetches_of_two_dimensions);
 	tcase_add_test(t, geometries);
+	tcase_add_test(t, gradients);
+	tcase_add_test(t, gathers);
 	tcase_add_test(t, surfaces);
 	tcase_add_loop_test(t, surfaces_of_each_type, 0, GEOMETRIES);
 	tcase_add_loop_test(t, sizes_of_surfaces, 0, GEOMETRIES);

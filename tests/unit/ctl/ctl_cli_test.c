@@ -329,6 +329,32 @@ START_TEST(waiting)
 }
 END_TEST
 
+/* The second time changes nothing, whatever identifies the vGPU. */
+START_TEST(ensured)
+{
+	size_t nodes;
+
+	fake_script(behave);
+	ck_assert_int_eq(RUN("attach", "web1", "--memory", "1G", "--ensure"), EXIT_DONE);
+	HAS(out, "vGPU 0 of web1: Connected");
+	nodes = fake_nodes();
+	ck_assert_int_eq(RUN("attach", "web1", "--memory", "1G", "--ensure"), EXIT_DONE);
+	HAS(out, "vGPU 0 of web1: Connected");
+	ck_assert_int_eq(RUN("attach", "web1", "--id", "0", "--ensure", "--json"), EXIT_DONE);
+	HAS(out, "\"connected\": true");
+	ck_assert_uint_eq(fake_nodes(), nodes);
+	ck_assert_int_eq(RUN("attach", "web1", "--memory", "2G", "--ensure"), EXIT_REFUSED);
+	HAS(errors, "web1: vGPU 0 of web1 is there, and its memory is another one: pvgpuctl set");
+	ck_assert_uint_eq(fake_nodes(), nodes);
+	/* Another number is another vGPU. */
+	ck_assert_int_eq(RUN("attach", "web1", "--id", "1", "--no-wait", "--ensure"), EXIT_DONE);
+	ck_assert_uint_gt(fake_nodes(), nodes);
+	nodes = fake_nodes();
+	ck_assert_int_eq(RUN("attach", "web1", "--id", "1", "--no-wait", "--ensure"), EXIT_DONE);
+	ck_assert_uint_eq(fake_nodes(), nodes);
+}
+END_TEST
+
 static void refuse(void)
 {
 	if (!fake_get(BE "/state") || !strcmp(fake_get(BE "/state"), "6"))
@@ -472,6 +498,7 @@ int main(void)
 	tcase_add_test(t, life);
 	tcase_add_test(t, json);
 	tcase_add_test(t, waiting);
+	tcase_add_test(t, ensured);
 	tcase_add_test(t, refused);
 	tcase_add_test(t, persistent);
 	tcase_add_test(t, sizing);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a guest may know of the GPU that it shares. */
+/* The values that a guest may know of the GPU that it shares. */
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>

@@ -132,6 +132,15 @@ static nvmlReturn_t temperature(nvmlDevice_t d, unsigned int sensor, unsigned in
 	return NVML_SUCCESS;
 }
 
+static unsigned int lanes_asked;
+
+static nvmlReturn_t lanes(nvmlDevice_t d, unsigned int *out)
+{
+	lanes_asked++;
+	*out = 8;
+	return NVML_SUCCESS;
+}
+
 static nvmlReturn_t power(nvmlDevice_t d, unsigned int *milliwatts)
 {
 	return NVML_ERROR_NOT_SUPPORTED;
@@ -168,13 +177,15 @@ START_TEST(sensors)
 END_TEST
 
 /* The GPU's description comes in parts, in the first two rounds: pvgpud gets none of the first.
- */
+ * Values of other records are asked for once. */
 START_TEST(facts)
 {
 	struct pvgpu_gpu_card gpu;
 	unsigned int parts = 0;
 
+	lanes_asked = 0;
 	nvml.nvmlDeviceGetTemperature = temperature;
+	nvml.nvmlDeviceGetCurrPcieLinkWidth = lanes;
 	strcpy(nvml.driver, "535.104.05");
 	for (int round = 0; round < 2; round++) {
 		ck_assert_int_eq(sample_round(&s), 0);
@@ -194,11 +205,13 @@ START_TEST(facts)
 		ck_assert_uint_eq(gpu.driver_patch, 5);
 		ck_assert_uint_eq(gpu.temperature, 55);
 		ck_assert_uint_eq(gpu.power, UINT32_MAX);
+		ck_assert_uint_eq(gpu.link_width, 8);
 		ck_assert_uint_eq(gpu.bar1, 0);
 	}
 	ck_assert_int_eq(sample_round(&s), 0);
 	for (unsigned int i = 0; i < s.out_n; i++)
 		ck_assert_uint_ne(s.out[i].kind, HEALTH_FACTS);
+	ck_assert_uint_eq(lanes_asked, 1);
 }
 END_TEST
 
@@ -214,11 +227,15 @@ START_TEST(a_round)
 	use[0] =
 		(nvmlProcessUtilizationSample_t){.pid = 5, .timeStamp = now - 300000, .smUtil = 90};
 	ck_assert_int_eq(sample_round(&s), 0);
-	ck_assert_uint_eq(s.out_n, 5 + FACT_PARTS);
+	ck_assert_uint_eq(s.out_n, 6 + FACT_PARTS);
 	ck_assert_uint_eq(s.out[0].kind, HEALTH_DEVICE);
 	ck_assert_uint_eq(s.out[0].device_memory.used, 40);
 	ck_assert_uint_eq(s.out[1].kind, HEALTH_STATE);
-	ck_assert_uint_eq(s.out[4 + FACT_PARTS].kind, HEALTH_ROUND);
+	/* A driver that has none of the calls for it. */
+	ck_assert_uint_eq(s.out[2].kind, HEALTH_PCIE);
+	ck_assert_uint_eq(s.out[2].pcie.width, UINT32_MAX);
+	ck_assert_uint_eq(s.out[2].pcie.sent, HEALTH_UNKNOWN);
+	ck_assert_uint_eq(s.out[5 + FACT_PARTS].kind, HEALTH_ROUND);
 	ck_assert_uint_eq(of(5)->process.memory, 77);
 	ck_assert_uint_eq(of(6)->process.memory, HEALTH_UNKNOWN);
 	/* The first sample has no beginning. */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Turns that end before their holder runs dry (dispatch/dry.c), under a clock that the test sets.
+/* Turns that end before their holder runs dry (sched/turn/dry.c), under a clock that the test sets.
  */
 #include <check.h>
 #include <stdlib.h>
 
+#include "xen-pvgpu-back/sched/turn/internal.h"
 #include "tests/unit/daemon/schedule_clock.h"
 
 #define SLICE_NS (20 * MS)
@@ -28,7 +29,7 @@ static uint64_t setup(bool exclusive, bool issued, uint64_t parked)
 	schedule_set(s, &p);
 	for (unsigned int i = 0; i < 2; i++) {
 		t[i] = tenant(100);
-		dry_turn(t[i], true);
+		dry_turn(&t[i]->vgpu, true);
 		f[i] = join(t[i], false);
 		want(&f[i]);
 		bells();
@@ -67,22 +68,22 @@ static void ends(struct fake *w)
 START_TEST(given_on_before_it_runs_dry)
 {
 	const uint64_t dry = setup(false, true, 0),
-		       lead = sched_early_dry(s->cost_ns, dry - s->given_at);
+		       lead = window_early_dry(s->turns.cost_ns, dry - s->turns.given_at);
 
-	ck_assert_uint_eq(s->dry_at, dry - lead);
+	ck_assert_uint_eq(s->turns.dry_at, dry - lead);
 	at(dry - lead - MS / 1000);
 	ck_assert(is_open(&f[0]) && !is_open(&f[1]));
 	at(dry - lead);
 	ck_assert(!is_open(&f[0]) && is_open(&f[1]));
-	ck_assert(t[0]->dry && t[0]->undrained && !t[0]->wants);
+	ck_assert(t[0]->vgpu.dry && state_leaves(&t[0]->vgpu) && !t[0]->vgpu.wants);
 	/* Its last work is no reason for a turn. */
 	at(dry);
-	ck_assert(!t[0]->wants && t[1]->wants);
+	ck_assert(!t[0]->vgpu.wants && t[1]->vgpu.wants);
 	ends(&f[0]);
-	ck_assert(!t[0]->dry && !t[0]->undrained && !t[0]->wants);
+	ck_assert(!t[0]->vgpu.dry && !state_leaves(&t[0]->vgpu) && !t[0]->vgpu.wants);
 	want(&f[0]);
 	bells();
-	ck_assert(t[0]->wants && is_open(&f[1]));
+	ck_assert(t[0]->vgpu.wants && is_open(&f[1]));
 	teardown();
 }
 END_TEST
@@ -107,13 +108,13 @@ START_TEST(finishes_what_it_has)
 
 	setup(false, false, 1);
 	schedule_set(s, &p);
-	at(s->given_at + s->slice_ns - MS / 10);
+	at(s->turns.given_at + s->turns.slice_ns - MS / 10);
 	known(MS / 2, 1);
 	end = clock_ns + MS;
-	at(s->given_at + s->slice_ns + MS / 10);
+	at(s->turns.given_at + s->turns.slice_ns + MS / 10);
 	ck_assert(is_open(&f[0]) && !is_open(&f[1]));
-	ck_assert_uint_le(s->again, end + MS / 2);
-	ck_assert_uint_gt(s->again, clock_ns + MS / 10);
+	ck_assert_uint_le(s->turns.again, end + MS / 2);
+	ck_assert_uint_gt(s->turns.again, clock_ns + MS / 10);
 	/* Estimated to have ended, and it has not. */
 	at(end);
 	ck_assert(!is_open(&f[0]));
@@ -129,11 +130,11 @@ START_TEST(goes_on_with_new_work)
 	f[0].says->inflight_ns = 8 * MS;
 	at(dry);
 	ck_assert(is_open(&f[0]) && !is_open(&f[1]));
-	ck_assert_uint_eq(s->dry_at, dry + 5 * MS - s->cost_ns);
+	ck_assert_uint_eq(s->turns.dry_at, dry + 5 * MS - s->turns.cost_ns);
 	f[0].says->parked = 1;
 	at(dry + 5 * MS);
 	ck_assert(is_open(&f[0]) && !is_open(&f[1]));
-	ck_assert_uint_eq(s->dry_at, SCHED_NEVER);
+	ck_assert_uint_eq(s->turns.dry_at, SCHED_NEVER);
 	teardown();
 }
 END_TEST
@@ -144,13 +145,13 @@ START_TEST(wants_again_before_it_has_drained)
 	const uint64_t dry = setup(false, true, 0);
 
 	at(dry);
-	ck_assert(t[0]->dry && !t[0]->wants);
+	ck_assert(t[0]->vgpu.dry && !t[0]->vgpu.wants);
 	f[0].says->parked = 1;
 	f[0].says->sleeps = 1;
 	ring(&f[0]);
 	bells();
-	ck_assert(t[0]->undrained && t[0]->wants);
-	ck_assert_uint_eq(t[0]->dry_turns & 1, 0);
+	ck_assert(state_leaves(&t[0]->vgpu) && t[0]->vgpu.wants);
+	ck_assert_uint_eq(t[0]->vgpu.dry_turns & 1, 0);
 	teardown();
 }
 END_TEST
@@ -162,10 +163,10 @@ START_TEST(only_where_it_is_expected)
 
 	ck_assert_uint_eq(f[0].word->tell, 1);
 	for (unsigned int i = 0; i < 4; i++) {
-		ck_assert(dry_expected(t[0]));
-		dry_turn(t[0], false);
+		ck_assert(dry_expected(&t[0]->vgpu));
+		dry_turn(&t[0]->vgpu, false);
 	}
-	ck_assert(!dry_expected(t[0]));
+	ck_assert(!dry_expected(&t[0]->vgpu));
 	at(dry - MS / 100);
 	ck_assert(is_open(&f[0]) && !is_open(&f[1]));
 	ck_assert_uint_eq(f[0].word->tell, 0);
@@ -179,9 +180,9 @@ START_TEST(last_work_that_does_not_end)
 	const uint64_t dry = setup(false, true, 0);
 
 	at(dry);
-	ck_assert(t[0]->dry && !t[0]->wants);
+	ck_assert(t[0]->vgpu.dry && !t[0]->vgpu.wants);
 	at(dry + 11 * MS);
-	ck_assert(!t[0]->dry && t[0]->undrained && t[0]->wants);
+	ck_assert(!t[0]->vgpu.dry && state_leaves(&t[0]->vgpu) && t[0]->vgpu.wants);
 	ck_assert_uint_eq(f[1].word->contended, 1);
 	teardown();
 }
@@ -193,11 +194,11 @@ START_TEST(a_late_timer)
 	const uint64_t dry = setup(false, true, 0);
 	uint64_t early;
 
-	s->late_ns = MS / 16;
+	s->turns.late_ns = MS / 16;
 	ring(&f[0]);
 	bells();
-	early = sched_early_dry(s->cost_ns, dry - s->given_at) + MS / 16;
-	ck_assert_uint_eq(s->dry_at, dry - early);
+	early = window_early_dry(s->turns.cost_ns, dry - s->turns.given_at) + MS / 16;
+	ck_assert_uint_eq(s->turns.dry_at, dry - early);
 	at(dry - early);
 	ck_assert(!is_open(&f[0]) && is_open(&f[1]));
 	teardown();
@@ -274,8 +275,8 @@ START_TEST(whole_turns)
 	const uint64_t dry = setup(_i == 2, _i != 1, _i == 0);
 
 	at(dry - MS / 100);
-	ck_assert(is_open(&f[0]) && !is_open(&f[1]) && !t[0]->dry);
-	ck_assert_uint_eq(s->dry_at, SCHED_NEVER);
+	ck_assert(is_open(&f[0]) && !is_open(&f[1]) && !t[0]->vgpu.dry);
+	ck_assert_uint_eq(s->turns.dry_at, SCHED_NEVER);
 	teardown();
 }
 END_TEST
@@ -285,7 +286,7 @@ START_TEST(not_at_once)
 {
 	uint64_t dry = setup(false, true, 0);
 
-	s->given_at = dry - s->cost_ns;
+	s->turns.given_at = dry - s->turns.cost_ns;
 	at(dry);
 	ck_assert(is_open(&f[0]) && !is_open(&f[1]));
 	teardown();

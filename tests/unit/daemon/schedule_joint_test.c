@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Several vGPUs that have the GPU at once (joint.c), with workers that the test plays. */
+#include "xen-pvgpu-back/sched/turn/internal.h"
 #include "tests/unit/daemon/schedule_fake.h"
 
 enum { N = 3 };
@@ -94,7 +95,7 @@ START_TEST(all_at_once)
 		ck_assert_uint_eq(f[i].word->contended, 0);
 		ck_assert_uint_eq(f[i].word->learn, 0);
 		ck_assert_uint_eq(f[i].word->inflight_ns,
-				  sched_brief(schedule_handover_ns(s), true));
+				  window_brief(schedule_handover_ns(s), true));
 		rung(&f[i]);
 	}
 	/* They work on, and nobody is woken. */
@@ -194,18 +195,18 @@ START_TEST(bound_by_weight)
 	uint64_t since = schedule_now(), brief_ns;
 
 	setup_at_once(weight);
-	brief_ns = sched_brief(schedule_handover_ns(s), false);
-	ck_assert_uint_lt(brief_ns, SCHED_BESIDE_NS);
+	brief_ns = window_brief(schedule_handover_ns(s), false);
+	ck_assert_uint_lt(brief_ns, SCHED_JOINT_NS);
 	ck_assert_uint_eq(f[0].word->inflight_ns, brief_ns);
 	leave(&f[2]);
-	while (f[0].word->inflight_ns != SCHED_BESIDE_NS) {
+	while (f[0].word->inflight_ns != SCHED_JOINT_NS) {
 		turn();
 		for (unsigned int i = 0; i < 2; i++)
 			want(&f[i]);
 	}
 	f[2] = join(t[2], false);
 	brief(&f[2]);
-	while (f[0].word->inflight_ns == SCHED_BESIDE_NS) {
+	while (f[0].word->inflight_ns == SCHED_JOINT_NS) {
 		turn();
 		serve(&since);
 	}

@@ -182,7 +182,7 @@ START_TEST(rests_without_a_timer)
 	ck_assert(is_open(&f));
 	stopped = true;
 	run(100 * MS);
-	ck_assert(!is_open(&f) && !t->wants);
+	ck_assert(!is_open(&f) && !t->vgpu.wants);
 	wakeups = schedule_wakeups(s);
 	run(100000 * MS);
 	ck_assert_uint_eq(schedule_wakeups(s), wakeups);

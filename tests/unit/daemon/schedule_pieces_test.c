@@ -128,7 +128,7 @@ static const struct scene scenes[] = {
 /* The rest of a piece is waited for if it is short. */
 static uint64_t waited_for(uint64_t length)
 {
-	return length < SCHED_WAIT_NS ? length : SCHED_WAIT_NS;
+	return length < TURN_WAIT_NS ? length : TURN_WAIT_NS;
 }
 
 /* Its longest piece or slice, times all weights, divided by its own, and a round of turns. */
@@ -301,9 +301,9 @@ START_TEST(late)
 
 	model_start(&p, v, 2);
 	play(S);
-	for (int i = 0; i < 10000 && !(s->holder == m[0].t && flying(&m[0])); i++)
+	for (int i = 0; i < 10000 && !(s->turns.holder == &m[0].t->vgpu && flying(&m[0])); i++)
 		play(100 * US);
-	ck_assert_ptr_eq(s->holder, m[0].t);
+	ck_assert_ptr_eq(s->turns.holder, &m[0].t->vgpu);
 	tenant_stats(m[0].t, &before);
 	away_until = clock_ns + 40 * MS;
 	play(45 * MS);

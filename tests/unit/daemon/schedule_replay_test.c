@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * pvgpud's scheduling (daemon/dispatch) decides what it did when the tables in
- * tests/unit/daemon/replay were recorded. `schedule_replay_test --record [LOAD...]` records them
- * again, which is right for an intended difference only: docs/testing.md.
+ * tests/unit/daemon/replay were recorded, and these walk each row of the table of states.
+ * `schedule_replay_test --record [LOAD...]` records them again, which is right for an intended
+ * difference only: docs/testing.md.
  */
 #include <check.h>
 #include <dirent.h>
@@ -10,8 +11,10 @@
 #include <string.h>
 
 #include "tests/unit/daemon/schedule_loads.h"
+#include "xen-pvgpu-back/sched/turn/internal.h"
 
-#define FOLDER "tests/unit/daemon/replay"
+#define FOLDER   "tests/unit/daemon/replay"
+#define DOCUMENT "docs/scheduling-model.md"
 
 static FILE *open_table(const char *load, const char *mode)
 {
@@ -28,9 +31,8 @@ static FILE *open_table(const char *load, const char *mode)
 	return f;
 }
 
-START_TEST(decides_as_recorded)
+static void play_table(const char *name)
 {
-	const char *name = loads[_i].name;
 	static struct text decided;
 	static char line[2 * LINE_MOST];
 	unsigned int n = 0, inputs = 0;
@@ -57,6 +59,85 @@ START_TEST(decides_as_recorded)
 	fclose(f);
 	ck_assert_uint_gt(inputs, 0);
 	replay_end();
+}
+
+START_TEST(decides_as_recorded)
+{
+	play_table(loads[_i].name);
+}
+END_TEST
+
+/* ---- the table of states ---- */
+
+static const char *const states[TURN_STATES] = {
+	[TURN_OUT] = "out",
+	[TURN_ALONE] = "alone",
+	[TURN_MEMBER] = "member",
+	[TURN_HELD] = "held",
+	[TURN_HELD_DRAINS] = "held, drains",
+	[TURN_DRAINS] = "drains",
+	[TURN_HELPED] = "helped",
+};
+
+static const char *const events[TURN_EVENTS] = {
+	[TURN_GRANT] = "grant", [TURN_CLOSE] = "close",     [TURN_BUSY] = "busy",
+	[TURN_JOIN] = "join",   [TURN_DRAINED] = "drained", [TURN_OPEN] = "open",
+	[TURN_DROP] = "drop",   [TURN_HELP] = "help",       [TURN_HELP_OVER] = "help over",
+};
+
+static unsigned int walked[TURN_STATES][TURN_EVENTS];
+
+void __real_state_event(struct turn_vgpu *v, enum turn_event event);
+void __wrap_state_event(struct turn_vgpu *v, enum turn_event event);
+
+void __wrap_state_event(struct turn_vgpu *v, enum turn_event event)
+{
+	enum turn_state to = v->state;
+	const bool known = state_after(v->state, event, &to);
+
+	ck_assert_msg(known, "%s does not know %s", states[v->state], events[event]);
+	walked[v->state][event]++;
+	__real_state_event(v, event);
+	ck_assert_int_eq(v->state, to);
+}
+
+/* Returns the number of the document's rows that begin so: | state | event | next |. */
+static unsigned int rows_of(const char *begin)
+{
+	unsigned int n = 0;
+	char line[1024];
+	FILE *f = fopen(DOCUMENT, "r");
+
+	ck_assert_msg(f != NULL, DOCUMENT ": run this in the repository's folder");
+	while (fgets(line, sizeof(line), f))
+		n += !strncmp(line, begin, strlen(begin));
+	fclose(f);
+	return n;
+}
+
+static void check_row(enum turn_state from, enum turn_event event)
+{
+	char begin[128], row[192];
+	enum turn_state to;
+	const bool known = state_after(from, event, &to);
+
+	snprintf(begin, sizeof(begin), "| %s | %s | ", states[from], events[event]);
+	ck_assert_msg(rows_of(begin) == known, DOCUMENT ": %u rows %s", rows_of(begin), begin);
+	if (!known)
+		return;
+	snprintf(row, sizeof(row), "%s%s |", begin, states[to]);
+	ck_assert_msg(rows_of(row) == 1, DOCUMENT ": no row %s", row);
+	ck_assert_msg(walked[from][event] != 0, "no load walks %s", row);
+}
+
+START_TEST(states_are_walked)
+{
+	for (size_t i = 0; i < LOADS; i++)
+		play_table(loads[i].name);
+	for (int from = 0; from < TURN_STATES; from++) {
+		for (int event = 0; event < TURN_EVENTS; event++)
+			check_row(from, event);
+	}
 }
 END_TEST
 
@@ -143,6 +224,7 @@ int main(int argc, char **argv)
 		tcase_add_loop_test(c, record_table, 0, LOADS);
 	} else {
 		tcase_add_test(c, each_table_is_a_load);
+		tcase_add_test(c, states_are_walked);
 		tcase_add_loop_test(c, decides_as_recorded, 0, LOADS);
 	}
 	suite_add_tcase(suite, c);

@@ -210,7 +210,7 @@ START_TEST(higher_class_during_a_drain)
 	UNTIL(!is_open(&f[0]));
 	want(&f[2]);
 	UNTIL(is_open(&f[1]) || is_open(&f[2]));
-	ck_assert(is_open(&f[2]) || s->again != SCHED_NEVER);
+	ck_assert(is_open(&f[2]) || s->turns.again != SCHED_NEVER);
 	UNTIL(is_open(&f[2]));
 	for (unsigned int i = 0; i < 3; i++) {
 		leave(&f[i]);

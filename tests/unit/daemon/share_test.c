@@ -192,10 +192,10 @@ START_TEST(rates_follow_the_group)
 	ck_assert_int_eq(share_vgpu(&v), 0);
 	ck_assert_ptr_nonnull(groups[0].rates);
 	ck_assert_uint_eq(groups[0].rates->commands.per_s, 500);
-	ck_assert_ptr_eq(v.tenant->together, groups[0].rates);
+	ck_assert_ptr_eq(v.tenant->rates, groups[0].rates);
 	into(&other, 1, &groups[0]);
 	ck_assert_int_eq(share_moved(&other), 0);
-	ck_assert_ptr_eq(other.tenant->together, groups[0].rates);
+	ck_assert_ptr_eq(other.tenant->rates, groups[0].rates);
 	groups[0].cfg.commands_per_s = 700;
 	groups[0].cfg.bytes_per_s = 9;
 	share_group_changed(&d, &groups[0]);
@@ -203,11 +203,11 @@ START_TEST(rates_follow_the_group)
 	ck_assert_uint_eq(groups[0].rates->bytes.per_s, 9);
 	into(&v, 1, &groups[1]);
 	ck_assert_int_eq(share_moved(&v), 0);
-	ck_assert_ptr_eq(v.tenant->together, groups[1].rates);
+	ck_assert_ptr_eq(v.tenant->rates, groups[1].rates);
 	into(&other, 1, NULL);
 	ck_assert_int_eq(share_moved(&other), 0);
 	ck_assert_ptr_null(groups[0].rates);
-	ck_assert_ptr_null(other.tenant->together);
+	ck_assert_ptr_null(other.tenant->rates);
 	share_vgpu_gone(&v);
 	ck_assert_ptr_null(groups[1].rates);
 }

@@ -257,7 +257,7 @@ START_TEST(refusals_say_why)
 	dev.error = EUSERS;
 	memset(dev.reason, 'x', sizeof(dev.reason)); /* no NUL */
 	memcpy(dev.reason, "8 sessions", 10);
-	ck_assert_int_eq(pvgpu_link_open_device("/dev/pvgpu3", false, &l, reason), -EUSERS);
+	ck_assert_int_eq(pvgpu_link_open_device("/dev/pvgpu3", false, &l, reason), -EREMOTEIO);
 	ck_assert(strstr(reason, "/dev/pvgpu3: 8 sessionsxxx") != NULL);
 	dev.reason[0] = '\0';
 	ck_assert_int_eq(pvgpu_link_open_device("/dev/pvgpu3", false, &l, reason), -EUSERS);

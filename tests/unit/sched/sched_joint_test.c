@@ -2,6 +2,7 @@
 /* Several vGPUs have the GPU at once: who may, who is ahead, and what each gets over a second. */
 #include <stdlib.h>
 
+#include "xen-pvgpu-back/sched/turn/internal.h"
 #include "tests/unit/sched/sched_drive.h"
 
 enum { MOST = 8, RUNS = 2000 };
@@ -86,7 +87,7 @@ START_TEST(no_wait_while_it_has_the_gpu)
 
 	setup_of(2, &p, &full);
 	decide(MS);
-	sched_beside(v[1], true, 2 * MS);
+	sched_joint(v[1], true, 2 * MS);
 	sched_stats(v[1], 50 * MS, &st);
 	ck_assert_uint_eq(st.waited_ns, 2 * MS);
 	ck_assert_uint_eq(st.longest_wait_ns, 2 * MS);
@@ -97,7 +98,7 @@ START_TEST(no_wait_while_it_has_the_gpu)
 	ck_assert_int_eq(sched_lead(v[1]), 0);
 	sched_charge(v[1], 20 * MS, 50 * MS);
 	ck_assert_int_le(llabs(sched_lead(v[0]) - sched_lead(v[1])), MS);
-	sched_beside(v[1], false, 60 * MS);
+	sched_joint(v[1], false, 60 * MS);
 	decide(60 * MS);
 	sched_free(s);
 }
@@ -120,8 +121,8 @@ START_TEST(brief_by_handovers)
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		ck_assert_uint_eq(sched_brief(cases[i].handover, cases[i].alike), cases[i].burst);
-		ck_assert_uint_eq(sched_brief_kernel(cases[i].handover, cases[i].alike),
+		ck_assert_uint_eq(window_brief(cases[i].handover, cases[i].alike), cases[i].burst);
+		ck_assert_uint_eq(window_brief_kernel(cases[i].handover, cases[i].alike),
 				  cases[i].kernel);
 	}
 }
@@ -133,25 +134,25 @@ START_TEST(lead_by_looks)
 {
 	uint64_t ahead = 0;
 
-	ahead = sched_ahead_look(ahead, 3 * MS, false);
+	ahead = joint_ahead_look(ahead, 3 * MS, false);
 	ck_assert_uint_eq(ahead, 1500 * US);
 	for (int i = 0; i < 4; i++)
-		ahead = sched_ahead_look(ahead, 3 * MS, true);
+		ahead = joint_ahead_look(ahead, 3 * MS, true);
 	ck_assert_uint_eq(ahead, 3500 * US);
 	for (int i = 0; i < 100; i++)
-		ahead = sched_ahead_look(ahead, 3 * MS, true);
+		ahead = joint_ahead_look(ahead, 3 * MS, true);
 	ck_assert_uint_eq(ahead, SCHED_AHEAD_NS);
-	ck_assert_uint_lt(sched_ahead_look(ahead, 3 * MS, false), ahead);
+	ck_assert_uint_lt(joint_ahead_look(ahead, 3 * MS, false), ahead);
 	/* Idle at one look of 180: it goes back all the same. */
 	for (int i = 0; i < 90000; i++)
-		ahead = sched_ahead_look(ahead, 3 * MS, i % 180 == 0);
+		ahead = joint_ahead_look(ahead, 3 * MS, i % 180 == 0);
 	ck_assert_uint_eq(ahead, 1500 * US);
 	/* A slice that has become longer. */
-	ck_assert_uint_eq(sched_ahead_look(ahead, 10 * MS, false), 2 * MS);
+	ck_assert_uint_eq(joint_ahead_look(ahead, 10 * MS, false), 2 * MS);
 }
 END_TEST
 
-/* The rule of daemon/dispatch/joint.c: the first in turn runs, the second up to a slice ahead, and
+/* The rule of sched/turn/joint.c: the first in turn runs, the second up to a slice ahead, and
  * the others up to half of one. */
 static int open_some(int n, bool open[MOST], int64_t slice)
 {
@@ -202,7 +203,7 @@ START_TEST(shares_hold)
 			count = open_some(n, open, (int64_t)p.slice_ns);
 			now += step;
 			for (int i = 0; i < n; i++) {
-				sched_beside(v[i], open[i], now - step);
+				sched_joint(v[i], open[i], now - step);
 				if (!open[i])
 					continue;
 				sched_charge(v[i], step / (uint64_t)count, now);
@@ -249,7 +250,7 @@ START_TEST(maximum_holds)
 		decide(now);
 		for (int i = 0; i < 3; i++) {
 			in[i] = sched_may_join(v[i]) && sched_lead(v[i]) < 4 * (int64_t)MS;
-			sched_beside(v[i], in[i], now);
+			sched_joint(v[i], in[i], now);
 			count += in[i];
 		}
 		outs += was && !in[0];

@@ -197,8 +197,8 @@ START_TEST(sleep_saves_nothing_up)
 }
 END_TEST
 
-/* While one has work, slices are long where a hand-over is dear. Those that sleep meanwhile are owed
- * no such slice when they begin all at once. */
+/* While one has work, slices are long where a hand-over is dear. Those that sleep meanwhile are
+ * owed no such slice when they begin all at once. */
 START_TEST(sleep_saves_no_long_slice_up)
 {
 	static const struct load early = {.burst = 20 * MS, .think = 200 * MS};

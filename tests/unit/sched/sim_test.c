@@ -342,12 +342,9 @@ END_TEST
 /* Distributions have the mean that was asked for; heavy tails are cut at a thousand means. */
 START_TEST(draws)
 {
-	static const struct sim_dist dists[] = {{SIM_CONST, 5, 0},
-						{SIM_UNIFORM, 5, 0.5},
-						{SIM_EXP, 5, 0},
-						{SIM_PARETO, 5, 2.5},
-						{SIM_LOGNORMAL, 5, 0.8},
-						{SIM_RARE, 5, 40}};
+	static const struct sim_dist dists[] = {{SIM_CONST, 5, 0},       {SIM_UNIFORM, 5, 0.5},
+						{SIM_EXP, 5, 0},         {SIM_PARETO, 5, 2.5},
+						{SIM_LOGNORMAL, 5, 0.8}, {SIM_RARE, 5, 40}};
 	uint64_t st = 7;
 
 	for (size_t i = 0; i < sizeof(dists) / sizeof(dists[0]); i++) {

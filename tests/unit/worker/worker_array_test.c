@@ -271,6 +271,70 @@ START_TEST(textures_read_what_is_the_sessions)
 }
 END_TEST
 
+static int tensor_map(uint32_t seq, const struct pvgpu_tensor_desc *d)
+{
+	struct pvgpu_wire_tensor_map_encode c = {.desc_len = sizeof(*d)};
+
+	fake_submit(w, &c, sizeof(c), PVGPU_OP_TENSOR_MAP_ENCODE, seq, d, sizeof(*d));
+	return fake_result(w, PVGPU_REP_REPLY, seq);
+}
+
+static int replaced_map(uint32_t seq, uint64_t address)
+{
+	struct pvgpu_wire_tensor_map_replace c = {.map_len = 128, .address = address};
+	const uint8_t map[128] = {0};
+
+	fake_submit(w, &c, sizeof(c), PVGPU_OP_TENSOR_MAP_REPLACE, seq, map, sizeof(map));
+	return fake_result(w, PVGPU_REP_REPLY, seq);
+}
+
+START_TEST(tensor_maps_are_of_the_sessions_memory)
+{
+	struct pvgpu_tensor_desc d = {.type = CU_TENSOR_MAP_DATA_TYPE_FLOAT32,
+				      .rank = 3,
+				      .dims = {64, 32, 8},
+				      .strides = {256, 8192},
+				      .box = {4, 4, 4},
+				      .steps = {1, 1, 1}};
+	struct pvgpu_wire_mem_alloc m = {.ctx = FAKE_CTX, .size = 65536};
+	struct pvgpu_wire_mem_free f = {.ctx = FAKE_CTX};
+
+	FAKE_SUBMIT(w, MEM_ALLOC, 11, m);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 11), 0);
+	memcpy(&d.address, fake_body(w, PVGPU_REP_REPLY, 11), 8);
+	for (d.how = 0; d.how < 3; d.how++)
+		ck_assert_int_eq(tensor_map(12 + d.how, &d), 0);
+	ck_assert_int_eq(tensor_map(15, &d), CUDA_ERROR_INVALID_VALUE);
+	d.how = PVGPU_TENSOR_TILED;
+	d.dims[2] = 9;
+	ck_assert_int_eq(tensor_map(16, &d), CUDA_ERROR_INVALID_VALUE);
+	d.dims[2] = 8;
+	d.strides[0] = UINT64_MAX;
+	ck_assert_int_eq(tensor_map(17, &d), CUDA_ERROR_INVALID_VALUE);
+	d.strides[0] = 256;
+	d.dims[1] = 0;
+	ck_assert_int_eq(tensor_map(18, &d), CUDA_ERROR_INVALID_VALUE);
+	d.dims[1] = 32;
+	d.rank = 6;
+	ck_assert_int_eq(tensor_map(19, &d), CUDA_ERROR_INVALID_VALUE);
+	d.rank = 3;
+	d.type = 77;
+	ck_assert_int_eq(tensor_map(20, &d), CUDA_ERROR_NOT_SUPPORTED);
+	d.type = CU_TENSOR_MAP_DATA_TYPE_FLOAT64;
+	d.dims[0] = 65; /* of eight bytes each, the last row ends behind the memory */
+	ck_assert_int_eq(tensor_map(21, &d), CUDA_ERROR_INVALID_VALUE);
+	ck_assert_int_eq(replaced_map(22, d.address), 0);
+	ck_assert_int_eq(replaced_map(23, 0x400000), CUDA_ERROR_INVALID_VALUE);
+	d.type = CU_TENSOR_MAP_DATA_TYPE_FLOAT32;
+	d.dims[0] = 64;
+	ck_assert_int_eq(tensor_map(24, &d), 0);
+	f.address = d.address;
+	FAKE_SUBMIT(w, MEM_FREE, 25, f);
+	ck_assert_int_eq(tensor_map(26, &d), CUDA_ERROR_INVALID_VALUE);
+	ck_assert_int_eq(replaced_map(27, d.address), CUDA_ERROR_INVALID_VALUE);
+}
+END_TEST
+
 START_TEST(all_go_with_their_context)
 {
 	struct pvgpu_wire_tex_create t = {.kind = CU_RESOURCE_TYPE_ARRAY, .array = ARRAY(0)};
@@ -307,6 +371,7 @@ int main(void)
 	tcase_add_test(t, sizes_do_not_overflow);
 	tcase_add_test(t, copies_stay_in_the_array);
 	tcase_add_test(t, textures_read_what_is_the_sessions);
+	tcase_add_test(t, tensor_maps_are_of_the_sessions_memory);
 	tcase_add_test(t, all_go_with_their_context);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);

@@ -184,8 +184,50 @@ static CUresult f_texture_destroy(CUtexObject t)
 	return CUDA_SUCCESS;
 }
 
+static CUresult f_tile_map(CUtensorMap *map, CUtensorMapDataType type, cuuint32_t rank,
+			   void *address, const cuuint64_t *dims, const cuuint64_t *strides,
+			   const cuuint32_t *box, const cuuint32_t *steps,
+			   CUtensorMapInterleave interleave, CUtensorMapSwizzle swizzle,
+			   CUtensorMapL2promotion promotion, CUtensorMapFloatOOBfill fill)
+{
+	map->opaque[0] = (uintptr_t)address;
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_pixel_map(CUtensorMap *map, CUtensorMapDataType type, cuuint32_t rank,
+			    void *address, const cuuint64_t *dims, const cuuint64_t *strides,
+			    const int *lower, const int *upper, cuuint32_t channels,
+			    cuuint32_t pixels, const cuuint32_t *steps,
+			    CUtensorMapInterleave interleave, CUtensorMapSwizzle swizzle,
+			    CUtensorMapL2promotion promotion, CUtensorMapFloatOOBfill fill)
+{
+	map->opaque[0] = (uintptr_t)address;
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_wide_map(CUtensorMap *map, CUtensorMapDataType type, cuuint32_t rank,
+			   void *address, const cuuint64_t *dims, const cuuint64_t *strides,
+			   int lower, int upper, cuuint32_t channels, cuuint32_t pixels,
+			   const cuuint32_t *steps, CUtensorMapInterleave interleave,
+			   CUtensorMapIm2ColWideMode mode, CUtensorMapSwizzle swizzle,
+			   CUtensorMapL2promotion promotion, CUtensorMapFloatOOBfill fill)
+{
+	map->opaque[0] = (uintptr_t)address;
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_replace(CUtensorMap *map, void *address)
+{
+	map->opaque[0] = (uintptr_t)address;
+	return CUDA_SUCCESS;
+}
+
 void fake_far_memory(struct far *far)
 {
+	far->cuTensorMapEncodeTiled = f_tile_map;
+	far->cuTensorMapEncodeIm2col = f_pixel_map;
+	far->cuTensorMapEncodeIm2colWide = f_wide_map;
+	far->cuTensorMapReplaceAddress = f_replace;
 	far->cuArray3DCreate_v2 = f_array;
 	far->cuArrayDestroy = f_array_destroy;
 	far->cuArrayGetMemoryRequirements = f_array_needs;

@@ -8,7 +8,7 @@ import sys
 import time
 
 from . import VERSION, site
-from .check import find_faults
+from .check import look_at
 from .failure import Failure, REFUSED, USAGE, usage
 from .tags import capacity
 from .toggle import Late, Tool
@@ -208,15 +208,17 @@ def serve(tool, o):
 
 
 def check(tool, o):
-    faults, notes = find_faults(tool)
+    found = look_at(tool)
     if o.json:
-        put_json({"good": not faults, "faults": faults, "notes": notes})
+        put_json({"good": not found.faults, "faults": found.faults, "notes": found.notes, "groups": found.groups})
     else:
-        for kind, texts in (("fault", faults), ("note", notes)):
+        for g in found.groups:
+            print(safe("host %s: %s of %s left of %s in '%s'" % (g["host"], g["remaining"], g["capacity"], g["type"], g["group"])))
+        for kind, texts in (("fault", found.faults), ("note", found.notes)):
             for t in texts:
                 print(safe("%s: %s" % (kind, t)))
-        print("faults: %d, notes: %d" % (len(faults), len(notes)))
-    return REFUSED if faults else 0
+        print("faults: %d, notes: %d" % (len(found.faults), len(found.notes)))
+    return REFUSED if found.faults else 0
 
 
 COMMANDS = {"enable": one_vm, "disable": one_vm, "status": status, "sync": sync, "capacity": show_capacity, "serve": serve, "check": check}

@@ -188,6 +188,8 @@ class Tool:
 
     def wanted(self, vm, profile, count):
         """What enable is to write."""
+        if vm.native():
+            raise both(vm, "no toggle is written")
         owner, offered = self.vms.owner(vm), self.vms.offered(vm)
         if offered:
             if profile and (profile, count) != offered.kind():
@@ -225,7 +227,7 @@ class Tool:
             # A VM that was started meanwhile may have been made without the line.
             now = self.vms.settled(self.vms.get(vm.id))
             live = None
-            if now.state in RUNNING and not next_start:
+            if now.state in RUNNING and not next_start and not now.native():
                 live = self.try_live(now, want, before, wait, force)
             return self.ended(now, want, live)
 
@@ -294,7 +296,7 @@ class Tool:
             return out
         live = live or Live(self.pools, vm)
         have = live.vgpus()
-        todo = steps(have, toggle) if toggle is not None else []
+        todo = steps(have, toggle) if toggle is not None and not vm.native() else []
         out.update(pool=live.pool.name, host=live.pool.call("host.get_name_label", live.host), why=saying(todo), agrees=not todo,
                    vgpus=[{k: v[k] for k in ("id", "uuid", "profile", "tenant", "memory", "online", "connected")} for v in have])
         return out
@@ -332,8 +334,13 @@ class Tool:
         raise Failure("VM %s: its toggle changes again and again; sync it later" % vm)
 
     def wish(self, vm):
-        """The toggle that the VM should have: its own with the owner of now; where the site follows offerings, theirs, unless it is off."""
+        """The toggle that the VM should have: its own with the owner of now; where the site follows offerings, theirs, unless it is off. None: it has none, or
+        `off` beside a VGPU of its offering's, where it says nothing."""
         toggle, offered = vm.toggle(), self.vms.offered(vm)
+        if vm.native():
+            if offered or toggle and toggle.profile:
+                raise both(vm, "its hosts refuse to start it")
+            return None
         if toggle is not None and not toggle.profile:
             return toggle
         want = offered or toggle
@@ -356,6 +363,8 @@ class Tool:
     def steady(self, vm, seen):
         """Nothing of the VM is in motion, and both parts are as they should be."""
         want = self.wish(vm)
+        if want is None and vm.native():
+            return True
         if seen is None or str(want) != vm.value() or vm.record.get("jobstatus") == 0:
             return False
         have = sorted(seen.get(vm.instance, []), key=lambda v: v["id"])
@@ -377,6 +386,12 @@ class Tool:
             except Failure as e:
                 out.append((vm, e))
         return out
+
+
+def both(vm, what):
+    """A VGPU object of xapi's and a toggle give the VM a vGPU each."""
+    return Failure("VM %s: its offering %s gives it the VGPU %s of xapi's own: with a toggle or a host tag of a profile beside that %s; disable it, or choose "
+                   "another offering" % (vm, vm.record.get("serviceofferingname", ""), vm.native(), what))
 
 
 class Late(Failure):

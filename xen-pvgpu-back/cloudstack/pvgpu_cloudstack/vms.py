@@ -77,6 +77,11 @@ class Vm:
     def __str__(self):
         return "%s (%s)" % (self.name, self.instance) if self.instance else self.name
 
+    def native(self):
+        """The VGPU type that its offering gives it by xapi's own VGPU objects; "" without one. The fields are those of 4.21 and later, and older ones."""
+        r = self.record
+        return r.get("vgpuprofilename") or r.get("vgpu") or ("a GPU" if r.get("vgpuprofileid") else "")
+
     def lines(self):
         """Its extra configuration: the lines in their order; a Failure where they cannot be written again as they are."""
         numbered = sorted((int(m.group(1)), v) for m, v in ((DETAIL.match(k), v) for k, v in self.details.items()) if m)

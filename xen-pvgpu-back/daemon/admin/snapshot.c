@@ -82,6 +82,19 @@ static void put_uuid(const struct pool *p, struct pvgpu_gpu_record *out)
 	out->uuid_comes = !out->uuid[0] && health_starts(p->d);
 }
 
+static void put_link(const struct pool *p, uint64_t *n)
+{
+	const struct health_msg *m = &p->pcie;
+	const bool there = m->kind == HEALTH_PCIE;
+
+	n[PVGPU_GPU_PCIE_GENERATION] = there ? known(m->pcie.generation) : PVGPU_UNKNOWN;
+	n[PVGPU_GPU_PCIE_WIDTH] = there ? known(m->pcie.width) : PVGPU_UNKNOWN;
+	n[PVGPU_GPU_PCIE_GENERATION_MAX] = there ? known(m->pcie.most_generation) : PVGPU_UNKNOWN;
+	n[PVGPU_GPU_PCIE_WIDTH_MAX] = there ? known(m->pcie.most_width) : PVGPU_UNKNOWN;
+	n[PVGPU_GPU_PCIE_SENT] = there ? m->pcie.sent : PVGPU_UNKNOWN;
+	n[PVGPU_GPU_PCIE_RECEIVED] = there ? m->pcie.received : PVGPU_UNKNOWN;
+}
+
 static void put_gpu(const struct pool *p, struct pvgpu_gpu_record *out)
 {
 	uint64_t *n = out->value;
@@ -106,6 +119,7 @@ static void put_gpu(const struct pool *p, struct pvgpu_gpu_record *out)
 	n[PVGPU_GPU_START_FAILURES] = p->failures;
 	n[PVGPU_GPU_UNKNOWN_PROCESSES] = strangers_count(p);
 	put_sensors(p, n);
+	put_link(p, n);
 }
 
 static void put_state(const struct vgpu *v, struct pvgpu_vgpu_record *out)

@@ -180,6 +180,14 @@ static void put_modes(json_t *o, const struct pool *p)
 						     : "on");
 }
 
+static void put_near(json_t *o, const struct pool *p)
+{
+	if (!p->near.known)
+		return;
+	put(o, "numa-node", "%d", p->near.node);
+	put(o, "cpus", "%s", p->near.cpus);
+}
+
 static void put_pool(json_t *o, const struct pool *p)
 {
 	const struct daemon *d = p->d;
@@ -220,6 +228,7 @@ static void put_pool(json_t *o, const struct pool *p)
 	put(o, "canaries", "%" PRIu64, p->canary.runs);
 	put(o, "unknown-processes", "%u", strangers_count(p));
 	put_modes(o, p);
+	put_near(o, p);
 }
 
 /* Shows parts per million as percent, without trailing zeros. */

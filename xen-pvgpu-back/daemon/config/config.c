@@ -69,6 +69,7 @@ static const struct key daemon_keys[] = {
 	{"worker_memory", SIZE, D(worker_memory), 0, SIZE_LIMIT},
 	{"vgpu_memory", SIZE, D(vgpu_memory), 0, SIZE_LIMIT},
 	{"worker_pids", NUMBER, D(worker_pids), 64, 4096},
+	{"numa", NUMBER, D(numa), 0, 1},
 	{"allow_no_ecc", NUMBER, D(allow_no_ecc), 0, 1},
 	{"allow_no_scrub", NUMBER, D(allow_no_scrub), 0, 1},
 	{"test_allow_hmm", NUMBER, D(test_allow_hmm), 0, 1},
@@ -119,6 +120,7 @@ void config_init(struct config *c)
 {
 	*c = (struct config){
 		.spares = 1,
+		.numa = 1,
 		.max_sessions = 1024,
 		.max_opening = 256,
 		.open_ms = 2000,

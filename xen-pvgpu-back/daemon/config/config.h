@@ -122,6 +122,7 @@ struct config {
 	uint64_t vgpu_memory;     /* of all sessions of a vGPU; 0: host_memory.c decides */
 	unsigned int worker_pids; /* processes and threads */
 	/* Of the GPU's properties that isolation needs, those that may be missing. */
+	unsigned int numa; /* 1: workers run near their GPU */
 	unsigned int allow_no_ecc, allow_no_scrub;
 	/* overrides.h */
 	unsigned int test_allow_hmm;

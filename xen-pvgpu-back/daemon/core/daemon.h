@@ -21,6 +21,7 @@
 #include "xen-pvgpu-back/contract/log.h"
 #include "xen-pvgpu-back/contract/supervise.h"
 #include "xen-pvgpu-back/daemon/config/config.h"
+#include "xen-pvgpu-back/daemon/core/near.h"
 #include "xen-pvgpu-back/daemon/core/socket_file.h"
 #include "xen-pvgpu-back/daemon/rules/account_check.h"
 #include "xen-pvgpu-back/daemon/rules/budget.h"
@@ -160,8 +161,9 @@ struct pool {
 	ev_timer refill;  /* runs while there are fewer */
 	struct canary canary;
 	struct reset reset;
-	bool no_workers;           /* none may start: the GPU is being reset */
-	struct health_msg sensors; /* account.c: the last; kind 0: none yet */
+	bool no_workers;                 /* none may start: the GPU is being reset */
+	struct health_msg sensors, pcie; /* account.c: the last; kind 0: none yet */
+	struct near near;                /* that GPU's */
 	/* facts.c: what the GPU tells of itself, and the parts of the next that have come. */
 	struct pvgpu_gpu_card facts, facts_come;
 	bool facts_known;

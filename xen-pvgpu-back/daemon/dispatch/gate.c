@@ -17,12 +17,12 @@
 
 #define PAGE 4096u
 
+_Static_assert(TURN_ALONE_NS == PVGPU_GATE_ALONE_NS, "the window of a vGPU alone");
+
 /* More than any GPU can do: higher counts of a worker are clamped. */
 #define BYTES_A_NS    16u /* of copies */
 #define COMMANDS_A_US 64u
 #define COUNT_SLACK   4096u
-/* More than any kernel limit; sums over sessions and products with a ratio do not overflow. */
-#define DRAIN_MOST_NS (1ull << 42)
 
 #define BELLS         48u /* of a vGPU in a window; after these it is muted until the window ends */
 #define WINDOW_NS     5000000u
@@ -141,29 +141,20 @@ struct gate *gate_new(struct tenant *t, bool adopted, int fds[PVGPU_GATE_FDS])
 	}
 	g->tenant = t;
 	g->taken_at = now;
-	g->adopted = adopted;
 	entitle_init(&g->entitle, adopted, now);
 	/* While no pvgpud ran its gate counted as open. */
-	g->closing = adopted;
 	g->closed_at = adopted ? now : 0;
-	gate_set_exclusive(g, t->s->params.exclusive);
-	STORE(&g->word->inflight_ns, PVGPU_GATE_ALONE_NS);
+	gate_set_exclusive(g, t->s->turns.params.exclusive);
+	STORE(&g->word->inflight_ns, TURN_ALONE_NS);
 	STORE(&g->word->depth, t->policy.depth);
 	TAILQ_INSERT_TAIL(&t->gates, g, link);
-	if (!t->gate_n) {
-		/* Another program's kernels. */
-		t->rate_q8 = 256;
-		t->rate_known = RATE_NONE;
-		t->rate_used = 0;
-	}
-	schedule_uncount(t);
 	t->gate_n++;
-	schedule_count(t);
+	turns_join(&t->vgpu, &g->session, adopted);
 	rate_limits_join(g, now);
 	ev_io_init(&g->io, on_bell, g->bell, EV_READ);
 	g->io.data = g;
 	ev_io_start(t->s->loop, &g->io);
-	schedule_join(g, now);
+	turns_admit(&g->session, now);
 	schedule_look(t);
 	return g;
 }
@@ -176,9 +167,8 @@ void gate_free(struct gate *g)
 	latency_take(g, schedule_now());
 	ev_io_stop(t->s->loop, &g->io);
 	TAILQ_REMOVE(&t->gates, g, link);
-	schedule_uncount(t);
 	t->gate_n--;
-	schedule_count(t);
+	turns_leave(&g->session);
 	rate_limits_leave(t);
 	free_files(g);
 	free(g);
@@ -218,66 +208,63 @@ static uint64_t grown(uint64_t then, uint64_t now, uint64_t most)
 	return n < most ? n : most;
 }
 
-uint64_t gate_issued_ns(const struct pvgpu_gate_report *r)
-{
-	return (r->busy_ns < NEVER_NS ? r->busy_ns : NEVER_NS) +
-	       (r->inflight_ns < NEVER_NS ? r->inflight_ns : NEVER_NS);
-}
-
 static void count(struct gate *g, const struct pvgpu_gate_report *r, uint64_t passed)
 {
 	const struct pvgpu_gate_report *was = &g->last;
-	struct tenant *t = g->tenant;
+	struct tenant_stats *n = g->tenant->count;
 	uint64_t most = passed / 1000 * COMMANDS_A_US + COUNT_SLACK;
-	uint64_t issued = grown(gate_issued_ns(was), gate_issued_ns(r), NEVER_NS);
 
-	g->counts_full = r->counts_full;
-	g->was_full |= r->full != was->full;
-	t->count->launches += grown(was->launches, r->launches, most);
-	t->count->commands += grown(was->commands, r->commands, most);
-	t->count->copy_bytes += grown(was->copy_bytes, r->copy_bytes,
-				      passed * BYTES_A_NS + (uint64_t)COUNT_SLACK * COUNT_SLACK);
-	t->issued += issued;
-	t->alone_ns += t->joint || t->as_issued ? issued / 256 * t->rate_q8
-						: grown(was->busy_ns, r->busy_ns, NEVER_NS);
-	if (t->alone_ns > NEVER_NS)
-		t->alone_ns = NEVER_NS;
+	n->launches += grown(was->launches, r->launches, most);
+	n->commands += grown(was->commands, r->commands, most);
+	n->copy_bytes += grown(was->copy_bytes, r->copy_bytes,
+			       passed * BYTES_A_NS + (uint64_t)COUNT_SLACK * COUNT_SLACK);
+}
+
+static struct turn_report for_turns(const struct pvgpu_gate_report *r)
+{
+	return (struct turn_report){
+		.wants = r->wants,
+		.sleeps = r->sleeps,
+		.drained = r->drained,
+		.issued = r->issued,
+		.counts_full = r->counts_full,
+		.full = r->full,
+		.parked = r->parked,
+		.commands = r->commands,
+		.awaited = r->awaited,
+		.inflight_ns = r->inflight_ns,
+		.drain_ns = r->drain_ns,
+		.busy_ns = r->busy_ns,
+		.oldest_ns = r->oldest_ns,
+	};
+}
+
+uint64_t gate_issued_ns(const struct pvgpu_gate_report *r)
+{
+	const struct turn_report report = for_turns(r);
+
+	return turn_issued_ns(&report);
 }
 
 void gate_take(struct gate *g, uint64_t now)
 {
 	struct pvgpu_gate_report r;
+	struct turn_report report;
 
 	gate_report(g, &r);
-	if (!g->adopted) {
+	if (!g->session.adopted) {
 		count(g, &r, now - g->taken_at);
 	} else if (r.commands || r.drained || r.wants) {
 		/* The first report of an adopted worker: a former pvgpud has counted it. */
 		latency_take(g, now);
-		g->adopted = false;
 		rate_limits_based(g, &r);
 	}
 	g->last = r;
 	g->taken_at = now;
 	/* The report may be much newer than `now`, so the time is read again. */
-	entitle_gate(&g->entitle, g->open, &r, schedule_now());
-	if (g->closing && r.drained)
-		g->closing = false;
-}
-
-uint64_t gate_drain_ns(const struct gate *g)
-{
-	/* An older worker adds up. */
-	const uint64_t ns = g->last.drain_ns ? g->last.drain_ns : g->last.inflight_ns;
-
-	return ns < DRAIN_MOST_NS ? ns : DRAIN_MOST_NS;
-}
-
-bool gate_wants(const struct gate *g)
-{
-	if (g->kept || !g->last.wants)
-		return false;
-	return !rate_limits_used_up(g) || !g->last.drained;
+	entitle_gate(&g->entitle, g->session.open, &r, schedule_now());
+	report = for_turns(&r);
+	turns_report(&g->session, &report);
 }
 
 bool gate_sleeps(const struct gate *g)
@@ -301,43 +288,43 @@ bool gate_is_behind(const struct gate *g)
 	return ioctl(g->bell, SIOCOUTQ, &unread) == 0 && unread > 0;
 }
 
-/* When the current drain began. A gate that was opened for a moment (help.c) before it had drained,
+/* When the current drain began. A gate that was opened for a moment of help before it had drained,
  * and issued nothing, is still in the drain from before. */
 static uint64_t closing_from(const struct gate *g, const struct pvgpu_gate_report *r, uint64_t now)
 {
 	return g->former_closed_at && r->commands <= g->opened_commands ? g->former_closed_at : now;
 }
 
-static void closed(struct gate *g, const struct pvgpu_gate_report *r, uint64_t now)
+/* The word is stored before the report is read when the gate closes, and after it when it opens,
+ * so that commands in between count as entitled. */
+bool gate_close(struct turn_session *s, uint64_t now)
 {
-	g->closing = !LOAD(&g->far->drained);
-	g->closed_at = closing_from(g, r, now);
+	struct gate *g = gate_of(s);
+	struct pvgpu_gate_report r;
+	bool busy;
+
+	STORE(&g->word->open, 0);
+	gate_report(g, &r);
+	entitle_gate(&g->entitle, false, &r, schedule_now());
+	busy = !LOAD(&g->far->drained);
+	g->closed_at = closing_from(g, &r, now);
 	/* A worker that only waits for its work might not look at the gate until that ends. */
-	if (g->closing)
+	if (busy)
 		gate_ring(g);
+	return busy;
 }
 
-void gate_set_open(struct gate *g, bool open, uint64_t now)
+void gate_open(struct turn_session *s, uint64_t now)
 {
+	const bool granted = s->vgpu == s->vgpu->turns->holder;
+	struct gate *g = gate_of(s);
 	struct pvgpu_gate_report r;
 
-	if (open == g->open || (open && g->kept))
-		return;
-	if (!open)
-		STORE(&g->word->open, 0);
-	/* Read after the word closes and before it opens, so that commands in between count as
-	 * entitled. */
 	gate_report(g, &r);
-	entitle_gate(&g->entitle, open, &r, schedule_now());
-	g->open = open;
-	if (!open) {
-		closed(g, &r, now);
-		return;
-	}
+	entitle_gate(&g->entitle, true, &r, schedule_now());
 	STORE(&g->word->open, 1);
 	g->opened_commands = r.commands;
-	g->former_closed_at = g->closing && g->tenant != g->tenant->s->holder ? g->closed_at : 0;
-	g->closing = false;
+	g->former_closed_at = s->closing && !granted ? g->closed_at : 0;
 	if (gate_sleeps(g))
 		gate_ring(g);
 }
@@ -347,30 +334,26 @@ void gate_set_exclusive(struct gate *g, bool exclusive)
 	STORE(&g->word->exclusive, exclusive);
 }
 
-void gate_learn_no_more(struct gate *g)
+void gate_tell(struct turn_session *s, const struct turn_window *window)
 {
-	if (!g->word->learn)
-		return;
-	STORE(&g->word->learn_end_ns, schedule_now());
-	STORE(&g->word->learn, 0);
-}
-
-void gate_tell(struct gate *g, bool contended, bool learn, uint64_t inflight_ns)
-{
+	struct gate *g = gate_of(s);
 	struct pvgpu_gate *w = g->word;
-	bool raised = contended && !w->contended;
+	bool raised = window->contended && !w->contended;
 
-	if (w->inflight_ns != inflight_ns) {
-		bool more = inflight_ns > w->inflight_ns;
+	if (w->tell != window->tell_issued)
+		STORE(&w->tell, window->tell_issued);
+	if (w->inflight_ns != window->inflight_ns) {
+		bool more = window->inflight_ns > w->inflight_ns;
 
-		STORE(&w->inflight_ns, inflight_ns);
+		STORE(&w->inflight_ns, window->inflight_ns);
 		raised |= more && gate_sleeps(g);
 	}
-	if (w->contended != contended)
-		STORE(&w->contended, contended);
-	if (!learn) {
-		gate_learn_no_more(g);
-	} else if (!w->learn) {
+	if (w->contended != window->contended)
+		STORE(&w->contended, window->contended);
+	if (!window->learn && w->learn) {
+		STORE(&w->learn_end_ns, schedule_now());
+		STORE(&w->learn, 0);
+	} else if (window->learn && !w->learn) {
 		STORE(&w->learn_ns, schedule_now());
 		STORE(&w->learn, ++g->learns ? g->learns : ++g->learns);
 	}
@@ -378,38 +361,26 @@ void gate_tell(struct gate *g, bool contended, bool learn, uint64_t inflight_ns)
 		gate_ring(g);
 }
 
-void gate_tell_issued(struct gate *g, bool tell)
-{
-	if (g->word->tell != tell)
-		STORE(&g->word->tell, tell);
-}
-
 void gate_keep_closed(struct gate *g, bool on)
 {
-	uint64_t now = schedule_now();
-
-	g->kept = on;
-	if (on)
-		gate_set_open(g, false, now);
-	else
-		schedule_join(g, now);
+	turns_keep_closed(&g->session, on, schedule_now());
 	schedule_look(g->tenant);
 }
 
 uint64_t gate_closing_since(const struct gate *g)
 {
-	uint64_t since = g->closing ? g->closed_at : 0;
+	uint64_t since = g->session.closing ? g->closed_at : 0;
 
-	/* Also during a moment of help.c: otherwise the watchdog would forget the time that others
+	/* Also during a moment of help: otherwise the watchdog would forget the time that others
 	 * had. */
-	if (g->open && LOAD(&g->far->commands) <= g->opened_commands)
+	if (g->session.open && LOAD(&g->far->commands) <= g->opened_commands)
 		since = g->former_closed_at;
 	return since && !LOAD(&g->far->drained) ? since : 0;
 }
 
 uint64_t gate_others_ns(const struct gate *g)
 {
-	return g->tenant->s->charged_ns - g->tenant->charged_ns;
+	return g->tenant->s->turns.charged_ns - g->tenant->vgpu.charged_ns;
 }
 
 uint64_t gate_granted_time(struct gate *g, uint64_t *now)
@@ -419,7 +390,7 @@ uint64_t gate_granted_time(struct gate *g, uint64_t *now)
 	/* The last look may be long ago. */
 	gate_report(g, &r);
 	*now = schedule_now();
-	entitle_gate(&g->entitle, g->open, &r, *now);
+	entitle_gate(&g->entitle, g->session.open, &r, *now);
 	return entitle_ns(&g->entitle, *now);
 }
 

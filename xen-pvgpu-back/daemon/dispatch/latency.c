@@ -57,7 +57,7 @@ void latency_take(struct gate *g, uint64_t now)
 		g->waits_at = g->taken_at;
 	most = (now > g->waits_at ? now - g->waits_at : 0) / 1000 * COMMANDS_A_US + SLACK;
 	g->waits_at = now;
-	if (g->adopted) {
+	if (g->session.adopted) {
 		base(g);
 		return;
 	}

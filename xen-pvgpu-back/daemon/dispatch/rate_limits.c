@@ -79,7 +79,7 @@ static uint64_t due(const struct limit *l, unsigned int sessions, uint64_t now)
 
 static struct from_group *part_of(struct tenant *t, const struct limit *l)
 {
-	return l == &t->together->commands ? &t->group_commands : &t->group_bytes;
+	return l == &t->rates->commands ? &t->group_commands : &t->group_bytes;
 }
 
 static void stop_waiting(struct limit *l, struct from_group *part)
@@ -99,14 +99,14 @@ static void divide(struct rates *r, struct limit *l, uint64_t now)
 	for (m = TAILQ_FIRST(&r->members); m && l->waiting && have; m = next) {
 		struct from_group *part = part_of(m, l);
 
-		next = TAILQ_NEXT(m, together_link);
+		next = TAILQ_NEXT(m, rates_link);
 		if (!part->waits)
 			continue;
 		part->tokens = least(least(share, have), portion(l, r->gate_n) * m->gate_n);
 		have -= part->tokens;
 		stop_waiting(l, part);
-		TAILQ_REMOVE(&r->members, m, together_link);
-		TAILQ_INSERT_TAIL(&r->members, m, together_link);
+		TAILQ_REMOVE(&r->members, m, rates_link);
+		TAILQ_INSERT_TAIL(&r->members, m, rates_link);
 	}
 	rate_give(&l->rate, have);
 }
@@ -115,7 +115,7 @@ static void divide(struct rates *r, struct limit *l, uint64_t now)
 static uint64_t ask_group(struct tenant *t, struct limit *l, uint64_t now)
 {
 	struct from_group *part = part_of(t, l);
-	struct rates *r = t->together;
+	struct rates *r = t->rates;
 	uint64_t when;
 
 	if (part->tokens)
@@ -131,7 +131,7 @@ static uint64_t ask_group(struct tenant *t, struct limit *l, uint64_t now)
 
 void rate_limits_gone(struct tenant *t)
 {
-	struct rates *r = t->together;
+	struct rates *r = t->rates;
 
 	if (!r)
 		return;
@@ -139,8 +139,8 @@ void rate_limits_gone(struct tenant *t)
 	stop_waiting(&r->bytes, &t->group_bytes);
 	t->group_commands = t->group_bytes = (struct from_group){0};
 	r->gate_n -= t->gate_n;
-	TAILQ_REMOVE(&r->members, t, together_link);
-	t->together = NULL;
+	TAILQ_REMOVE(&r->members, t, rates_link);
+	t->rates = NULL;
 }
 
 /* ---- allowances ---- */
@@ -161,7 +161,7 @@ static struct limit *in_force(struct limit *l)
 static uint64_t next_part(const struct tenant *t, const struct allowance *a, uint64_t now)
 {
 	uint64_t own = due(a->own, t->gate_n, now);
-	uint64_t group = a->group ? due(a->group, t->together->gate_n, now) : now;
+	uint64_t group = a->group ? due(a->group, t->rates->gate_n, now) : now;
 
 	return own > group ? own : group;
 }
@@ -195,7 +195,7 @@ static uint64_t refill(struct tenant *t, const struct allowance *a, uint64_t now
 		when = ask_group(t, a->group, now);
 		if (when > now)
 			return when;
-		want = least(want, portion(a->group, t->together->gate_n));
+		want = least(want, portion(a->group, t->rates->gate_n));
 		want = least(want, part_of(t, a->group)->tokens);
 	}
 	got = rate_take(&a->own->rate, want, now);
@@ -213,7 +213,7 @@ static uint64_t refill(struct tenant *t, const struct allowance *a, uint64_t now
 /* Both of a gate's. Returns when to look again. */
 static uint64_t refill_gate(struct tenant *t, struct gate *g, uint64_t now, bool *more)
 {
-	struct rates *r = t->together;
+	struct rates *r = t->rates;
 	const struct allowance commands = {
 		.own = &t->commands,
 		.group = r ? in_force(&r->commands) : NULL,
@@ -240,9 +240,9 @@ uint64_t rate_limits_run(struct tenant *t, uint64_t now)
 	bool throttled = false, more;
 	struct gate *g, *next;
 
-	if (t->together) {
-		stop_waiting(&t->together->commands, &t->group_commands);
-		stop_waiting(&t->together->bytes, &t->group_bytes);
+	if (t->rates) {
+		stop_waiting(&t->rates->commands, &t->group_commands);
+		stop_waiting(&t->rates->bytes, &t->group_bytes);
 	}
 	for (g = TAILQ_FIRST(&t->gates); g && left; g = next, left--) {
 		next = TAILQ_NEXT(g, link);
@@ -287,7 +287,7 @@ static bool limited(const struct limit *own, const struct limit *group)
 void rate_limits_join(struct gate *g, uint64_t now)
 {
 	struct tenant *t = g->tenant;
-	struct rates *r = t->together;
+	struct rates *r = t->rates;
 	const bool commands = limited(&t->commands, r ? &r->commands : NULL);
 	const bool bytes = limited(&t->bytes, r ? &r->bytes : NULL);
 
@@ -301,8 +301,8 @@ void rate_limits_join(struct gate *g, uint64_t now)
 
 void rate_limits_leave(struct tenant *t)
 {
-	if (t->together)
-		t->together->gate_n--;
+	if (t->rates)
+		t->rates->gate_n--;
 }
 
 void rate_limits_based(struct gate *g, const struct pvgpu_gate_report *r)
@@ -347,7 +347,7 @@ static struct tenant *unseen(struct rates *r)
 {
 	struct tenant *m;
 
-	TAILQ_FOREACH(m, &r->members, together_link)
+	TAILQ_FOREACH(m, &r->members, rates_link)
 	{
 		if (!m->limits_at)
 			return m;
@@ -362,7 +362,7 @@ void rates_set(struct rates *r, uint64_t commands_per_s, uint64_t bytes_per_s)
 
 	set_limit(&r->commands, commands_per_s, 0, now);
 	set_limit(&r->bytes, bytes_per_s, 0, now);
-	TAILQ_FOREACH(m, &r->members, together_link)
+	TAILQ_FOREACH(m, &r->members, rates_link)
 	m->limits_at = 0;
 	while ((m = unseen(r))) {
 		rate_limits_run(m, now);
@@ -372,12 +372,12 @@ void rates_set(struct rates *r, uint64_t commands_per_s, uint64_t bytes_per_s)
 
 void tenant_rates(struct tenant *t, struct rates *r)
 {
-	if (t->together == r)
+	if (t->rates == r)
 		return;
 	rate_limits_gone(t);
-	t->together = r;
+	t->rates = r;
 	if (r) {
-		TAILQ_INSERT_TAIL(&r->members, t, together_link);
+		TAILQ_INSERT_TAIL(&r->members, t, rates_link);
 		r->gate_n += t->gate_n;
 	}
 	rate_limits_run(t, schedule_now());

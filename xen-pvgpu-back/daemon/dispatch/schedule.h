@@ -123,7 +123,7 @@ uint64_t gate_issued_ns(const struct pvgpu_gate_report *r);
 void gate_keep_closed(struct gate *g, bool on);
 /* GPU time that other vGPUs of its schedule have been charged. */
 uint64_t gate_others_ns(const struct gate *g);
-/* CLOCK_MONOTONIC when the gate was closed, if it has not drained since; else 0. A moment of help.c
+/* CLOCK_MONOTONIC when the gate was closed, if it has not drained since; else 0. A moment of help
  * in which it was open and issued nothing does not count. */
 uint64_t gate_closing_since(const struct gate *g);
 /* The time for which the worker was entitled to the GPU, drains included (entitle.h), up to *now,

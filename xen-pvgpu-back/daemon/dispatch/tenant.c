@@ -11,7 +11,7 @@ static void take_stats(struct tenant *t, uint64_t now)
 {
 	struct sched_stats n, *was = &t->seen;
 
-	sched_stats(t->v, now, &n);
+	sched_stats(t->vgpu.sched, now, &n);
 	/* Time held back by its own maximum does not count as waiting for others. */
 	t->count->wait_ns += (n.waited_ns - n.capped_ns) - (was->waited_ns - was->capped_ns);
 	t->count->throttled_ns += n.capped_ns - was->capped_ns;
@@ -19,48 +19,23 @@ static void take_stats(struct tenant *t, uint64_t now)
 	if (n.longest_wait_ns > t->count->longest_wait_ns)
 		t->count->longest_wait_ns = n.longest_wait_ns;
 	*was = n;
+	t->count->slices += t->vgpu.grants - t->seen_grants;
+	t->seen_grants = t->vgpu.grants;
 }
 
-static struct sched_vgpu *enlist(struct tenant *t, struct schedule *s, struct sched_group *group,
-				 uint64_t now)
+static void join(struct tenant *t, struct schedule *s)
 {
-	return sched_add(s->lib, group, &t->policy.share, t, now);
-}
-
-static void join(struct tenant *t, struct schedule *s, struct sched_vgpu *v)
-{
-	t->v = v;
 	t->s = s;
 	t->limits_at = SCHED_NEVER;
 	t->seen = (struct sched_stats){0};
-	t->charged_ns = 0;
 	TAILQ_INSERT_TAIL(&s->tenants, t, link);
-	schedule_count(t);
 }
 
-static void leave(struct tenant *t, uint64_t now)
+static void leave(struct tenant *t)
 {
-	struct schedule *s = t->s;
-
-	if (t == s->overlapped || t == s->holder)
-		charge_settle(s, now);
-	take_stats(t, now);
-	schedule_uncount(t);
-	if (t == s->holder)
-		s->holder = NULL;
-	if (t == s->leaving)
-		s->leaving = NULL;
-	if (t == s->overlapped)
-		s->overlapped = NULL;
-	if (t->look)
-		TAILQ_REMOVE(&s->looks, t, look_link);
-	schedule_set_undrained(t, false);
-	joint_leave(t);
-	s->wanting -= t->wants;
-	s->muted -= t->muted;
-	t->wants = t->on_gpu = t->look = t->muted = false;
-	TAILQ_REMOVE(&s->tenants, t, link);
-	sched_remove(t->v, now);
+	t->s->muted -= t->muted;
+	t->muted = false;
+	TAILQ_REMOVE(&t->s->tenants, t, link);
 }
 
 struct tenant *tenant_new(struct schedule *s, struct sched_group *group,
@@ -68,31 +43,32 @@ struct tenant *tenant_new(struct schedule *s, struct sched_group *group,
 {
 	struct tenant *t = calloc(1, sizeof(*t));
 	uint64_t now = schedule_now();
-	struct sched_vgpu *v;
 
 	if (!t)
 		return NULL;
+	turn_vgpu_init(&t->vgpu);
 	TAILQ_INIT(&t->gates);
 	t->policy = *p;
-	t->drain_q8 = t->rate_q8 = 256;
-	t->users = 1;
 	t->count = count ? count : &t->own;
 	rate_limits_set(t, now);
-	v = enlist(t, s, group, now);
-	if (v) {
-		join(t, s, v);
-		return t;
+	if (turns_add(&s->turns, &t->vgpu, group, &p->share, now) < 0) {
+		free(t);
+		return NULL;
 	}
-	free(t);
-	return NULL;
+	join(t, s);
+	return t;
 }
 
 void tenant_free(struct tenant *t)
 {
 	struct schedule *s = t->s;
+	uint64_t now;
 
 	schedule_think(s);
-	leave(t, schedule_now());
+	now = schedule_now();
+	take_stats(t, now);
+	turns_remove(&t->vgpu, now);
+	leave(t);
 	rate_limits_gone(t);
 	free(t);
 	schedule_think(s);
@@ -105,10 +81,8 @@ void tenant_set(struct tenant *t, const struct tenant_policy *p)
 
 	schedule_think(t->s); /* charges the time so far by the old share */
 	now = schedule_now();
-	schedule_uncount(t);
 	t->policy = *p;
-	schedule_count(t);
-	sched_set_share(t->v, &p->share, now);
+	turns_set_share(&t->vgpu, &p->share, now);
 	rate_limits_set(t, now);
 	rate_limits_run(t, now);
 	TAILQ_FOREACH(g, &t->gates, link)
@@ -123,33 +97,32 @@ void tenant_set(struct tenant *t, const struct tenant_policy *p)
 int tenant_move(struct tenant *t, struct schedule *to, struct sched_group *group)
 {
 	struct schedule *from = t->s;
-	struct sched_vgpu *v;
 	uint64_t now;
 
 	schedule_think(from);
 	now = schedule_now();
 	if (from == to) {
-		sched_move(t->v, group, now);
+		sched_move(t->vgpu.sched, group, now);
 		schedule_think(from);
 		return 0;
 	}
-	v = enlist(t, to, group, now);
-	if (!v)
+	take_stats(t, now);
+	if (turns_move(&t->vgpu, &to->turns, group, now) < 0)
 		return -ENOMEM;
-	leave(t, now);
-	join(t, to, v);
+	leave(t);
+	join(t, to);
 	schedule_think(from);
 	return 0;
 }
 
 uint64_t schedule_charged_ns(const struct schedule *s)
 {
-	return s->charged_ns;
+	return s->turns.charged_ns;
 }
 
 uint64_t schedule_waste_ns(const struct schedule *s)
 {
-	return s->waste_ns;
+	return s->turns.waste_ns;
 }
 
 struct schedule *tenant_schedule(const struct tenant *t)
@@ -159,13 +132,13 @@ struct schedule *tenant_schedule(const struct tenant *t)
 
 void tenant_charge(struct tenant *t, uint64_t ns)
 {
-	t->count->gpu_ns += ns;
-	t->charged_ns += ns;
-	t->s->charged_ns += ns;
-	if (t == t->s->holder && !t->s->exact && !t->joint)
-		t->ahead_ns += ns;
-	sched_charge(t->v, ns, schedule_now());
+	turns_charge_more(&t->vgpu, ns, schedule_now());
 	schedule_think(t->s);
+}
+
+void tenant_measured(struct tenant *t, uint64_t used_ns)
+{
+	turns_measured(&t->vgpu, used_ns);
 }
 
 static void add_throttled(struct tenant_stats *n, uint64_t ns)
@@ -186,7 +159,7 @@ void tenant_stats(struct tenant *t, struct tenant_stats *out)
 	now = schedule_now();
 	take_stats(t, now);
 	*out = *t->count;
-	out->promise_ppm = sched_promise(t->v);
+	out->promise_ppm = sched_promise(t->vgpu.sched);
 	if (t->throttled)
 		add_throttled(out, now - t->throttled_at);
 	out->inflight_ns = out->parked = 0;

@@ -226,6 +226,12 @@ static void xid(struct daemon *d, const struct health_msg *m)
 			xid_seen(d->pools[i], m->code, 0);
 }
 
+static void link_told(struct pool *p, const struct health_msg *m)
+{
+	p->pcie = *m;
+	near_found(p);
+}
+
 /* Keeps the driver's figures of the pools' GPUs, for statistics. */
 static void state(struct daemon *d, const struct health_msg *m)
 {
@@ -236,8 +242,10 @@ static void state(struct daemon *d, const struct health_msg *m)
 			continue;
 		if (m->kind == HEALTH_DEVICE)
 			p->driver_used = m->device_memory.used;
-		else
+		else if (m->kind == HEALTH_STATE)
 			p->sensors = *m;
+		else
+			link_told(p, m);
 	}
 }
 
@@ -283,6 +291,7 @@ static void take(struct daemon *d, const struct health_msg *m, const struct by_p
 		break;
 	case HEALTH_DEVICE:
 	case HEALTH_STATE:
+	case HEALTH_PCIE:
 		state(d, m);
 		break;
 	case HEALTH_FACTS:

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What NVIDIA's management library tells of a pool's GPU, for the guests' own. */
+/* A pool's GPU as NVIDIA's management library describes it, for the guests' own. */
 #ifndef PVGPU_GUARD_FACTS_H
 #define PVGPU_GUARD_FACTS_H
 
@@ -12,7 +12,7 @@ struct vgpu;
 
 /* A part, from pvgpu-health. */
 void facts_take(struct daemon *d, const struct health_msg *m);
-/* What the pool's guests may know has changed. */
+/* A value that the pool's guests may know has changed. */
 void facts_changed(struct pool *p);
 /* As the vGPU's guest may know them. */
 void facts_of(const struct vgpu *v, struct pvgpu_gpu_card *out);

@@ -53,6 +53,7 @@ static const char *fault(const struct health_msg *m, uint64_t now)
 		return m->code % HEALTH_PART || m->code >= sizeof(struct pvgpu_gpu_card) ? "place"
 											 : NULL;
 	case HEALTH_STATE: /* shown only */
+	case HEALTH_PCIE:
 	case HEALTH_GPU:
 	case HEALTH_TROUBLE:
 	case HEALTH_ROUND:

@@ -8,8 +8,8 @@
 		offsetof(struct pvgpu_gpu_card, field), step                                       \
 	}
 
-/* What tells of other vGPUs' work. The steps are so wide that a value says whether the GPU works,
- * not at what. */
+/* Values that tell of other vGPUs' work. The steps are so wide that a value says whether the GPU
+ * works, not at what. */
 static const struct {
 	size_t offset;
 	uint32_t step;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a guest may know of the GPU that it shares. Pure. */
+/* The values that a guest may know of the GPU that it shares. Pure. */
 #ifndef PVGPU_FACTS_RULES_H
 #define PVGPU_FACTS_RULES_H
 

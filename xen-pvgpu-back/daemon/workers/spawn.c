@@ -146,7 +146,11 @@ static int run(const struct config *c, const struct worker *w, const int fds[FIL
 	if (!env)
 		return ENOMEM;
 	p.env = env;
+	near_memory_begin(&w->pool->near);
 	err = process_spawn(&p, pid);
+	near_memory_end(&w->pool->near);
+	if (!err)
+		(void)near_pin(&w->pool->near, *pid);
 	free(env);
 	return err;
 }

@@ -132,11 +132,9 @@ static void fire(struct sim *s, void *arg)
 	}
 	over = slice_is_over(g);
 	if (!front(p)->left_ns) {
-		uint64_t length = front(p)->length_ns;
-
 		load_kernel_end(p);
 		p->began_ns = s->now;
-		gate_ended(p, length);
+		worker_ended(p);
 	}
 	if (!p->kernels.n)
 		turn(g, unlink_context(g, p));
@@ -150,7 +148,6 @@ void device_kill(struct gpu *g, struct process *p)
 {
 	struct process *next;
 
-	p->v->draining -= p->kernels.n;
 	p->inflight_ns = 0;
 	device_account(g);
 	p->kernels.n = 0;

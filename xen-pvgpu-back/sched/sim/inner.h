@@ -4,6 +4,7 @@
 #define PVGPU_SCHED_SIM_INNER_H
 
 #include "xen-pvgpu-back/sched/sim/sim.h"
+#include "xen-pvgpu-back/sched/turn/turn.h"
 
 struct sim;
 
@@ -58,6 +59,7 @@ void ring_pop(struct ring *r);
 /* ---- objects ---- */
 
 struct process {
+	struct turn_session session; /* first: its gate */
 	struct vgpu *v;
 	uint64_t rng;
 	struct timer arrival;
@@ -71,40 +73,30 @@ struct process {
 	/* The device's ring of contexts with kernels in flight. */
 	struct process *prev, *next;
 	uint64_t began_ns; /* when its oldest kernel reached the front */
+	/* worker.c */
+	struct timer rung;
+	bool sleeps;      /* it has parked work and has rung */
+	bool issued;      /* nothing is parked since the gate has opened */
+	uint64_t busy_ns; /* of kernels that have ended, as measured alone or estimated */
+	uint64_t commands, full;
 };
 
 struct vgpu {
+	struct turn_vgpu turn; /* first: its turns; turn.sched NULL: native, or removed */
 	struct sim *s;
 	const struct sim_vgpu_spec *spec;
 	const struct sim_load *load;
 	struct gpu *g; /* NULL: not attached */
 	struct place_want want;
-	struct sched_vgpu *sched; /* NULL: native, or removed */
-	struct process *process;  /* spec->processes of them */
-	uint32_t n_process, busy_processes /* with requests */, draining /* kernels in flight */;
+	struct process *process; /* spec->processes of them */
+	uint32_t n_process, busy_processes /* with requests */;
 	struct timer bell, come, go;
 	uint32_t in_gpu; /* index in g->vgpus */
-	bool told;       /* the scheduler knows that it wants the GPU */
-	bool on_gpu;     /* at the last look, while it holds the grant */
-	uint32_t users;  /* processes with work on the GPU at the last look; at least 1 */
-	bool undrained;  /* in g->undrained */
-	struct vgpu *undrained_next;
-	bool issued; /* since it got the grant nothing was parked at some time, which it has told */
-	bool dry;    /* its turn has ended before its last work */
-	uint32_t dry_turns; /* a bit for each of its last turns: it ended because it ran dry */
-	uint64_t undrained_since, drain_ns; /* estimated drain; 0: nothing is learned from it */
-	uint32_t drain_q8;                  /* measured drain divided by the estimate; 256 is 1 */
-	uint64_t alone_ns, budget_ns; /* reported but not charged; bound of the next charge of it */
-	/* at_once.c */
-	bool joint, joint_open; /* has the GPU with others at once, or is held; its gate is open */
-	bool as_issued;         /* what drains is charged by what was issued */
-	uint64_t issued_ns, issued_seen, full_from, idle_since;
-	uint64_t issued_at; /* the last time, or its grant */
-	bool had_rest;      /* was idle in this window */
-	bool held;          /* the watchdog keeps its gate closed */
+	bool had_rest;   /* was idle in this window */
+	bool held;       /* the watchdog keeps its gate closed */
 	uint64_t held_ns;
-	uint64_t busy_ns, busy_window, busy_warm, charged_ns, charged_warm;
-	uint64_t requests, grants, grants_warm, longest_wait;
+	uint64_t busy_ns, busy_window, busy_warm, charged_warm;
+	uint64_t requests, grants_warm, longest_wait;
 	double latency_sum;
 	uint64_t killed_ns;
 	uint32_t load_ppm;
@@ -121,33 +113,10 @@ struct gpu {
 	uint32_t contexts;           /* in the ring */
 	uint64_t since_ns, slice_ns; /* time of the last account; begin of the hardware slice */
 	struct timer device;
-	/* gate.c */
-	struct sched *sched;
-	struct sched_params params;
+	/* driver.c */
+	struct turns turns;
 	struct sched_group **groups;
-	struct vgpu *holder;     /* its gate is open */
-	struct vgpu *leaving;    /* the former holder, while the next one waits for it to drain */
-	struct vgpu *overlapped; /* had not drained when the holder got the grant */
-	struct vgpu *undrained;  /* closed, with kernels still in flight */
-	bool exact;              /* wall time is charged */
-	bool limited;   /* no other vGPU may have the GPU, but the holder's share is limited */
-	uint32_t wants; /* vGPUs that the scheduler knows to want the GPU */
-	uint32_t inhabited[SCHED_CLASSES]; /* vGPUs, by class */
-	uint64_t wanted_at[SCHED_CLASSES]; /* one began to want the GPU; 0: none has */
-	bool alike;                        /* all have the same weight */
-	uint64_t slice_ns_now, again, give_at, given_at, drained_at, charged_at;
-	uint64_t queued_until;     /* the holder's work is behind the former holder's */
-	uint64_t dry_at;           /* when the holder may be about to run dry */
-	uint64_t cost_ns, told_ns; /* cost of a hand-over, measured, and as told to the scheduler */
-	struct timer decide, wake;
-	bool joint;      /* several have the GPU at once (at_once.c) */
-	bool joint_left; /* `leaving` is one of several that had it: the next one waits for all */
-	uint32_t joints;
-	uint64_t joint_at;       /* the next look at all of them, */
-	uint64_t joint_last;     /* and the last */
-	uint64_t joint_charged;  /* since then, to all vGPUs */
-	uint64_t joint_inflight; /* of all of them together, at the last look */
-	uint64_t ahead_ns;       /* one that is ahead by more is held */
+	struct timer decide;
 	/* figures */
 	struct vgpu **vgpus;
 	uint32_t n_vgpus, cap_vgpus, wanting /* vGPUs with work */;
@@ -182,56 +151,29 @@ void device_issue(struct gpu *g, struct process *p);
 /* Drops all that p has in flight. */
 void device_kill(struct gpu *g, struct process *p);
 
-/* ---- gate.c: pvgpud and the workers' gates ---- */
+/* ---- worker.c: the workers' side of the gates ---- */
 
-int gate_init(struct gpu *g);
-void gate_init_vgpu(struct vgpu *v);
-void gate_end(struct gpu *g);
-int gate_attach(struct vgpu *v);
-void gate_detach(struct vgpu *v);
 /* p got work: issues it as far as allowed, or rings. */
-void gate_work(struct process *p);
-/* A kernel of p, of that length, has ended. */
-void gate_ended(struct process *p, uint64_t length);
+void worker_works(struct process *p);
+/* A kernel of p has ended. */
+void worker_ended(struct process *p);
+/* It has taken a ring; arg: the process. */
+void worker_rung(struct sim *s, void *arg);
+struct turn_report worker_report(const struct process *p);
+
+/* ---- driver.c: in the place of pvgpud ---- */
+
+int driver_init(struct gpu *g);
+void driver_init_vgpu(struct vgpu *v);
+void driver_end(struct gpu *g);
+int driver_attach(struct vgpu *v);
+void driver_detach(struct vgpu *v);
+/* A worker of v rings. */
+void driver_bell(struct vgpu *v, uint64_t in);
 /* For the watchdog: closes the gate for good. */
-void gate_hold(struct vgpu *v);
-/* Charges the time up to now. */
-void gate_charge(struct gpu *g);
-
-/* For ends.c and at_once.c. */
-void gate_bell(struct vgpu *v, uint64_t in);
-bool gate_is_below(const struct vgpu *v); /* has it a neighbour of a higher class? */
-void gate_look(struct vgpu *v);
-void gate_pump(struct vgpu *v);
-void gate_set_undrained(struct vgpu *v, bool undrained);
-void gate_charge_one(struct vgpu *v, uint64_t ns);
-void gate_charge_alone(struct vgpu *v, uint64_t passed);
-void gate_charge_forget(struct vgpu *v);
-/* GPU time of its work in flight by its workers' estimates, and what is left of that by now. */
-uint64_t gate_in_flight(const struct vgpu *v);
-uint64_t gate_left(const struct vgpu *v);
-
-/* ---- ends.c: turns that end before their holder runs dry ---- */
-
-/* Nothing of v is parked any more, which its workers tell once in a turn. */
-void ends_issued(struct vgpu *v);
-/* Time until all work that v has ends, by its workers' estimates. */
-uint64_t ends_in(const struct vgpu *v);
-/* Does v's turn end before its last work, or has it? It does not count as one that wants the GPU
- * then. Of the holder g->dry_at says when to look again. */
-bool ends_look(struct vgpu *v);
-
-/* ---- at_once.c: the GPU for several at once ---- */
-
-/* p has issued a kernel; its vGPU has no room for more in flight. */
-void at_once_issued(struct process *p, uint64_t estimate_ns);
-void at_once_full(struct vgpu *v);
-bool at_once_may(const struct vgpu *v); /* may it have the GPU with others at once? */
-void at_once_look(struct gpu *g);
-uint64_t at_once_charge(struct gpu *g, uint64_t passed);
-/* False: they take turns. */
-bool at_once_decide(struct gpu *g, struct vgpu *next);
-void at_once_leave(struct vgpu *v);
+void driver_hold(struct vgpu *v);
+/* Brings charges and counts up to now. */
+void driver_account(struct gpu *g);
 
 /* ---- load.c ---- */
 

@@ -91,7 +91,7 @@ static void pop(struct process *p)
 static void arrive(struct process *p, uint64_t length)
 {
 	push(p, length);
-	gate_work(p);
+	worker_works(p);
 }
 
 static void again(struct process *p, uint64_t in)
@@ -214,8 +214,7 @@ bool load_issue(struct process *p)
 	}
 	*k = (struct kernel){length, p->estimate_ns ? p->estimate_ns : FIRST_ESTIMATE, length};
 	p->inflight_ns += k->estimate_ns;
-	at_once_issued(p, k->estimate_ns);
-	v->draining++;
+	p->commands++;
 	if (--r->to_issue == 0)
 		p->issuing++;
 	device_issue(v->g, p);
@@ -253,8 +252,8 @@ void load_kernel_end(struct process *p)
 	p->inflight_ns -= k->estimate_ns;
 	p->estimate_ns =
 		p->estimate_ns ? (uint64_t)((int64_t)p->estimate_ns + off / EWMA) : k->length_ns;
+	p->busy_ns += p->session.window.learn ? k->length_ns : k->estimate_ns;
 	ring_pop(&p->kernels);
-	p->v->draining--;
 	if (--request(p, 0)->to_end == 0)
 		answered(p);
 }
@@ -287,6 +286,8 @@ int load_init(struct vgpu *v)
 			.v = v,
 			.rng = v->s->c->seed ^ rng_next(&n),
 			.arrival = {.fire = fire, .arg = &v->process[i]},
+			.rung = {.fire = worker_rung, .arg = &v->process[i]},
+			.issued = true,
 		};
 	}
 	return 0;

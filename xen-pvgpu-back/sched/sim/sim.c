@@ -15,8 +15,6 @@ void sim_model_default(struct sim_model *m)
 		.switch_ns = 59 * SIM_US,
 		.hw_slice_ns = 2 * SIM_MS,
 		.bell_ns = 10 * SIM_US,
-		.alone_ns = 3 * SIM_MS,
-		.inflight_ppm = SCHED_PPM / 2,
 		.grace_ns = SIM_S,
 	};
 }
@@ -57,7 +55,7 @@ static void come(struct sim *s, void *arg)
 	if (g->n_vgpus > g->sum.vgpus)
 		g->sum.vgpus = g->n_vgpus;
 	s->r->vgpu[v - s->vgpus].gpu = at;
-	if (gate_attach(v) < 0)
+	if (driver_attach(v) < 0)
 		s->failed = true;
 	else
 		load_begin(v);
@@ -72,7 +70,7 @@ static void leave(struct sim *s, void *arg)
 	if (!g)
 		return;
 	load_stop(v);
-	gate_detach(v);
+	driver_detach(v);
 	place_give(&s->places[g->index], &v->want);
 	last = g->vgpus[--g->n_vgpus];
 	g->vgpus[v->in_gpu] = last;
@@ -92,12 +90,12 @@ static void watch(struct sim *s, void *arg)
 			if (!v->process[k].kernels.n || s->now - v->process[k].began_ns < limit)
 				continue;
 			v->held_ns = s->now;
-			gate_hold(v);
+			driver_hold(v);
 		}
 		if (v->held && s->now - v->held_ns >= s->c->model.grace_ns) {
 			v->killed_ns = s->now;
 			load_stop(v);
-			gate_detach(v);
+			driver_detach(v);
 		}
 	}
 	timer_set(&s->events, &s->watchdog, s->now + WATCH_EVERY);
@@ -150,7 +148,7 @@ static void on_warm(struct sim *s, void *arg)
 		struct gpu *g = &s->gpus[i];
 
 		device_account(g);
-		gate_charge(g);
+		driver_account(g);
 		g->warm = g->sum;
 		for (uint32_t k = 0; k < g->n_vgpus; k++)
 			g->vgpus[k]->had_rest = !g->vgpus[k]->busy_processes;
@@ -159,8 +157,8 @@ static void on_warm(struct sim *s, void *arg)
 		struct vgpu *v = &s->vgpus[i];
 
 		v->busy_warm = v->busy_window = v->busy_ns;
-		v->charged_warm = v->charged_ns;
-		v->grants_warm = v->grants;
+		v->charged_warm = v->turn.charged_ns;
+		v->grants_warm = v->turn.grants;
 	}
 	s->is_warm = true;
 	timer_set(&s->events, &s->window, s->now + window_ns(s->c));
@@ -171,20 +169,21 @@ static void sum_up_gpu(struct sim *s, struct gpu *g, struct sim_gpu_result *out)
 	struct sim_gpu_result *all = &s->r->all;
 
 	device_account(g);
-	gate_charge(g);
+	driver_account(g);
 	*out = g->sum;
 	out->busy_ns -= g->warm.busy_ns;
 	out->switch_ns -= g->warm.switch_ns;
 	out->waste_ns -= g->warm.waste_ns;
 	out->context_switches -= g->warm.context_switches;
 	out->grants -= g->warm.grants;
+	out->handovers -= g->warm.handovers;
 	out->decisions -= g->warm.decisions;
-	out->slice_ns = g->slice_ns_now;
 	all->busy_ns += out->busy_ns;
 	all->switch_ns += out->switch_ns;
 	all->waste_ns += out->waste_ns;
 	all->context_switches += out->context_switches;
 	all->grants += out->grants;
+	all->handovers += out->handovers;
 	all->decisions += out->decisions;
 	all->vgpus += out->vgpus;
 	s->r->gpus_used += out->vgpus > 0;
@@ -195,17 +194,17 @@ static void sum_up_vgpu(struct sim *s, struct vgpu *v, struct sim_vgpu_result *o
 	struct sched_stats st = {.longest_wait_ns = v->longest_wait};
 
 	out->bound_ns = SCHED_NEVER;
-	if (v->sched) {
-		sched_stats(v->sched, s->now, &st);
-		out->bound_ns = sched_wait_bound(v->sched);
+	if (v->turn.sched) {
+		sched_stats(v->turn.sched, s->now, &st);
+		out->bound_ns = sched_wait_bound(v->turn.sched);
 	}
 	out->longest_wait_ns = st.longest_wait_ns;
 	out->used_ns = v->busy_ns - v->busy_warm;
-	out->charged_ns = v->charged_ns - v->charged_warm;
+	out->charged_ns = v->turn.charged_ns - v->charged_warm;
 	out->requests = v->requests;
 	out->latency_ns = v->requests ? v->latency_sum / (double)v->requests : 0;
 	out->killed_ns = v->killed_ns;
-	out->grants = v->grants - v->grants_warm;
+	out->grants = v->turn.grants - v->grants_warm;
 	s->load[v->spec->load].used_ns += out->used_ns;
 	s->load[v->spec->load].vgpus++;
 }
@@ -302,7 +301,7 @@ static int start_gpus(struct sim *s)
 		g->index = i;
 		s->places[i] = s->c->gpus[i];
 		device_init(g);
-		if (gate_init(g) < 0)
+		if (driver_init(g) < 0)
 			return -ENOMEM;
 	}
 	return 0;
@@ -324,8 +323,8 @@ static int start_vgpus(struct sim *s)
 		v->load_ppm = v->spec->load_ppm;
 		v->come = (struct timer){.fire = come, .arg = v};
 		v->go = (struct timer){.fire = leave, .arg = v};
-		gate_init_vgpu(v);
-		if (load_init(v) < 0 || events_room(&s->events, 3 + v->n_process) < 0)
+		driver_init_vgpu(v);
+		if (load_init(v) < 0 || events_room(&s->events, 3 + 2 * v->n_process) < 0)
 			return -ENOMEM;
 		timer_set(&s->events, &v->come, v->spec->attach_ns);
 		if (v->spec->detach_ns)
@@ -367,7 +366,7 @@ static void end(struct sim *s)
 {
 	sim_result_free(s->r);
 	for (size_t i = 0; s->gpus && i < s->c->n_gpus; i++) {
-		gate_end(&s->gpus[i]);
+		driver_end(&s->gpus[i]);
 		free(s->gpus[i].vgpus);
 	}
 	for (size_t i = 0; s->vgpus && i < s->c->n_vgpus; i++)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A discrete-event simulation of GPUs under the scheduler of sched.h: the library itself decides,
- * the rest is a model. It uses no file, clock or thread; the same configuration and seed give the
- * same result. tests/sim and `pvgpuctl sizing` drive it.
+ * A discrete-event simulation of GPUs under the scheduler of sched.h and the turns of sched/turn,
+ * as in pvgpud: the libraries decide, the GPU and the workers are a model. It uses no file, clock
+ * or thread; the same configuration and seed give the same result. tests/sim and `pvgpuctl sizing`
+ * drive it.
  *
  * The model: a GPU runs one context at a time. A kernel runs to its end or, when other contexts
  * have work, to the end of the hardware's own time slice. A change of context costs switch_ns. Each
@@ -83,13 +84,11 @@ struct sim_vgpu_spec {
 };
 
 struct sim_model {
-	uint64_t switch_ns;    /* change of context on the GPU */
-	uint64_t hw_slice_ns;  /* the GPU's own time slice; 0: contexts change only when idle */
-	uint64_t bell_ns;      /* delay of a bell, in either direction */
-	uint64_t alone_ns;     /* most in flight while no other vGPU wants the GPU */
-	uint32_t inflight_ppm; /* most in flight under contention, as a part of a slice */
-	uint64_t grace_ns;     /* the watchdog's time from closing the gate to the kill */
-	bool native;           /* no gate, no scheduler: only the GPU's own time slices */
+	uint64_t switch_ns;   /* change of context on the GPU */
+	uint64_t hw_slice_ns; /* the GPU's own time slice; 0: contexts change only when idle */
+	uint64_t bell_ns;     /* delay of a bell, in either direction */
+	uint64_t grace_ns;    /* the watchdog's time from closing the gate to the kill */
+	bool native;          /* no gate, no scheduler: only the GPU's own time slices */
 };
 
 struct sim_progress {
@@ -143,7 +142,7 @@ struct sim_vgpu_result {
 struct sim_gpu_result {
 	uint64_t busy_ns, switch_ns;
 	uint64_t waste_ns; /* idle although a vGPU had work */
-	uint64_t context_switches, grants, decisions;
+	uint64_t context_switches, grants, handovers, decisions;
 	uint64_t slice_ns; /* the latest */
 	uint32_t vgpus;
 };
