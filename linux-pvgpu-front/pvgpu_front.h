@@ -13,7 +13,7 @@
  * under interruptibly, none is held while a thread waits for the backend, copies to or from a
  * process, or unbinds an interrupt:
  *   file.lock       one OPEN at a time
- *   vgpu.usage_lock what xenstore said of the vGPU's use; alone, and held while xenstore is asked
+ *   vgpu.usage_lock what xenstore said of the vGPU's use and of the GPU; alone, and held while xenstore is asked
  *   session.lock    the session's memory: ring and chunks
  *   vgpu.lock       list of sessions, identity
  *   session.life    the session's state
@@ -273,6 +273,9 @@ struct pvgpu_usage {
 /* 0 or a negative errno. A process may ask as often as it likes: xenstore is asked from time to
  * time. */
 int pvgpu_read_usage(struct pvgpu_vgpu *v, struct pvgpu_usage *out);
+/* The GPU as the backend describes it, in the words of its key, into a page. The text's length with
+ * a newline, or a negative errno. */
+int pvgpu_read_gpu(struct pvgpu_vgpu *v, char *buf);
 /* The keys and the state Initialised, in one transaction: the kernel looks at the state at each
  * key's change and may take Initialising for a new directory's. */
 int pvgpu_write_frontend(struct pvgpu_vgpu *v, u32 ref, u32 port, const struct pvgpu_identity *id);
@@ -334,6 +337,8 @@ struct pvgpu_vgpu {
 	struct mutex usage_lock;
 	unsigned long usage_until; /* until then it is as it was read; 0: never read */
 	struct pvgpu_usage usage;
+	unsigned long gpu_until; /* likewise, of the text below */
+	char gpu[PVGPU_KEY_TEXT];
 };
 
 extern struct workqueue_struct *pvgpu_wq;

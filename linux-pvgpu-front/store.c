@@ -193,6 +193,36 @@ int pvgpu_read_usage(struct pvgpu_vgpu *v, struct pvgpu_usage *out)
 	return ret;
 }
 
+/* Under usage_lock. Behind the statistics a backend describes the GPU. */
+static int pvgpu_store_ask_gpu(struct pvgpu_vgpu *v)
+{
+	unsigned int len;
+	char *text;
+	int ret = pvgpu_store_read_key(v->xdev->otherend, "statistics", &text, &len);
+
+	if (!ret)
+		strscpy(v->gpu, text ? text : "", sizeof(v->gpu));
+	kfree(text);
+	return ret;
+}
+
+int pvgpu_read_gpu(struct pvgpu_vgpu *v, char *buf)
+{
+	int ret = mutex_lock_interruptible(&v->usage_lock);
+
+	if (ret)
+		return ret;
+	if (!v->gpu_until || time_after_eq(jiffies, v->gpu_until)) {
+		ret = v->xdev->otherend ? pvgpu_store_ask_gpu(v) : -ENODEV;
+		if (!ret)
+			v->gpu_until = (jiffies + PVGPU_USAGE_FOR) | 1;
+	}
+	if (!ret)
+		ret = pvgpu_sysfs_emit(buf, "%s\n", v->gpu);
+	mutex_unlock(&v->usage_lock);
+	return ret;
+}
+
 /* ---- the frontend's keys ---- */
 
 static int pvgpu_store_put_keys(struct xenbus_transaction t, const char *dir, u32 ref, u32 port,

@@ -63,9 +63,16 @@ static ssize_t usage_show(struct device *dev, struct device_attribute *attr, cha
 }
 static DEVICE_ATTR_RO(usage);
 
+/* In the words of the backend's key. */
+static ssize_t gpu_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return pvgpu_read_gpu(pvgpu_sysfs_vgpu(dev), buf);
+}
+static DEVICE_ATTR_RO(gpu);
+
 static struct attribute *pvgpu_vgpu_attrs[] = {
 	&dev_attr_uuid.attr,     &dev_attr_model.attr, &dev_attr_memory.attr,
-	&dev_attr_sessions.attr, &dev_attr_usage.attr, NULL,
+	&dev_attr_sessions.attr, &dev_attr_usage.attr, &dev_attr_gpu.attr, NULL,
 };
 
 static const struct attribute_group pvgpu_vgpu_group = {.attrs = pvgpu_vgpu_attrs};

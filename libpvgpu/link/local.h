@@ -7,8 +7,8 @@
  * and a pidfd from the socket and hands them to the worker: nothing in the message is believed.
  *
  * In place of a session a guest may ask for figures of its vGPU: the same message with the version
- * PVGPU_LOCAL_ASK, answered by one pvgpu_local_figures. A pvgpud that does not know it answers as
- * to any other version.
+ * PVGPU_LOCAL_ASK, answered by one pvgpu_local_figures, or PVGPU_LOCAL_ASK_GPU, answered by one
+ * pvgpu_local_gpu. A pvgpud that does not know it answers as to any other version.
  *
  * guest <-> worker, on the session socket (fd PVGPU_FD_SESSION): its hang-up is either side's
  * death. The guest sends pvgpu_local_chunk with a sealed memfd to grow the arena (F_SEAL_SHRINK and
@@ -23,6 +23,7 @@
 #define PVGPU_LOCAL_MAGIC    0x75677670u /* "pvgu" */
 #define PVGPU_LOCAL_VERSION  1u
 #define PVGPU_LOCAL_ASK      0x80000001u
+#define PVGPU_LOCAL_ASK_GPU  0x80000002u
 
 enum pvgpu_local_fd {
 	PVGPU_FD_RING,      /* memfd: ring page, command stream, reply stream (ring/ring.h) */
@@ -64,6 +65,13 @@ struct pvgpu_local_figures {
 		uint32_t pad;
 		uint64_t memory_used;    /* bytes */
 	} session[PVGPU_LOCAL_SESSIONS]; /* the first so many */
+};
+
+/* The GPU's own description of itself, as far as a guest may know it. */
+#define PVGPU_LOCAL_GPU_TEXT 2052u
+struct pvgpu_local_gpu {
+	uint32_t magic, version;         /* PVGPU_LOCAL_ASK_GPU */
+	char text[PVGPU_LOCAL_GPU_TEXT]; /* as the schema's key `card` has it; the rest is 0 */
 };
 
 struct pvgpu_local_chunk {

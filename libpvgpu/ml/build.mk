@@ -9,7 +9,7 @@ $(B)/gen/.nvml: libpvgpu/ml/gen/ml_symbols.py libpvgpu/ml/symbols.api $(wildcard
 $(NVML_GEN): $(B)/gen/.nvml ;
 
 # Without the calls that are refused: what pvgpu-smi takes.
-PVGPU_ML_OBJS = $(call obj,$(sort $(wildcard libpvgpu/ml/*.c))) $(PVGPU_LINK_OBJS) $(B)/obj/gen/pvgpu_stubs.o
+PVGPU_ML_OBJS = $(call obj,$(sort $(wildcard libpvgpu/ml/*.c))) $(PVGPU_LINK_OBJS) $(B)/obj/gen/pvgpu_stubs.o $(KEYS_OBJS)
 
 LIBS += $(B)/lib/libnvidia-ml.so.1
 $(B)/lib/libnvidia-ml.so.1: $$(PVGPU_ML_OBJS) $(B)/obj/gen/nvml_refused.o | $(B)/gen/nvml.map

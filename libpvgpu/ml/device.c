@@ -67,7 +67,6 @@ nvmlReturn_t nvmlDeviceGetUUID(nvmlDevice_t device, char *uuid, unsigned int len
 	return ml_give(uuid, length, text);
 }
 
-/* The kinds of chip and board have no answer: their fields are 0. */
 static nvmlReturn_t pci(nvmlDevice_t device, void *out, nvmlPciInfo_t *info)
 {
 	const struct ml_facts *f;
@@ -82,6 +81,8 @@ static nvmlReturn_t pci(nvmlDevice_t device, void *out, nvmlPciInfo_t *info)
 		 info->domain & 0xffff, info->bus & 0xff, info->device & 0xff);
 	snprintf(info->busId, sizeof(info->busId), "%08X:%02X:%02X.0", info->domain,
 		 info->bus & 0xff, info->device & 0xff);
+	/* They stay 0 where nobody knows them. */
+	ml_gpu_ids(&info->pciDeviceId, &info->pciSubSystemId);
 	return NVML_SUCCESS;
 }
 
@@ -134,6 +135,41 @@ nvmlReturn_t nvmlDeviceGetCudaComputeCapability(nvmlDevice_t device, int *major,
 	return NVML_SUCCESS;
 }
 
+/* NVML's number of the architecture with this compute capability; 0: none that is known. */
+static unsigned int architecture(int major, int minor)
+{
+	switch (major) {
+	case 3:
+	case 5:
+	case 6:
+		return major == 3 ? 2 : (unsigned int)major - 2;
+	case 7:
+		return minor < 5 ? 5 : 6;
+	case 8:
+		return minor < 9 ? 7 : 8;
+	case 9:
+		return 9;
+	case 10:
+	case 11:
+	case 12:
+		return 10;
+	}
+	return 0;
+}
+
+nvmlReturn_t nvmlDeviceGetArchitecture(nvmlDevice_t device, unsigned int *out)
+{
+	int major = 0, minor = 0;
+	nvmlReturn_t r = ml_enter_device(device, out);
+
+	if (!r)
+		r = nvmlDeviceGetCudaComputeCapability(device, &major, &minor);
+	if (r)
+		return r;
+	*out = architecture(major, minor);
+	return *out ? NVML_SUCCESS : NVML_ERROR_NOT_SUPPORTED;
+}
+
 nvmlReturn_t nvmlDeviceGetMaxClockInfo(nvmlDevice_t device, unsigned int clock, unsigned int *mhz)
 {
 	switch (clock) {
@@ -142,6 +178,8 @@ nvmlReturn_t nvmlDeviceGetMaxClockInfo(nvmlDevice_t device, unsigned int clock, 
 		return attribute(device, CU_DEVICE_ATTRIBUTE_CLOCK_RATE, 1000, mhz);
 	case NVML_CLOCK_MEM:
 		return attribute(device, CU_DEVICE_ATTRIBUTE_MEMORY_CLOCK_RATE, 1000, mhz);
+	case NVML_CLOCK_VIDEO:
+		return ml_video_clock(device, mhz);
 	}
 	return (nvmlReturn_t)ml_refuse();
 }
@@ -184,15 +222,4 @@ nvmlReturn_t nvmlDeviceIsMigDeviceHandle(nvmlDevice_t device, unsigned int *is)
 nvmlReturn_t nvmlDeviceGetMaxMigDeviceCount(nvmlDevice_t device, unsigned int *count)
 {
 	return none(device, count);
-}
-
-nvmlReturn_t nvmlDeviceGetFieldValues(nvmlDevice_t device, int count, nvmlFieldValue_t *values)
-{
-	const nvmlReturn_t r = ml_enter_device(device, values);
-
-	if (r || count < 0)
-		return r ? r : NVML_ERROR_INVALID_ARGUMENT;
-	for (int i = 0; i < count; i++)
-		values[i].nvmlReturn = NVML_ERROR_NOT_SUPPORTED;
-	return NVML_SUCCESS;
 }

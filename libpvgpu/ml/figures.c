@@ -47,23 +47,37 @@ static int connect_to(const char *path)
 }
 
 /* Without a control buffer the kernel drops files that a hostile peer attached. */
-static nvmlReturn_t ask(int fd, struct pvgpu_local_figures *m)
+static nvmlReturn_t ask(int fd, uint32_t question, void *answer, size_t size)
 {
-	const struct pvgpu_local_open question = {.magic = PVGPU_LOCAL_MAGIC,
-						  .version = PVGPU_LOCAL_ASK};
+	const struct pvgpu_local_open asked = {.magic = PVGPU_LOCAL_MAGIC, .version = question};
+	uint32_t head[2];
 	ssize_t n;
 
-	if (send(fd, &question, sizeof(question), MSG_NOSIGNAL) != sizeof(question))
+	if (send(fd, &asked, sizeof(asked), MSG_NOSIGNAL) != sizeof(asked))
 		return NVML_ERROR_UNKNOWN;
 	do
-		n = recv(fd, m, sizeof(*m), MSG_TRUNC);
+		n = recv(fd, answer, size, MSG_TRUNC);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return errno == EAGAIN ? NVML_ERROR_TIMEOUT : NVML_ERROR_UNKNOWN;
 	/* A pvgpud that refuses, or does not know the question. */
-	if (n != sizeof(*m) || m->magic != PVGPU_LOCAL_MAGIC || m->version != PVGPU_LOCAL_ASK)
+	if ((size_t)n != size)
 		return NVML_ERROR_NOT_SUPPORTED;
-	return NVML_SUCCESS;
+	memcpy(head, answer, sizeof(head));
+	return head[0] == PVGPU_LOCAL_MAGIC && head[1] == question ? NVML_SUCCESS
+								   : NVML_ERROR_NOT_SUPPORTED;
+}
+
+nvmlReturn_t ml_ask_local(const char *path, uint32_t question, void *answer, size_t size)
+{
+	const int fd = connect_to(path);
+	nvmlReturn_t r;
+
+	if (fd < 0)
+		return NVML_ERROR_GPU_IS_LOST;
+	r = ask(fd, question, answer, size);
+	close(fd);
+	return r;
 }
 
 static void take(const struct pvgpu_local_figures *m, struct ml_figures *out)
@@ -94,13 +108,8 @@ static void take(const struct pvgpu_local_figures *m, struct ml_figures *out)
 static nvmlReturn_t figures_local(const char *path, struct ml_figures *out)
 {
 	struct pvgpu_local_figures m;
-	nvmlReturn_t r;
-	const int fd = connect_to(path);
+	const nvmlReturn_t r = ml_ask_local(path, PVGPU_LOCAL_ASK, &m, sizeof(m));
 
-	if (fd < 0)
-		return NVML_ERROR_GPU_IS_LOST;
-	r = ask(fd, &m);
-	close(fd);
 	if (!r)
 		take(&m, out);
 	return r;

@@ -15,7 +15,7 @@
 
 const char *ml_sysfs = "/sys/class/misc", *ml_proc = "/proc";
 
-enum { TEXT = 4096 };
+enum { TEXT = ML_GPU_TEXT };
 
 /* False: it is not there, or longer. */
 static bool read_file(const char *folder, const char *name, char text[TEXT])
@@ -83,12 +83,30 @@ static void find_processes(const char *device, struct ml_figures *out)
 		closedir(d);
 }
 
-nvmlReturn_t ml_figures_xen(const char *device, struct ml_figures *out)
+static void folder_of(const char *device, char folder[128])
 {
 	const char *name = strrchr(device, '/');
+
+	snprintf(folder, 128, "%s/%.60s/device", ml_sysfs, name ? name + 1 : device);
+}
+
+nvmlReturn_t ml_gpu_xen(const char *device, char *text, size_t *len)
+{
+	char folder[128];
+
+	folder_of(device, folder);
+	/* A module of an earlier release has no such file. */
+	if (!read_file(folder, "gpu", text))
+		return NVML_ERROR_NOT_SUPPORTED;
+	*len = strcspn(text, "\n");
+	return NVML_SUCCESS;
+}
+
+nvmlReturn_t ml_figures_xen(const char *device, struct ml_figures *out)
+{
 	char folder[128], text[TEXT];
 
-	snprintf(folder, sizeof(folder), "%s/%.60s/device", ml_sysfs, name ? name + 1 : device);
+	folder_of(device, folder);
 	if (read_file(folder, "memory", text))
 		out->memory_limit = strtoull(text, NULL, 10);
 	/* A module of an earlier release has no such file. */

@@ -92,8 +92,8 @@ nvmlReturn_t nvmlShutdown(void)
 
 	pthread_mutex_lock(&ml_lock);
 	r = ml_enter();
-	if (!r)
-		__atomic_sub_fetch(&users, 1, __ATOMIC_RELEASE);
+	if (!r && !__atomic_sub_fetch(&users, 1, __ATOMIC_RELEASE))
+		ml_gpu_forget();
 	pthread_mutex_unlock(&ml_lock);
 	return r;
 }

@@ -19,6 +19,7 @@
 #pragma GCC visibility push(default)
 #include "nvml/nvml_more.h"
 #pragma GCC visibility pop
+#include "pvgpu_keys.h"
 
 /* Serialises everything below. */
 extern pthread_mutex_t ml_lock;
@@ -66,6 +67,24 @@ nvmlReturn_t ml_figures(struct ml_figures *out);
 /* figures_xen.c: those of the module's device of this path. Tests have files of their own. */
 extern const char *ml_sysfs, *ml_proc;
 nvmlReturn_t ml_figures_xen(const char *device, struct ml_figures *out);
+
+/* figures.c: an answer of exactly this size, which begins with the magic number and the question.
+ */
+nvmlReturn_t ml_ask_local(const char *path, uint32_t question, void *answer, size_t size);
+
+/* ---- gpu.c ---- */
+
+/* The GPU as pvgpud describes it; numbers that are not known as in the schema. */
+nvmlReturn_t ml_gpu(struct pvgpu_gpu_card *out);
+/* The next question goes to pvgpud. */
+void ml_gpu_forget(void);
+/* figures_xen.c: the text from which it is made, at most ML_GPU_TEXT bytes. */
+#define ML_GPU_TEXT 4096u
+nvmlReturn_t ml_gpu_xen(const char *device, char *text, size_t *len);
+/* shared.c: PCI ids of chip and board. */
+nvmlReturn_t ml_gpu_ids(unsigned int *chip, unsigned int *board);
+/* The largest clock of the video engines. */
+nvmlReturn_t ml_video_clock(nvmlDevice_t device, unsigned int *mhz);
 
 /* ---- usage.c ---- */
 

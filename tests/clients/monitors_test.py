@@ -27,9 +27,11 @@ d = n.nvmlDeviceGetHandleByIndex(0)
 m, u = n.nvmlDeviceGetMemoryInfo(d), n.nvmlDeviceGetUtilizationRates(d)
 assert n.nvmlDeviceGetIndex(n.nvmlDeviceGetHandleByUUID(n.nvmlDeviceGetUUID(d))) == 0
 assert n.nvmlDeviceGetMemoryInfo(d, version=n.nvmlMemory_v2).used == m.used
+assert n.nvmlDeviceGetTemperature(d, n.NVML_TEMPERATURE_GPU) == 40
+assert n.nvmlSystemGetDriverVersion() == "580.65.06"
 try:
-    n.nvmlDeviceGetTemperature(d, n.NVML_TEMPERATURE_GPU)
-    raise SystemExit("a temperature")
+    n.nvmlDeviceGetSerial(d)
+    raise SystemExit("a serial number")
 except n.NVMLError_NotSupported:
     pass
 p = [(p.pid, p.usedGpuMemory) for p in n.nvmlDeviceGetComputeRunningProcesses(d)]
@@ -98,7 +100,7 @@ class Monitors(unittest.TestCase):
         gpu = json.loads(self.client("gpustat --json"))["gpus"]
         self.assertEqual(len(gpu), 1)
         self.assertEqual((gpu[0]["name"], gpu[0]["memory.total"], gpu[0]["memory.used"]), ("pvgpu simulated GPU", 1024, self.used() // MIB))
-        self.assertIsNone(gpu[0]["temperature.gpu"])
+        self.assertEqual((gpu[0]["temperature.gpu"], gpu[0]["power.draw"], gpu[0]["enforced.power.limit"]), (40, 100, 700))
         self.assertIn((self.busy[0].pid, "occupy", self.used() // MIB), {(p["pid"], p["command"], p["gpu_memory_usage"]) for p in gpu[0]["processes"]})
         line = self.client("gpustat --no-color --no-header --show-cmd --show-user --show-pid")
         self.assertRegex(line, rf"^\[0\] pvgpu simulated GPU .*{self.used() // MIB} / +1024 MB .*occupy/{self.busy[0].pid}\(")
@@ -107,14 +109,15 @@ class Monitors(unittest.TestCase):
         said = self.client("nvitop -1 --ascii")
         self.assertRegex(said, rf"{self.used() / MIB:.2f}MiB / 1024MiB")
         self.assertRegex(said, rf" {self.busy[0].pid} +C +root {self.used() / MIB:.2f}MiB")
-        self.assertIn("CUDA Driver Version: 13.0", said)
+        for word in "CUDA Driver Version: 13.0", "Driver Version: 580.65.06", "40C":
+            self.assertIn(word, said)
 
     def test_nvtop(self):
         said = json.loads(self.client("nvtop -s"))
         self.assertEqual([g["device_name"] for g in said], ["pvgpu simulated GPU"])
         self.assertEqual(said[0]["mem_util"], f"{100 * self.used() // (1 << 30)}%")
         self.assertRegex(said[0]["gpu_util"], r"^\d+%$")
-        self.assertEqual({k: v for k, v in said[0].items() if re.search("temp|fan|power|clock", k) and v is not None}, {})
+        self.assertEqual([said[0][k] for k in ("temp", "power_draw", "gpu_clock", "mem_clock")], ["40C", "100W", "1800MHz", "2600MHz"])
 
 
 if __name__ == "__main__":

@@ -101,6 +101,106 @@ class Values(unittest.TestCase):
             self.assertEqual((env.read("/vgpu/vgpu0/sessions-failed"), env.read("/vgpu/vgpu0/faults")), ("0", "0"))
 
 
+NUMBERS = {"Architecture": 9, "Brand": 14, "NumGpuCores": 16896, "MinorNumber": 0, "BoardId": 0x100, "MultiGpuBoard": 0, "BusType": 2,
+           "MaxPcieLinkGeneration": 5, "GpuMaxPcieLinkGeneration": 5, "PcieLinkMaxSpeed": 5, "MaxPcieLinkWidth": 16, "CurrPcieLinkWidth": 16,
+           "DefaultEccMode": 1, "PersistenceMode": 1, "ComputeMode": 0, "AccountingMode": 0, "NumFans": 0, "PowerManagementMode": 1,
+           "PowerManagementLimit": 700000, "EnforcedPowerLimit": 700000, "PowerManagementDefaultLimit": 700000}
+SENSORS = {"PowerUsage": 100000, "PerformanceState": 0, "PowerState": 0}
+# (name, what it is asked about): answer
+CHOSEN = {("Temperature", 0): 40, ("ClockInfo", 0): 1800, ("ClockInfo", 1): 1800, ("ClockInfo", 2): 2600, ("ClockInfo", 3): 1500,
+          ("PcieThroughput", 0): 3 << 20, ("PcieThroughput", 1): 1 << 20}
+PAIRS = {"EccMode": [1, 1], "MigMode": [0, 0], "PowerManagementLimitConstraints": [200000, 700000], "EncoderUtilization": [0, 1000000],
+         "DecoderUtilization": [0, 1000000]}
+
+
+class Shared(unittest.TestCase):
+    """What the GPU tells of itself, as far as its guests may know it."""
+    def open(self, env):
+        env.wait_spare()
+        lib = binding.Library(LIBRARY).open()
+        # pvgpu-health tells it in its first round, and the library asks pvgpud once a second.
+        wait_for("a driver's version", lambda: self.text(lib, "nvmlSystemGetDriverVersion"))
+        self.facts(lib)
+        return lib
+
+    @staticmethod
+    def text(lib, name):
+        room = ctypes.create_string_buffer(96)
+        return room.value.decode() if not getattr(lib.lib, name)(room, 96) else None
+
+    @staticmethod
+    def asked(lib, name, *words, kind=binding.u32):
+        out = kind()
+        result = getattr(lib.lib, f"nvmlDeviceGet{name}")(lib.device, *words, ctypes.byref(out))
+        return out.value if not result else f"error {result}"
+
+    def facts(self, lib):
+        self.assertEqual(self.text(lib, "nvmlSystemGetDriverVersion"), "580.65.06")
+        self.assertEqual(self.text(lib, "nvmlSystemGetNVMLVersion"), "13.580.65.06")
+        self.assertEqual({n: self.asked(lib, n) for n in NUMBERS}, NUMBERS)
+        for name, values in PAIRS.items():
+            a, b = binding.u32(9), binding.u32(9)
+            lib.call(f"nvmlDeviceGet{name}", lib.device, ctypes.byref(a), ctypes.byref(b))
+            self.assertEqual([a.value, b.value], values, name)
+        self.assertEqual([self.asked(lib, "TemperatureThreshold", t) for t in (0, 1, 2)], [92, 89, "error 3"])
+        self.assertEqual([self.asked(lib, "MaxClockInfo", c) for c in (3, 7)], [1545, "error 3"])
+        pci = lib.ask("nvmlDeviceGetPciInfo_v3", binding.Pci())
+        self.assertEqual((pci.chip, pci.board), (0x233010de, 0x16c110de))
+        bar1 = (binding.u64 * 3)()
+        lib.call("nvmlDeviceGetBAR1MemoryInfo", lib.device, bar1)
+        self.assertEqual(list(bar1), [128 << 30, 128 << 30, 0])
+        words = (ctypes.c_ulong * 64)()
+        lib.call("nvmlDeviceGetCpuAffinity", lib.device, 64, words)
+        self.assertEqual(sum(bin(w).count("1") for w in words), os.sysconf("SC_NPROCESSORS_CONF"))
+
+    def sensors(self, lib, shown):
+        self.assertEqual({n: self.asked(lib, n) for n in SENSORS}, {n: v if shown else "error 3" for n, v in SENSORS.items()})
+        self.assertEqual({k: self.asked(lib, *k) for k in CHOSEN}, {k: v if shown else "error 3" for k, v in CHOSEN.items()})
+        self.assertEqual(self.asked(lib, "TotalEccErrors", 1, 0, kind=binding.u64), 5 if shown else "error 3")
+        # Corrected errors would help a guest that makes bits flip.
+        self.assertEqual(self.asked(lib, "TotalEccErrors", 0, 0, kind=binding.u64), "error 3")
+        self.assertEqual((self.asked(lib, "CurrPcieLinkGeneration"), self.asked(lib, "PcieSpeed")), (4, 16000) if shown else (5, 32000))
+        fields = (Field * 3)(Field(id=1), Field(id=186), Field(id=82))
+        lib.call("nvmlDeviceGetFieldValues", lib.device, 3, fields)
+        self.assertEqual([(f.result, f.value) for f in fields], [(0, 1), (0, 100000) if shown else (3, 0), (3, 0)])
+
+    def look(self, config, shown):
+        env = Env(vgpus={"vgpu0": "1G"}, sim={"SIMCUDA_NVML_UNCORRECTED": "5", "SIMCUDA_NVML_ECC": "7", "SIMCUDA_NVML_PCIE_GENERATION": "4"})
+        env.write_config(config)
+        with env, environment(env.socket()):
+            lib = self.open(env)
+            self.sensors(lib, shown)
+            lib.call("nvmlShutdown")
+
+    def test_coarse(self):
+        self.look("", True)
+
+    def test_off(self):
+        self.look("[pool default]\ndevice = 0\ngpu_sensors = off\n", False)
+
+    def test_confidential(self):
+        """Never in a confidential pool, whatever the setting."""
+        self.look("[pool default]\ndevice = 0\nmode = confidential\ngpu_sensors = coarse\n", False)
+
+    def test_lies(self):
+        """Texts of a hostile backend: no NUL, no text, numbers that are none."""
+        head = struct.pack("=II", MAGIC, 0x80000002)
+        for text in b"brand=7 " * 300, b"brand=99999999999999999999", b"\xff" * 2052, b"brand", b"", b"brand=7 brand=8":
+            with tempfile.TemporaryDirectory() as folder, environment(os.path.join(folder, "s")):
+                peer = Peer(os.path.join(folder, "s"), head + text[:2052].ljust(2052, b"\0"))
+                # Each answer is kept for a second, in the process that asked.
+                done = subprocess.run([sys.executable, "-c", f"import binding as b; l = b.Library('{LIBRARY}').open(); "
+                                       "print(l.lib.nvmlDeviceGetBrand(l.device, b.ctypes.byref(b.u32())))"],
+                                      env={**os.environ, "PYTHONPATH": str(HERE)}, capture_output=True, check=True)
+                peer.close()
+                self.assertEqual(done.stdout, b"3\n", text[:20])
+
+
+class Field(ctypes.Structure):
+    _fields_ = [("id", binding.u32), ("scope", binding.u32), ("at", ctypes.c_longlong), ("latency", ctypes.c_longlong), ("type", binding.u32),
+                ("result", binding.u32), ("value", binding.u64)]
+
+
 class environment:  # pylint: disable=invalid-name
     def __init__(self, path):
         self.path = path
@@ -228,7 +328,7 @@ class Calls(unittest.TestCase):
             self.assertEqual(call(lib, "nvmlDeviceGetMemoryInfo", dev, None), 2)
             self.assertEqual(call(lib, "nvmlDeviceGetMemoryInfo_v2", dev, ctypes.byref(binding.Memory2(version=1))), 25)
             self.assertEqual(call(lib, "nvmlDeviceGetComputeRunningProcesses_v3", dev, None, None), 2)
-            for name in "nvmlDeviceGetTemperature", "nvmlDeviceGetPowerUsage", "nvmlSystemGetDriverVersion", "nvmlDeviceGetMigMode", \
+            for name in "nvmlDeviceGetSerial", "nvmlDeviceGetFanSpeed", "nvmlDeviceGetTotalEnergyConsumption", "nvmlDeviceGetNvLinkState", \
                     "nvmlDeviceGetProcessUtilization", "nvmlDeviceSetPersistenceMode":
                 self.assertEqual(call(lib, name, dev, room, room), 3, name)
             uuid = lib.string("nvmlDeviceGetUUID").encode()

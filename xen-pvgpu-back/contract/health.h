@@ -9,6 +9,7 @@
 
 #define HEALTH_VERSION 2u
 #define HEALTH_DEVICES 64u
+#define HEALTH_PART    40u /* bytes of a record's facts */
 
 enum health_kind {
 	HEALTH_HELLO = 1, /* the first record: code = HEALTH_VERSION, device = number of GPUs, text
@@ -22,6 +23,8 @@ enum health_kind {
 	HEALTH_ROUND,     /* the end of a round */
 	HEALTH_STATE,     /* a GPU's sensors and counters of errors, in some rounds */
 	HEALTH_PCIE,      /* its link, beside that */
+	HEALTH_FACTS, /* a part of what a GPU tells of itself, in some rounds: the bytes of struct
+			 pvgpu_gpu_card from `code` on. Its last part completes it */
 	HEALTH_KINDS
 };
 
@@ -57,6 +60,7 @@ struct health_msg {
 			uint32_t generation, width, most_generation, most_width;
 			uint64_t sent, received; /* bytes, by the GPU; the driver's counters wrap */
 		} pcie;
+		unsigned char part[HEALTH_PART];
 		char text[40]; /* without a NUL when all 40 bytes are used */
 	};
 };

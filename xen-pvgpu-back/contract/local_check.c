@@ -71,9 +71,9 @@ int check_open(struct pvgpu_local_open *m, size_t len, char reason[CHECK_REASON]
 	return err;
 }
 
-bool check_is_ask(const struct pvgpu_local_open *m, size_t len)
+bool check_is_ask(const struct pvgpu_local_open *m, size_t len, uint32_t question)
 {
-	return len == sizeof(*m) && m->magic == PVGPU_LOCAL_MAGIC && m->version == PVGPU_LOCAL_ASK;
+	return len == sizeof(*m) && m->magic == PVGPU_LOCAL_MAGIC && m->version == question;
 }
 
 int check_chunk_place(uint32_t op, uint64_t address, uint64_t size, const struct check_arena *a,

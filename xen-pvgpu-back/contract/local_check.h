@@ -16,8 +16,8 @@
 /* An open request. Sizes of 0 become the defaults; comm ends with NUL. */
 int check_open(struct pvgpu_local_open *m, size_t len, char reason[CHECK_REASON]);
 
-/* Does it ask for figures in place of a session? */
-bool check_is_ask(const struct pvgpu_local_open *m, size_t len);
+/* Does it ask this question (PVGPU_LOCAL_ASK...) in place of a session? */
+bool check_is_ask(const struct pvgpu_local_open *m, size_t len, uint32_t question);
 
 /* The arena window and the bytes of it that are mapped, for chunk requests. */
 struct check_arena {

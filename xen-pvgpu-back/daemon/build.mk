@@ -81,6 +81,9 @@ $(B)/unit/worker_log_test: $(call obj,tests/unit/daemon/worker_log_test.c $(call
 LDLIBS_worker_log_test = $(CHECK_LIBS) -lev
 $(B)/unit/judge_test: $(call obj,tests/unit/daemon/judge_test.c $(call daemon,rules/judge.c))
 LDLIBS_judge_test = $(CHECK_LIBS)
+UNIT += $(B)/unit/facts_rules_test
+$(B)/unit/facts_rules_test: $(call obj,tests/unit/daemon/facts_rules_test.c $(call daemon,rules/facts_rules.c))
+LDLIBS_facts_rules_test = $(CHECK_LIBS)
 $(B)/unit/account_check_test: $(call obj,tests/unit/daemon/account_check_test.c $(call daemon,rules/account_check.c))
 LDLIBS_account_check_test = $(CHECK_LIBS)
 $(B)/unit/account_test: $(call obj,tests/unit/daemon/account_test.c $(call daemon,core/near.c guard/account.c guard/strangers.c rules/account_check.c rules/judge.c \

@@ -17,6 +17,7 @@
 #include <time.h>
 
 #include "xen-pvgpu-back/contract/log.h"
+#include "xen-pvgpu-back/health/facts.h"
 
 #define PERIOD_MAX_US  1250000ull /* of one sample: a second, and how late its end may be */
 #define PERIOD_MIN_US  166000ull
@@ -25,6 +26,8 @@
 #define CLOCK_TRIES    8u
 #define STATE_ROUNDS   10u /* sensors are read in one of so many rounds */
 #define CLOCK_APART_NS 1000000u
+#define FACTS_EVERY_NS 10000000000u /* guests learn of a change no sooner */
+#define FACTS_PARTS    ((sizeof(struct pvgpu_gpu_card) + HEALTH_PART - 1) / HEALTH_PART)
 
 static uint64_t clock_ns(clockid_t id)
 {
@@ -98,7 +101,7 @@ static void add_uuid(struct sample *s, unsigned int i)
 int sample_open(struct sample *s, struct nvml *n, char *reason, size_t cap)
 {
 	*s = (struct sample){.nvml = n};
-	s->out_cap = n->device_n * (SAMPLE_PROCESSES + 3) + 2;
+	s->out_cap = n->device_n * (SAMPLE_PROCESSES + 3 + (unsigned int)FACTS_PARTS) + 2;
 	s->gpu = calloc(n->device_n ? n->device_n : 1, sizeof(*s->gpu));
 	s->out = calloc(s->out_cap, sizeof(*s->out));
 	if (!s->gpu || !s->out) {
@@ -212,7 +215,6 @@ static void read_state(struct sample *s, unsigned int device)
 	const nvmlDevice_t d = s->gpu[device].device;
 	struct health_msg *m = add(s, HEALTH_STATE, device);
 	unsigned int v = 0;
-	int on = 0;
 
 	m->state.celsius = m->state.milliwatts = m->state.sm_mhz = m->state.memory_mhz = UINT32_MAX;
 	m->state.limit_milliwatts = m->state.persistence = UINT32_MAX;
@@ -223,14 +225,15 @@ static void read_state(struct sample *s, unsigned int device)
 		m->state.milliwatts = number(n->nvmlDeviceGetPowerUsage(d, &v), &v);
 	if (n->nvmlDeviceGetEnforcedPowerLimit)
 		m->state.limit_milliwatts = number(n->nvmlDeviceGetEnforcedPowerLimit(d, &v), &v);
-	if (n->nvmlDeviceGetPersistenceMode && !n->nvmlDeviceGetPersistenceMode(d, &on))
-		m->state.persistence = on == 1;
+	if (n->nvmlDeviceGetPersistenceMode && !n->nvmlDeviceGetPersistenceMode(d, &v))
+		m->state.persistence = v == 1;
 	if (n->nvmlDeviceGetClockInfo) {
 		m->state.sm_mhz = number(n->nvmlDeviceGetClockInfo(d, NVML_CLOCK_SM, &v), &v);
 		m->state.memory_mhz = number(n->nvmlDeviceGetClockInfo(d, NVML_CLOCK_MEM, &v), &v);
 	}
 	m->state.corrected = errors(n, d, NVML_MEMORY_ERROR_TYPE_CORRECTED);
 	m->state.uncorrected = errors(n, d, NVML_MEMORY_ERROR_TYPE_UNCORRECTED);
+	s->gpu[device].state = *m;
 }
 
 static uint64_t field(const nvmlFieldValue_t *f)
@@ -262,10 +265,34 @@ static void read_pcie(struct sample *s, unsigned int device)
 		m->pcie.slot = at.bus << 8 | at.device << 3;
 	}
 	m->pcie.sent = m->pcie.received = HEALTH_UNKNOWN;
-	/* nvmlDeviceGetPcieThroughput would wait for 20 ms. */
+	/* nvmlDeviceGetPcieThroughput waits for 20 ms: facts.c asks it less often. */
 	if (n->nvmlDeviceGetFieldValues && n->nvmlDeviceGetFieldValues(d, 2, f) == NVML_SUCCESS) {
 		m->pcie.sent = field(&f[0]);
 		m->pcie.received = field(&f[1]);
+	}
+	s->gpu[device].pcie = *m;
+}
+
+/* In parts, since records are of one size. */
+static void read_facts(struct sample *s, unsigned int device)
+{
+	struct sample_gpu *g = &s->gpu[device];
+	const uint64_t now = sample_now();
+	unsigned char all[FACTS_PARTS * HEALTH_PART] = {0};
+	struct pvgpu_gpu_card facts;
+
+	if (g->facts_ns && now - g->facts_ns < FACTS_EVERY_NS)
+		return;
+	/* The records of the first round are not sent: it only loads files that NVML needs. */
+	if (s->round > 1)
+		g->facts_ns = now;
+	facts_read(s->nvml, g->device, &g->state, &g->pcie, &facts);
+	memcpy(all, &facts, sizeof(facts));
+	for (unsigned int i = 0; i < FACTS_PARTS; i++) {
+		struct health_msg *m = add(s, HEALTH_FACTS, device);
+
+		m->code = i * HEALTH_PART;
+		memcpy(m->part, all + m->code, HEALTH_PART);
 	}
 }
 
@@ -387,6 +414,7 @@ int sample_round(struct sample *s)
 			read_state(s, d);
 			read_pcie(s, d);
 		}
+		read_facts(s, d);
 		forget(s, g);
 		for (unsigned int i = 0; i < g->n; i++)
 			*add(s, HEALTH_PROCESS, d) = g->process[i].msg;

@@ -18,6 +18,8 @@ struct sample_process {
 struct sample_gpu {
 	nvmlDevice_t device;
 	unsigned long long last_seen;
+	struct health_msg state, pcie; /* the last */
+	uint64_t facts_ns;             /* CLOCK_MONOTONIC when facts.c last asked; 0: not yet */
 	uint64_t began, ended; /* of the driver's last sampling period, us of CLOCK_REALTIME */
 	uint64_t shortest;     /* of all; 0: not known */
 	bool asked;            /* queried since `ended` without a new sample */

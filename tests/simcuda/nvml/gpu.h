@@ -43,4 +43,9 @@ uint64_t gpu_xids(struct gpu *g);
 /* A new sample of each process, unless the last one is younger than that. */
 void gpu_sample(struct gpu *g, uint64_t period_us);
 
+/* nvml.c: the GPU of a handle; NULL: no handle of ours. */
+struct gpu *nvml_gpu(nvmlDevice_t device);
+/* A number in the environment, from 1 to max. */
+uint64_t nvml_setting(const char *name, uint64_t fallback, uint64_t max);
+
 #endif

@@ -31,7 +31,7 @@ struct nvmlEventSet_st {
 	uint64_t seen[GPUS_MAX];
 };
 
-static uint64_t setting(const char *name, uint64_t fallback, uint64_t max)
+uint64_t nvml_setting(const char *name, uint64_t fallback, uint64_t max)
 {
 	const char *text = getenv(name);
 	uint64_t v = text && *text ? strtoull(text, NULL, 0) : fallback;
@@ -60,9 +60,9 @@ SIM_EXPORT nvmlReturn_t nvmlInit_v2(void)
 	if (users++)
 		return NVML_SUCCESS;
 	read_fault();
-	device_n = (unsigned int)setting("SIMCUDA_DEVICES", 1, GPUS_MAX);
-	sample_us = setting("SIMCUDA_NVML_SAMPLE_MS", 50, 60000) * 1000;
-	look_ms = (unsigned int)setting("SIMCUDA_NVML_LOOK_MS", 10, 999);
+	device_n = (unsigned int)nvml_setting("SIMCUDA_DEVICES", 1, GPUS_MAX);
+	sample_us = nvml_setting("SIMCUDA_NVML_SAMPLE_MS", 50, 60000) * 1000;
+	look_ms = (unsigned int)nvml_setting("SIMCUDA_NVML_LOOK_MS", 10, 999);
 	for (unsigned int i = 0; i < device_n; i++)
 		gpu_init(&gpus[i], i);
 	if (init_fails)
@@ -92,7 +92,7 @@ static nvmlReturn_t put(const char *text, char *out, unsigned int length)
 
 SIM_EXPORT nvmlReturn_t nvmlSystemGetDriverVersion(char *version, unsigned int length)
 {
-	return users ? put("simulated", version, length) : NVML_ERROR_UNINITIALIZED;
+	return users ? put("580.65.06", version, length) : NVML_ERROR_UNINITIALIZED;
 }
 
 SIM_EXPORT nvmlReturn_t nvmlDeviceGetCount_v2(unsigned int *count)
@@ -115,8 +115,7 @@ SIM_EXPORT nvmlReturn_t nvmlDeviceGetHandleByIndex_v2(unsigned int index, nvmlDe
 	return NVML_SUCCESS;
 }
 
-/* NULL: no handle of ours. */
-static struct gpu *find(nvmlDevice_t device)
+struct gpu *nvml_gpu(nvmlDevice_t device)
 {
 	for (unsigned int i = 0; users && i < device_n; i++)
 		if ((void *)device == (void *)&gpus[i])
@@ -126,13 +125,13 @@ static struct gpu *find(nvmlDevice_t device)
 
 SIM_EXPORT nvmlReturn_t nvmlDeviceGetName(nvmlDevice_t device, char *name, unsigned int length)
 {
-	return find(device) ? put("pvgpu simulated GPU", name, length)
-			    : NVML_ERROR_INVALID_ARGUMENT;
+	return nvml_gpu(device) ? put("pvgpu simulated GPU", name, length)
+				: NVML_ERROR_INVALID_ARGUMENT;
 }
 
 SIM_EXPORT nvmlReturn_t nvmlDeviceGetUUID(nvmlDevice_t device, char *uuid, unsigned int length)
 {
-	struct gpu *g = find(device);
+	struct gpu *g = nvml_gpu(device);
 	char text[SIMGPU_UUID];
 
 	if (!g)
@@ -143,7 +142,7 @@ SIM_EXPORT nvmlReturn_t nvmlDeviceGetUUID(nvmlDevice_t device, char *uuid, unsig
 
 SIM_EXPORT nvmlReturn_t nvmlDeviceGetMemoryInfo(nvmlDevice_t device, nvmlMemory_t *memory)
 {
-	struct gpu *g = find(device);
+	struct gpu *g = nvml_gpu(device);
 
 	if (!g || !memory)
 		return NVML_ERROR_INVALID_ARGUMENT;
@@ -156,133 +155,11 @@ SIM_EXPORT nvmlReturn_t nvmlDeviceGetMemoryInfo(nvmlDevice_t device, nvmlMemory_
 	return NVML_SUCCESS;
 }
 
-/* Sensors: as configured, the same for all. */
-SIM_EXPORT nvmlReturn_t nvmlDeviceGetTemperature(nvmlDevice_t device, int sensor,
-						 unsigned int *celsius)
-{
-	if (!find(device) || sensor != NVML_TEMPERATURE_GPU || !celsius)
-		return NVML_ERROR_INVALID_ARGUMENT;
-	*celsius = (unsigned int)setting("SIMCUDA_NVML_CELSIUS", 41, 200);
-	return NVML_SUCCESS;
-}
-
-SIM_EXPORT nvmlReturn_t nvmlDeviceGetPowerUsage(nvmlDevice_t device, unsigned int *milliwatts)
-{
-	if (!find(device) || !milliwatts)
-		return NVML_ERROR_INVALID_ARGUMENT;
-	*milliwatts = (unsigned int)setting("SIMCUDA_NVML_MILLIWATTS", 97531, 2000000);
-	return NVML_SUCCESS;
-}
-
-SIM_EXPORT nvmlReturn_t nvmlDeviceGetEnforcedPowerLimit(nvmlDevice_t device,
-							unsigned int *milliwatts)
-{
-	if (!find(device) || !milliwatts)
-		return NVML_ERROR_INVALID_ARGUMENT;
-	*milliwatts = (unsigned int)setting("SIMCUDA_NVML_MILLIWATTS_LIMIT", 700000, 2000000);
-	return NVML_SUCCESS;
-}
-
-SIM_EXPORT nvmlReturn_t nvmlDeviceGetPersistenceMode(nvmlDevice_t device, int *mode)
-{
-	if (!find(device) || !mode)
-		return NVML_ERROR_INVALID_ARGUMENT;
-	*mode = !setting("SIMCUDA_NVML_NO_PERSISTENCE", 0, 1);
-	return NVML_SUCCESS;
-}
-
-SIM_EXPORT nvmlReturn_t nvmlDeviceGetClockInfo(nvmlDevice_t device, int clock, unsigned int *mhz)
-{
-	if (!find(device) || !mhz)
-		return NVML_ERROR_INVALID_ARGUMENT;
-	if (clock != NVML_CLOCK_SM && clock != NVML_CLOCK_MEM)
-		return NVML_ERROR_NOT_SUPPORTED;
-	*mhz = clock == NVML_CLOCK_SM ? 1755 : 2619;
-	return NVML_SUCCESS;
-}
-
-/* A link of generation 5 with 16 lanes, of which it has what is configured now. */
-static nvmlReturn_t link_value(nvmlDevice_t device, unsigned int *out, unsigned int value)
-{
-	if (!find(device) || !out)
-		return NVML_ERROR_INVALID_ARGUMENT;
-	*out = value;
-	return NVML_SUCCESS;
-}
-
-SIM_EXPORT nvmlReturn_t nvmlDeviceGetCurrPcieLinkGeneration(nvmlDevice_t device,
-							    unsigned int *generation)
-{
-	return link_value(device, generation,
-			  (unsigned int)setting("SIMCUDA_NVML_PCIE_GENERATION", 5, 7));
-}
-
-SIM_EXPORT nvmlReturn_t nvmlDeviceGetCurrPcieLinkWidth(nvmlDevice_t device, unsigned int *lanes)
-{
-	return link_value(device, lanes, (unsigned int)setting("SIMCUDA_NVML_PCIE_WIDTH", 16, 16));
-}
-
-SIM_EXPORT nvmlReturn_t nvmlDeviceGetMaxPcieLinkGeneration(nvmlDevice_t device,
-							   unsigned int *generation)
-{
-	return link_value(device, generation, 5);
-}
-
-SIM_EXPORT nvmlReturn_t nvmlDeviceGetMaxPcieLinkWidth(nvmlDevice_t device, unsigned int *lanes)
-{
-	return link_value(device, lanes, 16);
-}
-
-/* It is on no bus, unless the test names a device of the machine: BUS << 8 | DEVICE << 3. */
-SIM_EXPORT nvmlReturn_t nvmlDeviceGetPciInfo_v3(nvmlDevice_t device, nvmlPciInfo_t *pci)
-{
-	const unsigned int slot = (unsigned int)setting("SIMCUDA_NVML_PCI", 0xffff, 0xffff);
-
-	if (!find(device) || !pci)
-		return NVML_ERROR_INVALID_ARGUMENT;
-	if (slot == 0xffff)
-		return NVML_ERROR_NOT_SUPPORTED;
-	*pci = (nvmlPciInfo_t){.bus = slot >> 8, .device = (slot & 0xff) >> 3};
-	snprintf(pci->busId, sizeof(pci->busId), "00000000:%02X:%02X.0", pci->bus, pci->device);
-	return NVML_SUCCESS;
-}
-
-SIM_EXPORT nvmlReturn_t nvmlDeviceGetFieldValues(nvmlDevice_t device, int count,
-						 nvmlFieldValue_t *values)
-{
-	if (!find(device) || !values || count < 1)
-		return NVML_ERROR_INVALID_ARGUMENT;
-	for (int i = 0; i < count; i++) {
-		const bool sent = values[i].fieldId == NVML_FI_DEV_PCIE_COUNT_TX_BYTES;
-
-		values[i].nvmlReturn = sent || values[i].fieldId == NVML_FI_DEV_PCIE_COUNT_RX_BYTES
-					       ? NVML_SUCCESS
-					       : NVML_ERROR_NOT_SUPPORTED;
-		values[i].valueType = NVML_VALUE_TYPE_UNSIGNED_INT;
-		values[i].value =
-			(unsigned int)(sent ? setting("SIMCUDA_NVML_PCIE_SENT", 1000, UINT32_MAX)
-					    : setting("SIMCUDA_NVML_PCIE_RECEIVED", 2000,
-						      UINT32_MAX));
-	}
-	return NVML_SUCCESS;
-}
-
-SIM_EXPORT nvmlReturn_t nvmlDeviceGetTotalEccErrors(nvmlDevice_t device, int error, int counter,
-						    unsigned long long *count)
-{
-	if (!find(device) || counter != NVML_VOLATILE_ECC || !count)
-		return NVML_ERROR_INVALID_ARGUMENT;
-	*count = error == NVML_MEMORY_ERROR_TYPE_CORRECTED
-			 ? setting("SIMCUDA_NVML_ECC", 0, 1u << 30)
-			 : 0;
-	return NVML_SUCCESS;
-}
-
 SIM_EXPORT nvmlReturn_t nvmlDeviceGetComputeRunningProcesses_v3(nvmlDevice_t device,
 								unsigned int *count,
 								nvmlProcessInfo_t *infos)
 {
-	struct gpu *g = find(device);
+	struct gpu *g = nvml_gpu(device);
 	unsigned int n = 0, room;
 	bool there;
 
@@ -320,7 +197,7 @@ SIM_EXPORT nvmlReturn_t nvmlDeviceGetProcessUtilization(nvmlDevice_t device,
 							unsigned int *count,
 							unsigned long long last_seen)
 {
-	struct gpu *g = find(device);
+	struct gpu *g = nvml_gpu(device);
 	unsigned int n = 0, room;
 
 	if (!g || !count)
@@ -362,7 +239,7 @@ SIM_EXPORT nvmlReturn_t nvmlEventSetFree(nvmlEventSet_t set)
 SIM_EXPORT nvmlReturn_t nvmlDeviceGetSupportedEventTypes(nvmlDevice_t device,
 							 unsigned long long *types)
 {
-	if (!find(device) || !types)
+	if (!nvml_gpu(device) || !types)
 		return NVML_ERROR_INVALID_ARGUMENT;
 	*types = nvmlEventTypeXidCriticalError;
 	return NVML_SUCCESS;
@@ -371,7 +248,7 @@ SIM_EXPORT nvmlReturn_t nvmlDeviceGetSupportedEventTypes(nvmlDevice_t device,
 SIM_EXPORT nvmlReturn_t nvmlDeviceRegisterEvents(nvmlDevice_t device, unsigned long long types,
 						 nvmlEventSet_t set)
 {
-	struct gpu *g = find(device);
+	struct gpu *g = nvml_gpu(device);
 
 	if (!g || !set)
 		return NVML_ERROR_INVALID_ARGUMENT;

@@ -49,6 +49,8 @@ START_TEST(good)
 	ck_assert_int_eq(check(&m), 0);
 	m = (struct health_msg){.kind = HEALTH_XID, .code = 79, .at_ns = NOW};
 	ck_assert_int_eq(check(&m), 0);
+	m = (struct health_msg){.kind = HEALTH_FACTS, .code = HEALTH_PART};
+	ck_assert_int_eq(check(&m), 0);
 	m = (struct health_msg){.kind = HEALTH_HELLO, .code = HEALTH_VERSION, .device = 8};
 	ck_assert_int_eq(check(&m), 0);
 }
@@ -63,6 +65,10 @@ START_TEST(bad)
 	m = (struct health_msg){.kind = HEALTH_XID, .code = 1 << 20};
 	ck_assert_int_eq(check(&m), -1);
 	m = (struct health_msg){.kind = HEALTH_DEVICE, .device_memory.total = UINT64_MAX};
+	ck_assert_int_eq(check(&m), -1);
+	m = (struct health_msg){.kind = HEALTH_FACTS, .code = 1};
+	ck_assert_int_eq(check(&m), -1);
+	m = (struct health_msg){.kind = HEALTH_FACTS, .code = 1000 * HEALTH_PART};
 	ck_assert_int_eq(check(&m), -1);
 	REFUSED(kind, 0, "kind");
 	REFUSED(kind, HEALTH_KINDS, "kind");

@@ -12,6 +12,7 @@
 #include "xen-pvgpu-back/daemon/dispatch/share.h"
 #include "xen-pvgpu-back/daemon/guard/account.h"
 #include "xen-pvgpu-back/daemon/guard/canary.h"
+#include "xen-pvgpu-back/daemon/guard/facts.h"
 #include "xen-pvgpu-back/daemon/guard/faults.h"
 #include "xen-pvgpu-back/daemon/guard/strangers.h"
 #include "xen-pvgpu-back/daemon/guard/xid.h"
@@ -58,6 +59,13 @@ void tenant_measured(struct tenant *t, uint64_t used_ns)
 void tenant_charge(struct tenant *t, uint64_t ns)
 {
 	charged += ns;
+}
+
+static unsigned int facts;
+
+void facts_take(struct daemon *of, const struct health_msg *m)
+{
+	facts++;
 }
 
 void xid_seen(struct pool *p, uint32_t number, pid_t pid)

@@ -8,6 +8,7 @@
 #include "xen-pvgpu-back/daemon/guard/account.h"
 #include "xen-pvgpu-back/daemon/guard/canary.h"
 #include "xen-pvgpu-back/daemon/guard/faults.h"
+#include "xen-pvgpu-back/daemon/guard/facts.h"
 #include "xen-pvgpu-back/daemon/guard/reset.h"
 #include "xen-pvgpu-back/daemon/guard/strangers.h"
 #include "xen-pvgpu-back/daemon/workers/cgroup.h"
@@ -117,6 +118,15 @@ void share_policy(struct vgpu *v)
 void share_stats(const struct vgpu *v, struct tenant_stats *out)
 {
 	*out = (struct tenant_stats){0};
+}
+
+void facts_of(const struct vgpu *v, struct pvgpu_gpu_card *out)
+{
+	*out = (struct pvgpu_gpu_card){0};
+}
+
+void facts_changed(struct pool *p)
+{
 }
 
 void share_restore(struct vgpu *v, const struct tenant_stats *n)

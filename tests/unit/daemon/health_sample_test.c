@@ -7,7 +7,10 @@
 #include <string.h>
 #include <time.h>
 
+#include "pvgpu_keys.h"
 #include "xen-pvgpu-back/health/sample.h"
+
+#define FACT_PARTS ((sizeof(struct pvgpu_gpu_card) + HEALTH_PART - 1) / HEALTH_PART)
 
 static struct nvml nvml;
 static struct sample s;
@@ -123,9 +126,18 @@ static const struct health_msg *of(uint32_t pid)
 	return NULL;
 }
 
-static nvmlReturn_t temperature(nvmlDevice_t d, int sensor, unsigned int *celsius)
+static nvmlReturn_t temperature(nvmlDevice_t d, unsigned int sensor, unsigned int *celsius)
 {
 	*celsius = 55;
+	return NVML_SUCCESS;
+}
+
+static unsigned int lanes_asked;
+
+static nvmlReturn_t lanes(nvmlDevice_t d, unsigned int *out)
+{
+	lanes_asked++;
+	*out = 8;
 	return NVML_SUCCESS;
 }
 
@@ -164,6 +176,45 @@ START_TEST(sensors)
 }
 END_TEST
 
+/* The GPU's description comes in parts, in the first two rounds: pvgpud gets none of the first.
+ * Values of other records are asked for once. */
+START_TEST(facts)
+{
+	struct pvgpu_gpu_card gpu;
+	unsigned int parts = 0;
+
+	lanes_asked = 0;
+	nvml.nvmlDeviceGetTemperature = temperature;
+	nvml.nvmlDeviceGetCurrPcieLinkWidth = lanes;
+	strcpy(nvml.driver, "535.104.05");
+	for (int round = 0; round < 2; round++) {
+		ck_assert_int_eq(sample_round(&s), 0);
+		parts = 0;
+		for (unsigned int i = 0; i < s.out_n; i++) {
+			const struct health_msg *m = &s.out[i];
+			const size_t left = sizeof(gpu) - m->code;
+
+			if (m->kind != HEALTH_FACTS)
+				continue;
+			ck_assert_uint_eq(m->code, parts++ * HEALTH_PART);
+			memcpy((char *)&gpu + m->code, m->part,
+			       left < HEALTH_PART ? left : HEALTH_PART);
+		}
+		ck_assert_uint_eq(parts, FACT_PARTS);
+		ck_assert_uint_eq(gpu.driver_major, 535);
+		ck_assert_uint_eq(gpu.driver_patch, 5);
+		ck_assert_uint_eq(gpu.temperature, 55);
+		ck_assert_uint_eq(gpu.power, UINT32_MAX);
+		ck_assert_uint_eq(gpu.link_width, 8);
+		ck_assert_uint_eq(gpu.bar1, 0);
+	}
+	ck_assert_int_eq(sample_round(&s), 0);
+	for (unsigned int i = 0; i < s.out_n; i++)
+		ck_assert_uint_ne(s.out[i].kind, HEALTH_FACTS);
+	ck_assert_uint_eq(lanes_asked, 1);
+}
+END_TEST
+
 START_TEST(a_round)
 {
 	const struct health_msg *m;
@@ -176,7 +227,7 @@ START_TEST(a_round)
 	use[0] =
 		(nvmlProcessUtilizationSample_t){.pid = 5, .timeStamp = now - 300000, .smUtil = 90};
 	ck_assert_int_eq(sample_round(&s), 0);
-	ck_assert_uint_eq(s.out_n, 6);
+	ck_assert_uint_eq(s.out_n, 6 + FACT_PARTS);
 	ck_assert_uint_eq(s.out[0].kind, HEALTH_DEVICE);
 	ck_assert_uint_eq(s.out[0].device_memory.used, 40);
 	ck_assert_uint_eq(s.out[1].kind, HEALTH_STATE);
@@ -184,7 +235,7 @@ START_TEST(a_round)
 	ck_assert_uint_eq(s.out[2].kind, HEALTH_PCIE);
 	ck_assert_uint_eq(s.out[2].pcie.width, UINT32_MAX);
 	ck_assert_uint_eq(s.out[2].pcie.sent, HEALTH_UNKNOWN);
-	ck_assert_uint_eq(s.out[5].kind, HEALTH_ROUND);
+	ck_assert_uint_eq(s.out[5 + FACT_PARTS].kind, HEALTH_ROUND);
 	ck_assert_uint_eq(of(5)->process.memory, 77);
 	ck_assert_uint_eq(of(6)->process.memory, HEALTH_UNKNOWN);
 	/* The first sample has no beginning. */
@@ -335,6 +386,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, set_up, NULL);
 	tcase_add_test(tc, sensors);
+	tcase_add_test(tc, facts);
 	tcase_add_test(tc, a_round);
 	tcase_add_test(tc, after_a_pause);
 	tcase_add_test(tc, slow_driver);

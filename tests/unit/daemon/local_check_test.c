@@ -44,14 +44,14 @@ START_TEST(open_requests)
 	m.version = 7;
 	ck_assert_int_eq(check_open(&m, sizeof(m), reason), -EPROTONOSUPPORT);
 	ck_assert(strstr(reason, "version 7") != NULL);
-	ck_assert(!check_is_ask(&m, sizeof(m)));
+	ck_assert(!check_is_ask(&m, sizeof(m), PVGPU_LOCAL_ASK));
 	/* A question is no request of a known version, so that an older backend counts no fault. */
 	m.version = PVGPU_LOCAL_ASK;
-	ck_assert(check_is_ask(&m, sizeof(m)));
-	ck_assert(!check_is_ask(&m, sizeof(m) - 1));
+	ck_assert(check_is_ask(&m, sizeof(m), PVGPU_LOCAL_ASK));
+	ck_assert(!check_is_ask(&m, sizeof(m) - 1, PVGPU_LOCAL_ASK));
 	ck_assert_int_eq(check_open(&m, sizeof(m), reason), -EPROTONOSUPPORT);
 	m.magic++;
-	ck_assert(!check_is_ask(&m, sizeof(m)));
+	ck_assert(!check_is_ask(&m, sizeof(m), PVGPU_LOCAL_ASK));
 	m = good_open();
 	m.cmd_size = PVGPU_RING_MIN + 8;
 	ck_assert_int_eq(check_open(&m, sizeof(m), reason), -EINVAL);

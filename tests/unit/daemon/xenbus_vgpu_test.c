@@ -13,6 +13,7 @@
 #include "xen-pvgpu-back/daemon/dispatch/share.h"
 #include "xen-pvgpu-back/daemon/guard/account.h"
 #include "xen-pvgpu-back/daemon/guard/canary.h"
+#include "xen-pvgpu-back/daemon/guard/facts.h"
 #include "xen-pvgpu-back/daemon/guard/faults.h"
 #include "xen-pvgpu-back/daemon/workers/pool.h"
 #include "xen-pvgpu-back/daemon/workers/workers.h"
@@ -152,6 +153,13 @@ void share_restore(struct vgpu *v, const struct tenant_stats *before)
 void share_stats(const struct vgpu *v, struct tenant_stats *out)
 {
 	*out = (struct tenant_stats){0};
+}
+
+static struct pvgpu_gpu_card gpu;
+
+void facts_of(const struct vgpu *v, struct pvgpu_gpu_card *out)
+{
+	*out = gpu;
 }
 
 int xenctl_connect(struct xen_vgpu *x, uint32_t ring_ref, uint32_t port, bool adopting,
@@ -469,6 +477,28 @@ START_TEST(statistics_once_a_second)
 }
 END_TEST
 
+/* The GPU's description is written when it has changed, and only then. */
+START_TEST(facts_of_the_gpu)
+{
+	attach(7);
+	settle();
+	gpu.brand = 14;
+	connect_guest(7);
+	clock_ms += 1000;
+	xenbus_changed(TAILQ_FIRST(&d.xen->vgpus));
+	ck_assert_uint_eq(count_all(), 1);
+	ck_assert_ptr_nonnull(strstr(get(DIR, 7, "statistics"), "brand=14"));
+	clock_ms += 1000;
+	xenbus_changed(TAILQ_FIRST(&d.xen->vgpus));
+	ck_assert_uint_eq(count_all(), 0);
+	gpu.temperature = 45;
+	clock_ms += 1000;
+	xenbus_changed(TAILQ_FIRST(&d.xen->vgpus));
+	ck_assert_uint_eq(count_all(), 1);
+	ck_assert_ptr_nonnull(strstr(get(DIR, 7, "statistics"), " temperature=45 "));
+}
+END_TEST
+
 /* Of many together 50 a second, each in its turn. */
 START_TEST(statistics_of_many_are_paced)
 {
@@ -520,6 +550,7 @@ int main(void)
 	tcase_add_test(t, what_is_left_of_a_directory);
 	tcase_add_test(t, refused_for_a_while);
 	tcase_add_test(t, statistics_once_a_second);
+	tcase_add_test(t, facts_of_the_gpu);
 	tcase_add_test(t, statistics_of_many_are_paced);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);

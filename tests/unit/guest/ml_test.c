@@ -153,6 +153,33 @@ START_TEST(figures_of_the_module)
 }
 END_TEST
 
+/* The GPU's description is in a file of the module; without the file nothing is known. */
+START_TEST(gpu_of_the_module)
+{
+	char version[80];
+	unsigned int n;
+	nvmlDevice_t d;
+
+	put("memory", "1073741824\n");
+	put("gpu",
+	    "driver-major=535 driver-minor=104 driver-patch=5 brand=14 temperature=45 later=1\n");
+	ck_assert_int_eq(nvmlInit_v2(), NVML_SUCCESS);
+	ck_assert_int_eq(nvmlDeviceGetHandleByIndex_v2(0, &d), NVML_SUCCESS);
+	ck_assert_int_eq(nvmlSystemGetDriverVersion(version, sizeof(version)), NVML_SUCCESS);
+	ck_assert_str_eq(version, "535.104.05");
+	ck_assert_int_eq(nvmlSystemGetDriverVersion(version, 10), NVML_ERROR_INSUFFICIENT_SIZE);
+	ck_assert_int_eq(nvmlDeviceGetTemperature(d, NVML_TEMPERATURE_GPU, &n), NVML_SUCCESS);
+	ck_assert_uint_eq(n, 45);
+	ck_assert_int_eq(nvmlDeviceGetPowerUsage(d, &n), NVML_ERROR_NOT_SUPPORTED);
+	ck_assert_int_eq(nvmlShutdown(), NVML_SUCCESS);
+	put("gpu", NULL);
+	ck_assert_int_eq(nvmlInit_v2(), NVML_SUCCESS);
+	ck_assert_int_eq(nvmlDeviceGetTemperature(d, NVML_TEMPERATURE_GPU, &n),
+			 NVML_ERROR_NOT_SUPPORTED);
+	ck_assert_int_eq(nvmlShutdown(), NVML_SUCCESS);
+}
+END_TEST
+
 static const char *const bad[] = {
 	NULL,
 	"",
@@ -238,6 +265,7 @@ int main(void)
 	tcase_set_timeout(xen, 120);
 	tcase_add_test(xen, figures_of_the_module);
 	tcase_add_loop_test(xen, figures_that_are_not_there, 0, sizeof(bad) / sizeof(bad[0]));
+	tcase_add_test(xen, gpu_of_the_module);
 	tcase_add_test(xen, forked_child);
 	suite_add_tcase(s, usage);
 	suite_add_tcase(s, xen);

@@ -85,6 +85,7 @@ static const struct key pool_keys[] = {
 	{"device", GPU, P(device), 0, CONFIG_GPU},
 	{"policy", POLICY, P(policy), 0, 0},
 	{"mode", SHARING, P(mode), 0, 0},
+	{"gpu_sensors", SENSORS, P(gpu_sensors), 0, 0},
 	{"slice_ms", NUMBER, P(slice_ms), 0, 30},
 	{"credit_ms", NUMBER, P(credit_ms), 0, 1000},
 	{"starvation_ms", NUMBER, P(starvation_ms), 0, 60000},

@@ -36,6 +36,13 @@ enum pool_mode {
 	POOL_CONFIDENTIAL, /* the same, and no traces in its caches of the one before */
 };
 
+/* How a pool's guests see the whole GPU's temperature, power, clocks and throughput. Those of
+ * a confidential pool learn nothing. */
+enum pool_sensors {
+	SENSORS_COARSE, /* in steps, from time to time */
+	SENSORS_OFF,
+};
+
 /* A GPU or a MIG instance, and how its time is shared. */
 struct config_pool {
 	char name[CONFIG_POOL];
@@ -45,6 +52,7 @@ struct config_pool {
 	unsigned int slice_ms;      /* 0: by the number of vGPUs with work */
 	unsigned int credit_ms;     /* 0: sched.h's */
 	unsigned int starvation_ms; /* 0: sched.h's */
+	unsigned int gpu_sensors;   /* enum pool_sensors */
 	unsigned int overcommit; /* the most that may be promised, in thousandths of its memory */
 };
 

@@ -129,6 +129,9 @@ static const char *const sharings[] = {[POOL_SHARED] = "shared",
 				       [POOL_CONFIDENTIAL] = "confidential",
 				       [POOL_CONFIDENTIAL + 1] = NULL};
 
+static const char *const sensors[] = {
+	[SENSORS_COARSE] = "coarse", [SENSORS_OFF] = "off", [SENSORS_OFF + 1] = NULL};
+
 const char *config_mode_name(unsigned int mode)
 {
 	return sharings[mode];
@@ -166,6 +169,7 @@ static int set_word(const struct key *k, void *field, const char *value, char *w
 	const char *const *words = k->kind == PLACEMENT ? placements
 				   : k->kind == POLICY  ? policies
 				   : k->kind == SANDBOX ? sandboxes
+				   : k->kind == SENSORS ? sensors
 							: sharings;
 	int i = find_word(words, value, want, cap);
 
@@ -318,6 +322,7 @@ int config_value_set(struct config *c, const struct key *k, void *base, const ch
 	case PLACEMENT:
 	case POLICY:
 	case SHARING:
+	case SENSORS:
 	case SANDBOX:
 		return set_word(k, field, value, want, cap);
 	case SHARE:

@@ -22,6 +22,7 @@ enum kind {
 	POLICY,
 	/* the enums of config.h and sched.h, by their names */
 	SHARING, /* enum pool_mode */
+	SENSORS, /* enum pool_sensors */
 	SHARE,   /* unsigned int, ppm; "12.5%" */
 	RATIO,   /* unsigned int, thousandths; "1.5" */
 	POOL, /* char[CONFIG_POOL]; POOL, POOL/GROUP or /GROUP: the group is in the array behind it

@@ -164,9 +164,12 @@ struct pool {
 	bool no_workers;                 /* none may start: the GPU is being reset */
 	struct health_msg sensors, pcie; /* account.c: the last; kind 0: none yet */
 	struct near near;                /* that GPU's */
-	uint64_t driver_used;            /* bytes that the driver counts as used */
-	uint64_t xids, last_xid;         /* their number since pvgpud's start; 0: none */
-	bool use_counted;                /* watchdog.c: the driver has counted use by some worker */
+	/* facts.c: what the GPU tells of itself, and the parts of the next that have come. */
+	struct pvgpu_gpu_card facts, facts_come;
+	bool facts_known;
+	uint64_t driver_used;    /* bytes that the driver counts as used */
+	uint64_t xids, last_xid; /* their number since pvgpud's start; 0: none */
+	bool use_counted;        /* watchdog.c: the driver has counted use by some worker */
 	struct stranger strangers[STRANGERS_MAX];
 };
 

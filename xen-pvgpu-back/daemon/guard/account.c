@@ -12,6 +12,7 @@
 #include "xen-pvgpu-back/daemon/dispatch/schedule.h"
 #include "xen-pvgpu-back/daemon/dispatch/share.h"
 #include "xen-pvgpu-back/daemon/guard/canary.h"
+#include "xen-pvgpu-back/daemon/guard/facts.h"
 #include "xen-pvgpu-back/daemon/guard/faults.h"
 #include "xen-pvgpu-back/daemon/guard/strangers.h"
 #include "xen-pvgpu-back/daemon/guard/xid.h"
@@ -295,6 +296,9 @@ static void take(struct daemon *d, const struct health_msg *m, const struct by_p
 	case HEALTH_STATE:
 	case HEALTH_PCIE:
 		state(d, m);
+		break;
+	case HEALTH_FACTS:
+		facts_take(d, m);
 		break;
 	case HEALTH_XID:
 		xid(d, m);

@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include "pvgpu_keys.h"
+
 #define SECOND      1000000000ull
 #define SPAN_MAX    (60 * SECOND)
 #define AHEAD_MAX   (1 * SECOND) /* for the error of converting between clocks */
@@ -47,6 +49,9 @@ static const char *fault(const struct health_msg *m, uint64_t now)
 			       : NULL;
 	case HEALTH_XID:
 		return m->code > XID_MAX ? "Xid" : NULL;
+	case HEALTH_FACTS:
+		return m->code % HEALTH_PART || m->code >= sizeof(struct pvgpu_gpu_card) ? "place"
+											 : NULL;
 	case HEALTH_STATE: /* shown only */
 	case HEALTH_PCIE:
 	case HEALTH_GPU:

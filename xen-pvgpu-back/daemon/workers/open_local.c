@@ -21,6 +21,7 @@
 
 #include "ring/ring.h"
 #include "xen-pvgpu-back/daemon/dispatch/share.h"
+#include "xen-pvgpu-back/daemon/guard/facts.h"
 #include "xen-pvgpu-back/daemon/guard/faults.h"
 
 #ifndef MFD_NOEXEC_SEAL
@@ -246,6 +247,29 @@ static void answer_figures(const struct open_local *l)
 	msg_send(l->fd, &m, sizeof(m), NULL, 0);
 }
 
+static void answer_gpu(const struct open_local *l)
+{
+	struct pvgpu_local_gpu m = {.magic = PVGPU_LOCAL_MAGIC, .version = PVGPU_LOCAL_ASK_GPU};
+	struct pvgpu_gpu_card gpu;
+
+	static_assert(sizeof(m.text) >= PVGPU_KEY_TEXT, "room for the key");
+	facts_of(l->o.vgpu, &gpu);
+	pvgpu_gpu_card_format(&gpu, m.text, sizeof(m.text), NULL);
+	msg_send(l->fd, &m, sizeof(m), NULL, 0);
+}
+
+/* A process asks for something in place of a session: false if not. */
+static bool answer(const struct open_local *l, size_t len)
+{
+	if (check_is_ask(&l->req, len, PVGPU_LOCAL_ASK))
+		answer_figures(l);
+	else if (check_is_ask(&l->req, len, PVGPU_LOCAL_ASK_GPU))
+		answer_gpu(l);
+	else
+		return false;
+	return true;
+}
+
 static void on_readable(struct ev_loop *loop, ev_io *io, int events)
 {
 	struct open_local *l = io->data;
@@ -263,8 +287,7 @@ static void on_readable(struct ev_loop *loop, ev_io *io, int events)
 		refuse(l, EPROTO, "more than one request");
 		return;
 	}
-	if (!in.fds_lost && check_is_ask(&l->req, in.len)) {
-		answer_figures(l);
+	if (!in.fds_lost && answer(l, in.len)) {
 		open_drop(&l->o);
 		return;
 	}

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "xen-pvgpu-back/daemon/dispatch/share.h"
+#include "xen-pvgpu-back/daemon/guard/facts.h"
 #include "xen-pvgpu-back/daemon/workers/goals.h"
 #include "xen-pvgpu-back/daemon/workers/pool.h"
 
@@ -69,6 +70,7 @@ int pool_live(struct daemon *d, const char *text, char error[CONFIG_ERROR])
 		log_info("pool %s: settings have changed", p->cfg.name);
 		share_pool_changed(p);
 		goals_changed(p);
+		facts_changed(p);
 		pool_changed(p);
 	}
 	config_free(&c);

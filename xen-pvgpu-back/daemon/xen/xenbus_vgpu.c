@@ -15,6 +15,7 @@
 
 #include "pvgpu_wire.h"
 #include "xen-pvgpu-back/daemon/dispatch/share.h"
+#include "xen-pvgpu-back/daemon/guard/facts.h"
 #include "xen-pvgpu-back/daemon/workers/workers.h"
 #include "xen-pvgpu-back/daemon/xen/xenbus_rules.h"
 #include "xen-pvgpu-back/daemon/xen/xenbus_store.h"
@@ -164,6 +165,21 @@ static int take_all(struct xen_vgpu *x, bool told)
 
 /* ---- acting ---- */
 
+/* Behind the statistics comes the GPU as the guest may know it: a key of its own would be another
+ * node of a driver domain's quota. Without room for it the guest knows none of it. */
+static void add_card(const struct xen_vgpu *x, char text[PVGPU_KEY_TEXT])
+{
+	const size_t n = strlen(text);
+	struct pvgpu_gpu_card card;
+
+	facts_of(x->v, &card);
+	if (n + 2 > PVGPU_KEY_TEXT)
+		return;
+	text[n] = ' ';
+	if (pvgpu_gpu_card_format(&card, text + n + 1, PVGPU_KEY_TEXT - n - 1, NULL))
+		text[n] = '\0';
+}
+
 /* Formats its statistics; false: unchanged since the last write. */
 static bool new_counts(const struct xen_vgpu *x, char text[PVGPU_KEY_TEXT])
 {
@@ -173,6 +189,7 @@ static bool new_counts(const struct xen_vgpu *x, char text[PVGPU_KEY_TEXT])
 		return false;
 	xenbus_statistics(x->v, &s);
 	pvgpu_backend_statistics_format(&s, text, PVGPU_KEY_TEXT, NULL);
+	add_card(x, text);
 	return strcmp(text, x->stats) != 0;
 }
 
