@@ -52,12 +52,12 @@ class Check(unittest.TestCase):
         self.assertIn(said, done.stderr.decode())
 
     def test_example(self):
-        self.good(example(), "1 vGPU, 39 keys: 0 errors, 0 warnings")
+        self.good(example(), "1 vGPU, 40 keys: 0 errors, 0 warnings")
 
     def test_json(self):
-        self.good(json.dumps(nested(example())), "1 vGPU, 39 keys: 0 errors, 0 warnings")
+        self.good(json.dumps(nested(example())), "1 vGPU, 40 keys: 0 errors, 0 warnings")
         flat = dict(re.findall(r'^(\S+) = "(.*)"$', example(), re.M))
-        self.good(json.dumps(flat), "1 vGPU, 39 keys: 0 errors")
+        self.good(json.dumps(flat), "1 vGPU, 40 keys: 0 errors")
         flat[FRONTEND + "/state"] = "4\0"
         self.wrong(json.dumps(flat), FRONTEND + "/state: error: frontend/state '4?': must be 1 (Initialising)")
 
