@@ -3,7 +3,6 @@
 """gpu-meter, what is made of its figures, and how clients are judged, on the simulated GPU: PVGPU_BUILD names the build.
 
 Run by `make check-gpu-measure`."""
-import functools
 import os
 import pathlib
 import shutil
@@ -171,7 +170,7 @@ class Clients(Folder):
             f.write(script)
         self.kept.clear()
         with unittest.mock.patch.object(clients, "HERE", self.folder):
-            return functools.partial(clients.client, "script.py", module, {}, refused)(self.context())
+            return clients.client(clients.Client("script", "script.py", module, refused=refused), self.context())
 
     def test_the_same_both_ways(self):
         self.judge(ADDS)
