@@ -65,6 +65,14 @@ static inline struct timespec pvgpu_poll_after(uint64_t ns)
 				 .tv_nsec = (long)(at % 1000000000u)};
 }
 
+/* That this process may use; 0: not known. */
+static inline int pvgpu_poll_processors(void)
+{
+	cpu_set_t cpus;
+
+	return sched_getaffinity(0, sizeof(cpus), &cpus) ? 0 : CPU_COUNT(&cpus);
+}
+
 /* Rounds in so many ns: a pause takes 10 to 150 cycles, depending on the processor. */
 static inline uint32_t pvgpu_poll_calibrate(uint32_t ns)
 {
@@ -86,11 +94,8 @@ static inline uint32_t pvgpu_poll_calibrate(uint32_t ns)
 static inline void pvgpu_poll_init(struct pvgpu_poll *p, uint32_t most_ns)
 {
 	const char *env = getenv("PVGPU_POLL_ITERATIONS");
-	int processors = 2;
-	cpu_set_t cpus;
+	const int processors = pvgpu_poll_processors();
 
-	if (sched_getaffinity(0, sizeof(cpus), &cpus) == 0)
-		processors = CPU_COUNT(&cpus);
 	p->ns = processors < PVGPU_POLL_PROCESSORS ? PVGPU_POLL_NS : most_ns;
 	p->rate = PVGPU_POLL_ONE / 2;
 	if (env && *env) {

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the simulated GPU tells of itself: constants as an H100 has them, and sensors as configured.
- */
+/* The simulated GPU describes itself by an H100's constants, and by sensors as configured. */
 #include "tests/simcuda/nvml/gpu.h"
 
 #include <stdbool.h>

@@ -51,6 +51,7 @@ void worker_send(struct worker *w, const void *rec, uint32_t len)
 
 uint32_t worker_callbacks_done(const struct worker *w)
 {
+	atomic_fetch_add(&((struct worker *)w)->cb_looks, 1);
 	return atomic_load(&w->cb_done);
 }
 

@@ -65,6 +65,7 @@ struct worker {
 	char why[160];
 	atomic_bool kicked;
 	_Atomic uint32_t cb_done;         /* what the guest's page says */
+	_Atomic uint32_t cb_looks;        /* at it */
 	uint64_t told[PVGPU_ENDED_SLOTS]; /* the greatest that worker_ended() said */
 	atomic_bool faulted;
 	uint64_t arena_base, arena_size;

@@ -108,15 +108,14 @@ static void use(struct worker *w, const struct health_msg *m, uint64_t now)
 	a->used_ns += busy;
 	if (w->vgpu->tenant)
 		tenant_measured(w->vgpu->tenant, busy);
-	if (w->gate)
+	if (w->gate) {
 		granted = gate_granted_time(w->gate, &now);
-	if (w->gate && !w->d->cfg.exact_use)
-		busy = judge_credible(&a->judge, m->process.begin_ns, busy, granted, now);
+		if (!w->d->cfg.exact_use)
+			busy = judge_credible(&a->judge, m->process.begin_ns, busy, granted, now);
+	}
 	account_add(&w->vgpu->account, busy, m->process.end_ns, now);
 	/* At the end of a session the driver itself causes use: it is charged but not judged. */
-	if (w->state == CHECK_ENDED)
-		return;
-	if (!w->gate)
+	if (w->state == CHECK_ENDED || !w->gate)
 		return;
 	if (judge_use(&a->judge, m->process.begin_ns, m->process.end_ns, busy, granted, now, why,
 		      sizeof(why)))

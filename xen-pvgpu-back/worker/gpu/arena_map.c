@@ -112,19 +112,6 @@ void arena_map_unregister(struct gpu *g, struct ctx *c)
 	pthread_mutex_unlock(&t->lock);
 }
 
-/* A context that can register, or NULL. Decoding thread. */
-static struct ctx *any_context(struct gpu *g)
-{
-	struct obj *o;
-
-	TAILQ_FOREACH(o, &g->root.owned, of_owner)
-	{
-		if (o->type == PVGPU_H_CTX && !obj_error(o))
-			return (struct ctx *)o;
-	}
-	return NULL;
-}
-
 enum gpu_arena_found gpu_arena_find(struct worker *w, uint64_t addr, uint64_t size)
 {
 	return chunks_find(&worker_gpu(w)->arena.chunks, addr, size);
@@ -200,7 +187,7 @@ static bool enrol_later(struct gpu *g, struct ctx *c, struct gpu_arena_then *the
 void gpu_arena_register(struct worker *w, struct gpu_arena_then *then)
 {
 	struct gpu *g = worker_gpu(w);
-	struct ctx *c = any_context(g);
+	struct ctx *c = ctx_any(g);
 
 	if (c && worker_info(w)->zero_copy) {
 		if (then && enrol_later(g, c, then))

@@ -28,9 +28,8 @@
 #include "xen-pvgpu-back/worker/far.h"
 #include "xen-pvgpu-back/worker/worker.h"
 
-#define SPINS           32  /* looks at work that ends soon, before the thread sleeps */
-#define PROCESSORS_MANY 4   /* so many can spare one */
-#define LOOK_US         100 /* between two looks at queues that no thread can block for */
+#define SPINS   32  /* looks at work that ends soon, before the thread sleeps */
+#define LOOK_US 100 /* between two looks at queues that no thread can block for */
 
 /* complete.lock held: the first w->at operations of the stream have ended. */
 static void vouch(struct gpu *g, struct wait *w)
@@ -436,8 +435,8 @@ bool gpu_wants_thread(struct worker *w)
 void complete_init(struct gpu *g)
 {
 	struct complete *k = &g->complete;
+	const int processors = pvgpu_poll_processors();
 	pthread_condattr_t attr;
-	cpu_set_t cpus;
 
 	pthread_mutex_init(&k->lock, NULL);
 	pthread_condattr_init(&attr);
@@ -446,8 +445,8 @@ void complete_init(struct gpu *g)
 	pthread_cond_init(&k->gone, &attr);
 	pthread_condattr_destroy(&attr);
 	k->run_tail = &k->run;
-	if (!sched_getaffinity(0, sizeof(cpus), &cpus) && CPU_COUNT(&cpus) > 1)
-		k->spin_cost_ns = CPU_COUNT(&cpus) < PROCESSORS_MANY ? 100000 : 1000000;
+	if (processors > 1)
+		k->spin_cost_ns = processors < PVGPU_POLL_PROCESSORS ? 100000 : 1000000;
 }
 
 int gpu_start(struct worker *w)

@@ -17,7 +17,7 @@
 #include "xen-pvgpu-back/worker/worker.h"
 
 #define SPARES_MAX    256
-#define SOON_NS       100000u
+#define SOON_NS       100000u /* work estimated at no more is looked at before a sleep */
 #define SPIN_MORE_NS  10000u
 #define SPIN_ASKED_NS 1000000u /* where the context's flags ask for it */
 
