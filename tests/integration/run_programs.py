@@ -27,6 +27,19 @@ def report(name, problems, results):
     print(programs.excerpt("".join(lines).encode(), 40), end="", flush=True)
 
 
+def sanitizers(folder):
+    """Errors that a sanitizer finds end the program, a worker too, whose own output nobody sees: reports go to files."""
+    os.environ.setdefault("PVGPU_SANDBOX", "off")
+    for name, options in (("ASAN", "detect_leaks=0"), ("UBSAN", "halt_on_error=1:print_stacktrace=1"),
+                          ("TSAN", "halt_on_error=1:second_deadlock_stack=1:atexit_sleep_ms=0")):
+        os.environ.setdefault(f"{name}_OPTIONS", f"{options}:log_path={folder}/report")
+
+
+def print_reports(folder):
+    for path in sorted(pathlib.Path(folder).glob("report.*")):
+        print(f"--- {path.name}\n{path.read_text(errors='replace')}---", flush=True)
+
+
 def copying_worker(build, folder):
     """A worker that does not register the guest's memory with CUDA, as on systems where that is not safe."""
     script = pathlib.Path(folder) / "worker"
@@ -118,11 +131,6 @@ def main():
         if not library:
             print("SKIP programs on a GPU: no /dev/nvidiactl or no libcuda.so.1 of NVIDIA's")
             return 0
-    if args.san:
-        os.environ.setdefault("PVGPU_SANDBOX", "off")
-        os.environ.setdefault("ASAN_OPTIONS", "detect_leaks=0")
-        os.environ.setdefault("UBSAN_OPTIONS", "halt_on_error=1:print_stacktrace=1")
-        os.environ.setdefault("TSAN_OPTIONS", "halt_on_error=1:second_deadlock_stack=1:atexit_sleep_ms=0")
     names = args.programs or programs.names(args.build, args.folder)
     missing = [n for n in names if not (args.build / args.folder / n).exists()]
     if not names or missing:
@@ -132,8 +140,11 @@ def main():
         failed = direct_only(args.build / args.folder, names, library, args.limit)
     else:
         with tempfile.TemporaryDirectory(prefix="pvgpu-programs-") as folder:
+            if args.san:
+                sanitizers(folder)
             worker = copying_worker(args.build, folder) if args.no_zero_copy else None
             failed = through_pvgpu(args.build, names, args.limit, library, folder=args.folder, worker=worker)
+            print_reports(folder)
     print(f"{len(names) - len(set(failed) & set(names))} of {len(names)} programs are right"
           + (f"; failed: {' '.join(failed)}" if failed else ""))
     return 1 if failed else 0

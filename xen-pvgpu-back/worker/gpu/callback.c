@@ -196,7 +196,9 @@ void callbacks_resume(struct gpu *g)
 	if (!callbacks_wait(g) || !gate_resumes(g))
 		return;
 	pthread_mutex_lock(&cb->lock);
-	cb->done = cb->returned;
+	/* A thread that has looked for itself may be ahead of what this one has heard. */
+	if (callbacks_wait(g))
+		cb->done = cb->returned;
 	for (k = LIST_FIRST(&cb->running); k; k = next) {
 		next = LIST_NEXT(k, running);
 		if (has_returned(k))

@@ -16,7 +16,8 @@ struct gpu;
 struct callbacks {
 	pthread_mutex_t lock;
 	pthread_cond_t moved;
-	uint32_t sent, done;
+	uint32_t sent;
+	atomic_uint done;  /* streams go on that wait for these; written under the lock */
 	uint32_t returned; /* of them the guest's functions have; decoding thread only */
 	bool ended;
 	LIST_HEAD(, callback) all;
