@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""README: as short as it promises to be, and what it says to try without Xen prints what it says. PVGPU_BUILD: the build folder."""
+"""README: as short as it promises to be, what it says to try without Xen prints what it says, and its numbers are those of the pages that it names. PVGPU_BUILD: the build folder."""
 import os
 import pathlib
 import re
@@ -30,16 +30,22 @@ class Readme(unittest.TestCase):
         self.assertLessEqual(len(README.splitlines()), LINES)
 
     def test_try_without_xen(self):
-        """The four lines as they stand, in folders of the test's own. The test waits for the socket where a reader waits for a second."""
+        """The lines as they stand, in folders of the test's own."""
         commands, printed = blocks(TRY)
         first, *lines = commands.splitlines()
-        self.assertEqual((first, len(lines)), (MAKE, 3))
+        self.assertEqual((first, len(lines)), (MAKE, 4))
         with tempfile.TemporaryDirectory(prefix="pvgpu-") as d:
             script = "\n".join(lines).replace("/tmp/pvgpu", f"{d}/run").replace("build/", f"{build_dir()}/")
-            script = script.replace("sleep 1", f"until [ -S {d}/run/try.sock ]; do sleep 0.1; done")
             script = script.replace("--simulated", f"--simulated --set env=SIMCUDA_GPU={d}/gpu")
             done = subprocess.run(["bash", "-c", f"{script}\nkill %1 && wait"], capture_output=True, text=True, timeout=LIMIT, check=False, cwd=ROOT)
         self.assertEqual(figures(done.stdout), figures(printed), done.stderr)
+
+    def test_functions(self):
+        """The driver's functions that work, where they are said, are those of the list's head."""
+        listed = pathlib.Path(ROOT, "docs/cuda-symbols.md").read_text()
+        every, forwarded, local = (int(re.search(p, listed)[1]) for p in (r"exports the (\d+) symbols", r"(\d+) work through", r"(\d+) are answered"))
+        for page in "README.md", "docs/README.md":
+            self.assertEqual(re.findall(r"(\d+) of the driver's (\d+) ", pathlib.Path(ROOT, page).read_text()), [(str(forwarded + local), str(every))], page)
 
 
 if __name__ == "__main__":
