@@ -295,39 +295,60 @@ static int named(struct host *h, uint32_t *domid)
 	return EXIT_DONE;
 }
 
-static int only(struct host *h, bool quiet, uint32_t *domid)
+/* The domains with a pvgpud that answers: at most as many as there are. */
+static size_t answering(struct host *h, uint32_t *domids)
 {
-	char path[STORE_PATH], names[200] = "", label[DOMAIN_NAME];
-	size_t at = 0, n = 0;
+	char path[STORE_PATH];
+	size_t n = 0;
 
 	for (size_t i = 0; i < h->domains.n; i++) {
 		const struct pvgpu_ids ids = {.be = h->domains.v[i].domid};
 
 		pvgpu_tree_path(&pvgpu_trees[PVGPU_TREE_HOST], &ids, "answer", path, STORE_PATH);
-		if (!store_exists(&h->store, path))
-			continue;
-		n++;
-		*domid = ids.be;
-		if (at < sizeof(names))
-			at += (size_t)snprintf(names + at, sizeof(names) - at, "%s%s",
-					       at ? ", " : "",
-					       domain_label(&h->domains, ids.be, label));
+		if (store_exists(&h->store, path))
+			domids[n++] = ids.be;
 	}
-	if (n == 1)
-		return EXIT_DONE;
-	if (n)
-		return ctl_fail(EXIT_USAGE,
-				"several domains have a pvgpud: say which with "
-				"--backend: %s",
-				names);
+	return n;
+}
+
+static int several(const struct host *h, const uint32_t *domids, size_t n)
+{
+	char names[200] = "", label[DOMAIN_NAME];
+	size_t at = 0;
+
+	for (size_t i = 0; i < n && at < sizeof(names); i++)
+		at += (size_t)snprintf(names + at, sizeof(names) - at, "%s%s", at ? ", " : "",
+				       domain_label(&h->domains, domids[i], label));
+	return ctl_fail(EXIT_USAGE, "several domains have a pvgpud: say which with --backend: %s",
+			names);
+}
+
+static int no_answer(bool quiet)
+{
 	return quiet ? EXIT_NOT_THERE
 		     : ctl_fail(EXIT_NOT_THERE, "no domain has a pvgpud that answers dom0");
 }
 
+/* The domain of --backend, or those that answer, for free(). */
+static int wanted(struct host *h, uint32_t **domids, size_t *n)
+{
+	*domids = calloc(h->domains.n + 1, sizeof(**domids));
+	if (!*domids)
+		return ctl_fail(EXIT_REFUSED, "out of memory");
+	if (ctl.spec.backend[0]) {
+		*n = 1;
+		return named(h, *domids);
+	}
+	*n = answering(h, *domids);
+	return EXIT_DONE;
+}
+
 int ask_whom(bool quiet, uint32_t *domid)
 {
+	uint32_t *domids;
 	struct host h;
 	struct store s;
+	size_t n;
 	int status;
 
 	if (quiet) {
@@ -338,7 +359,43 @@ int ask_whom(bool quiet, uint32_t *domid)
 	status = host_open(&h);
 	if (status)
 		return status;
-	status = ctl.spec.backend[0] ? named(&h, domid) : only(&h, quiet, domid);
+	status = wanted(&h, &domids, &n);
+	if (!status && !n)
+		status = no_answer(quiet);
+	else if (!status && n > 1)
+		status = several(&h, domids, n);
+	else if (!status)
+		*domid = domids[0];
+	free(domids);
+	host_close(&h);
+	return status;
+}
+
+int ask_all(struct asked_domain **domains, size_t *n)
+{
+	uint32_t *domids;
+	struct host h;
+	int status = host_open(&h);
+
+	*domains = NULL;
+	if (status)
+		return status;
+	status = wanted(&h, &domids, n);
+	if (!status && !*n)
+		status = no_answer(false);
+	if (!status) {
+		*domains = calloc(*n, sizeof(**domains));
+		if (!*domains)
+			status = ctl_fail(EXIT_REFUSED, "out of memory");
+	}
+	for (size_t i = 0; !status && i < *n; i++) {
+		char label[DOMAIN_NAME];
+
+		(*domains)[i].domid = domids[i];
+		snprintf((*domains)[i].name, DOMAIN_NAME, "%s",
+			 domain_label(&h.domains, domids[i], label));
+	}
+	free(domids);
 	host_close(&h);
 	return status;
 }

@@ -13,6 +13,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "xen-pvgpu-back/toolstack/domains.h"
+
 #define ASK_PAGES_MAX 4096u
 #define ASK_DEPTH_MAX 12u /* of objects within objects in an answer */
 
@@ -32,6 +34,15 @@ json_t *ask_domain(uint32_t domid, const json_t *req, int *status);
  * answers. Returns an exit status; with `quiet`, EXIT_NOT_THERE and no message where there is none.
  */
 int ask_whom(bool quiet, uint32_t *domid);
+
+/* A domain with a pvgpud that answers. */
+struct asked_domain {
+	uint32_t domid;
+	char name[DOMAIN_NAME]; /* as metrics have it */
+};
+/* All of them, for free(); with --backend, that one. Returns an exit status, EXIT_NOT_THERE where
+ * there is none. */
+int ask_all(struct asked_domain **domains, size_t *n);
 
 /* The text of an answer: NULL if it is no object, too deep, or has control characters. */
 json_t *ask_decode(const char *text, size_t len);

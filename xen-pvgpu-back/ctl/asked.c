@@ -114,15 +114,11 @@ static int take(struct statistics *s, const json_t *said)
 	return statistics_take(s, h, size, why) ? ctl_fail(EXIT_REFUSED, "%s", why) : EXIT_DONE;
 }
 
-int sample_asked(struct statistics *s)
+static int ask_one(uint32_t domid, struct statistics *s)
 {
-	json_t *request, *answer = NULL;
-	uint32_t domid;
-	int status = ask_whom(false, &domid);
+	json_t *request = json_pack("{s:s}", "op", "statistics"), *answer;
+	int status = EXIT_DONE;
 
-	if (status)
-		return status;
-	request = json_pack("{s:s}", "op", "statistics");
 	answer = ask_domain(domid, request, &status);
 	json_decref(request);
 	if (answer && !json_is_true(json_object_get(answer, "ok")))
@@ -134,4 +130,40 @@ int sample_asked(struct statistics *s)
 		status = take(s, json_object_get(answer, "statistics"));
 	json_decref(answer);
 	return status;
+}
+
+int sample_asked(struct sample_asked *a)
+{
+	struct asked_domain *domains;
+	size_t n = 0;
+	int worst, status;
+
+	*a = (struct sample_asked){0};
+	worst = ask_all(&domains, &n);
+	if (!worst) {
+		a->of = calloc(n, sizeof(*a->of));
+		a->names = domains;
+		if (!a->of)
+			worst = ctl_fail(EXIT_REFUSED, "out of memory");
+	}
+	for (size_t i = 0; a->of && i < n; i++) {
+		struct statistics_of *of = &a->of[a->n];
+
+		status = ask_one(domains[i].domid, &of->s);
+		if (status) {
+			worst = status;
+			continue;
+		}
+		of->backend = n > 1 ? domains[i].name : NULL;
+		a->n++;
+	}
+	return worst;
+}
+
+void sample_asked_free(struct sample_asked *a)
+{
+	for (size_t i = 0; i < a->n; i++)
+		statistics_free(&a->of[i].s);
+	free(a->of);
+	free(a->names);
 }

@@ -23,7 +23,15 @@ struct sample {
 int sample_local(struct sample *s, const char *word);
 int sample_xen(struct sample *s, const char *word);
 void sample_free(struct sample *s);
-/* asked.c: all that another domain's pvgpud has, for statistics_free. Returns an exit status. */
-int sample_asked(struct statistics *s);
+
+/* asked.c: all that the pvgpuds of other domains have. */
+struct sample_asked {
+	size_t n; /* of those that answered */
+	struct statistics_of *of;
+	struct asked_domain *names;
+};
+/* Returns an exit status; where it is that of one that did not answer, the others' are there. */
+int sample_asked(struct sample_asked *a);
+void sample_asked_free(struct sample_asked *a);
 
 #endif

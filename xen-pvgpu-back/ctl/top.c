@@ -340,18 +340,20 @@ static int print_keys_json(const struct sample *s)
 	return print_text(&t);
 }
 
-/* xenstore has no histograms, and nothing of GPUs: that domain's pvgpud is asked. */
+/* xenstore has no histograms, and nothing of GPUs: the pvgpuds of those domains are asked. One that
+ * does not answer does not hide the others. */
 static int print_asked_metrics(void)
 {
-	struct statistics s;
+	struct sample_asked a;
 	struct text t = {0};
-	int status = sample_asked(&s);
+	int status = sample_asked(&a), printed = EXIT_DONE;
 
-	if (status)
-		return status;
-	statistics_metrics(&t, &s);
-	statistics_free(&s);
-	return print_text(&t);
+	if (a.n) {
+		statistics_metrics_of(&t, a.of, a.n);
+		printed = print_text(&t);
+	}
+	sample_asked_free(&a);
+	return status ? status : printed;
 }
 
 int xen_stats(int argc, char **argv)

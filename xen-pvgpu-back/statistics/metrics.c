@@ -73,8 +73,11 @@ static void metric_label(struct text *t, const char *name, const char *text)
 	text_add(t, "\"");
 }
 
-/* What the lines of each GPU and of each vGPU have between their braces; NULL: they have none. */
-struct labels {
+/* A backend's statistics, and what the lines of itself, of each GPU and of each vGPU have between
+ * their braces; NULL: a GPU or vGPU has no lines. */
+struct source {
+	const struct statistics *s;
+	char *own;
 	char **gpus, **vgpus;
 };
 
@@ -135,33 +138,45 @@ static void leave_one_of_each(char **labels, uint32_t n)
 			}
 }
 
+static void add_backend(struct text *t, const struct statistics_of *of)
+{
+	if (of->backend)
+		add(t, "backend", of->backend);
+}
+
 /* A GPU whose UUID is about to come, and its vGPUs, have no lines: they would be series of their
  * own. */
-static int make_labels(struct labels *l, const struct statistics *s)
+static int open_source(struct source *o, const struct statistics_of *of)
 {
+	const struct statistics *s = &of->s;
 	struct text t = {0};
 	int failed;
 
-	*l = (struct labels){calloc(s->header->gpus + 1, sizeof(char *)),
-			     calloc(s->header->vgpus + 1, sizeof(char *))};
-	for (uint32_t i = 0; l->gpus && i < s->header->gpus; i++) {
+	*o = (struct source){.s = s,
+			     .gpus = calloc(s->header->gpus + 1, sizeof(char *)),
+			     .vgpus = calloc(s->header->vgpus + 1, sizeof(char *))};
+	add_backend(&t, of);
+	o->own = keep(&t);
+	for (uint32_t i = 0; o->gpus && i < s->header->gpus; i++) {
 		if (s->gpus[i].uuid_comes)
 			continue;
+		add_backend(&t, of);
 		add(&t, "pool", s->gpus[i].name);
 		add(&t, "gpu_uuid", s->gpus[i].uuid);
-		l->gpus[i] = keep(&t);
+		o->gpus[i] = keep(&t);
 	}
-	for (uint32_t i = 0; l->vgpus && i < s->header->vgpus; i++) {
+	for (uint32_t i = 0; o->vgpus && i < s->header->vgpus; i++) {
 		const struct pvgpu_gpu_record *g = gpu_of(s, s->vgpus[i].pool);
 
 		if (g && g->uuid_comes)
 			continue;
+		add_backend(&t, of);
 		add_vgpu(&t, &s->vgpus[i], g);
-		l->vgpus[i] = keep(&t);
+		o->vgpus[i] = keep(&t);
 	}
-	if (l->vgpus)
-		leave_one_of_each(l->vgpus, s->header->vgpus);
-	failed = t.failed || !l->gpus || !l->vgpus;
+	if (o->vgpus)
+		leave_one_of_each(o->vgpus, s->header->vgpus);
+	failed = t.failed || !o->gpus || !o->vgpus;
 	text_free(&t);
 	return failed ? -1 : 0;
 }
@@ -173,61 +188,106 @@ static void free_all(char **labels, uint32_t n)
 	free(labels);
 }
 
-static void infos(struct text *t, const struct statistics *s, const struct labels *l)
+static void close_source(struct source *o)
 {
-	text_add(t, "# HELP pvgpu_daemon_info the version of pvgpud\n"
-		    "# TYPE pvgpu_daemon_info gauge\npvgpu_daemon_info{");
-	metric_label(t, "version", s->own->version);
-	text_add(t, "} 1\n# HELP pvgpu_gpu_info the model of the GPU\n"
-		    "# TYPE pvgpu_gpu_info gauge\n");
-	for (uint32_t i = 0; i < s->header->gpus; i++) {
-		if (!l->gpus[i])
-			continue;
-		text_add(t, "pvgpu_gpu_info{%s,", l->gpus[i]);
-		metric_label(t, "model", s->gpus[i].model);
-		text_add(t, "} 1\n");
-	}
+	free(o->own);
+	if (!o->s)
+		return;
+	free_all(o->gpus, o->s->header->gpus);
+	free_all(o->vgpus, o->s->header->vgpus);
 }
 
-static void values(struct text *t, const struct statistics *s, const struct labels *l)
+static void infos(struct text *t, const struct source *of, size_t n)
+{
+	text_add(t, "# HELP pvgpu_daemon_info the version of pvgpud\n"
+		    "# TYPE pvgpu_daemon_info gauge\n");
+	for (const struct source *o = of; o < of + n; o++) {
+		text_add(t, "pvgpu_daemon_info{%s%s", o->own ? o->own : "", o->own ? "," : "");
+		metric_label(t, "version", o->s->own->version);
+		text_add(t, "} 1\n");
+	}
+	text_add(t, "# HELP pvgpu_gpu_info the model of the GPU\n"
+		    "# TYPE pvgpu_gpu_info gauge\n");
+	for (const struct source *o = of; o < of + n; o++)
+		for (uint32_t i = 0; i < o->s->header->gpus; i++) {
+			if (!o->gpus[i])
+				continue;
+			text_add(t, "pvgpu_gpu_info{%s,", o->gpus[i]);
+			metric_label(t, "model", o->s->gpus[i].model);
+			text_add(t, "} 1\n");
+		}
+}
+
+static void gpu_values(struct text *t, unsigned int k, const struct source *o)
+{
+	for (uint32_t i = 0; i < o->s->header->gpus; i++)
+		if (o->gpus[i])
+			metric_value(t, &pvgpu_gpu_statistics[k], o->gpus[i],
+				     o->s->gpus[i].value[k]);
+}
+
+static void vgpu_values(struct text *t, unsigned int k, const struct source *o)
+{
+	for (uint32_t i = 0; i < o->s->header->vgpus; i++)
+		if (o->vgpus[i])
+			metric_value(t, &pvgpu_vgpu_statistics[k], o->vgpus[i],
+				     o->s->vgpus[i].value[k]);
+}
+
+static void vgpu_histograms(struct text *t, unsigned int k, const struct source *o)
+{
+	for (uint32_t i = 0; i < o->s->header->vgpus; i++)
+		if (o->vgpus[i])
+			histogram(t, &pvgpu_vgpu_histograms[k], o->vgpus[i],
+				  &o->s->vgpus[i].latency[k]);
+}
+
+static void values(struct text *t, const struct source *of, size_t n)
 {
 	for (unsigned int k = 0; k < PVGPU_DAEMON_N; k++) {
 		metric_family(t, &pvgpu_daemon_statistics[k]);
-		metric_value(t, &pvgpu_daemon_statistics[k], "", s->own->value[k]);
+		for (const struct source *o = of; o < of + n; o++)
+			metric_value(t, &pvgpu_daemon_statistics[k], o->own ? o->own : "",
+				     o->s->own->value[k]);
 	}
 	for (unsigned int k = 0; k < PVGPU_GPU_N; k++) {
 		metric_family(t, &pvgpu_gpu_statistics[k]);
-		for (uint32_t i = 0; i < s->header->gpus; i++)
-			if (l->gpus[i])
-				metric_value(t, &pvgpu_gpu_statistics[k], l->gpus[i],
-					     s->gpus[i].value[k]);
+		for (size_t i = 0; i < n; i++)
+			gpu_values(t, k, &of[i]);
 	}
 	for (unsigned int k = 0; k < PVGPU_VGPU_N; k++) {
 		metric_family(t, &pvgpu_vgpu_statistics[k]);
-		for (uint32_t i = 0; i < s->header->vgpus; i++)
-			if (l->vgpus[i])
-				metric_value(t, &pvgpu_vgpu_statistics[k], l->vgpus[i],
-					     s->vgpus[i].value[k]);
+		for (size_t i = 0; i < n; i++)
+			vgpu_values(t, k, &of[i]);
 	}
 	for (unsigned int k = 0; k < PVGPU_VGPU_HIST_N; k++) {
 		metric_family(t, &pvgpu_vgpu_histograms[k]);
-		for (uint32_t i = 0; i < s->header->vgpus; i++)
-			if (l->vgpus[i])
-				histogram(t, &pvgpu_vgpu_histograms[k], l->vgpus[i],
-					  &s->vgpus[i].latency[k]);
+		for (size_t i = 0; i < n; i++)
+			vgpu_histograms(t, k, &of[i]);
 	}
+}
+
+void statistics_metrics_of(struct text *t, const struct statistics_of *of, size_t n)
+{
+	struct source *sources = calloc(n + 1, sizeof(*sources));
+	bool failed = !sources;
+
+	for (size_t i = 0; !failed && i < n; i++)
+		failed = open_source(&sources[i], &of[i]) < 0;
+	if (failed) {
+		t->failed = 1;
+	} else {
+		infos(t, sources, n);
+		values(t, sources, n);
+	}
+	for (size_t i = 0; sources && i < n; i++)
+		close_source(&sources[i]);
+	free(sources);
 }
 
 void statistics_metrics(struct text *t, const struct statistics *s)
 {
-	struct labels l;
+	const struct statistics_of of = {.s = *s};
 
-	if (make_labels(&l, s)) {
-		t->failed = 1;
-	} else {
-		infos(t, s, &l);
-		values(t, s, &l);
-	}
-	free_all(l.gpus, s->header->gpus);
-	free_all(l.vgpus, s->header->vgpus);
+	statistics_metrics_of(t, &of, 1);
 }

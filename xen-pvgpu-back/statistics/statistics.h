@@ -7,10 +7,11 @@
 
 #include "xen-pvgpu-back/contract/snapshot.h"
 
-#define STATISTICS_WHY   200
-#define STATISTICS_PARTS (PVGPU_PART_P99 + 1) /* of a histogram, us, by enum pvgpu_statistic_part  \
-					       */
-#define STATISTICS_FORMAT 1                   /* of the JSON; it grows when a reader must change */
+#define STATISTICS_WHY 200
+#define STATISTICS_PARTS                                                                           \
+	(PVGPU_PART_P99 + 1) /* of a histogram, us, by enum pvgpu_statistic_part                   \
+			      */
+#define STATISTICS_FORMAT 1  /* of the JSON; it grows when a reader must change */
 
 struct statistics {
 	struct pvgpu_snapshot_header *header; /* the memory of all; NULL: none */
@@ -37,8 +38,14 @@ struct text {
 void text_add(struct text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void text_free(struct text *t);
 
-/* metrics.c: Prometheus's text format. */
+/* metrics.c: Prometheus's text format. Of several backends each line has the label backend, as it
+ * says; NULL: none has it. */
+struct statistics_of {
+	const char *backend;
+	struct statistics s;
+};
 void statistics_metrics(struct text *t, const struct statistics *s);
+void statistics_metrics_of(struct text *t, const struct statistics_of *of, size_t n);
 /* json.c: as docs/statistics.schema.json says; for the vGPU of that name alone, NULL: all. */
 void statistics_json(struct text *t, const struct statistics *s, const char *vgpu);
 void statistics_parts(const struct pvgpu_latency *l, uint64_t part[STATISTICS_PARTS]);

@@ -275,6 +275,50 @@ START_TEST(the_same_metrics)
 }
 END_TEST
 
+/* A second driver domain with the same vGPUs. */
+static struct xenbus other;
+
+static void two_pvgpuds(void)
+{
+	static char seen[PVGPU_KEY_TEXT];
+	const char *text = fake_get("/local/domain/6/data/pvgpu/request");
+
+	pvgpud();
+	if (text && strcmp(text, seen) != 0) {
+		snprintf(seen, sizeof(seen), "%s", text);
+		xenbus_ask(&other);
+	}
+}
+
+/* Of several backends each line says which, each family is there once, and one that is silent is
+ * named and hides nothing. */
+START_TEST(metrics_of_several)
+{
+	const char *last_type;
+
+	d.vgpu_n = 1;
+	fake_domain(6, "gpu2", "9c1b7a52-3f60-4f8e-8d55-0a2f6c1e7b91");
+	other = (struct xenbus){
+		.d = &d, .xs = xs_open(0), .domid = 6, .host = "/local/domain/6/data/pvgpu"};
+	xenbus_ask_start(&other);
+	fake_script(two_pvgpuds);
+	ck_assert_int_eq(RUN("stats", "--metrics"), EXIT_DONE);
+	HAS(out, "pvgpu_daemon_info{backend=\"gpu\",version=");
+	HAS(out, "pvgpu_vgpu_sessions{backend=\"gpu\",vgpu=\"vgpu0\",");
+	HAS(out, "pvgpu_vgpu_sessions{backend=\"gpu2\",vgpu=\"vgpu0\",");
+	last_type = strstr(out, "# TYPE pvgpu_vgpu_sessions ");
+	ck_assert_ptr_nonnull(last_type);
+	ck_assert_ptr_null(strstr(last_type + 1, "# TYPE pvgpu_vgpu_sessions "));
+	fake_script(pvgpud); /* the other one is silent */
+	ask_limits.first_s = 0.1;
+	ck_assert_int_eq(RUN("stats", "--metrics"), EXIT_TIMEOUT);
+	HAS(errors, "domain 6");
+	HAS(out, "pvgpu_vgpu_sessions{backend=\"gpu\",vgpu=\"vgpu0\",");
+	ck_assert_ptr_null(strstr(out, "gpu2"));
+	xenbus_ask_stop(&other, false);
+}
+END_TEST
+
 /* Without --backend: the socket, else the only domain that answers. */
 START_TEST(whom_it_asks)
 {
@@ -564,6 +608,7 @@ int main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, every_subcommand);
 	tcase_add_test(t, the_same_metrics);
+	tcase_add_test(t, metrics_of_several);
 	tcase_add_test(t, whom_it_asks);
 	tcase_add_test(t, pages);
 	tcase_add_test(t, page_sizes);
