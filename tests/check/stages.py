@@ -22,12 +22,13 @@ LESS = "ptx_%_test simcuda_%_test sched_%_test sim_test sizing_test place_test e
        "pvsim schedbench gatebench pvbench attack witness chaos-client pvgpu-worker-cheat pvgpu-worker-escape ptxrun"
 
 
+SEED = "PVGPU_SCHED_SEED=1"  # of the properties' random runs; check-full has a new one each time, which it prints
 BESIDE = "asan"  # a lane: at the end nothing else is left to run beside each of the two
 
 
 def sanitized(full):
     """Stages under sanitizers. Instrumented code is slow; the long versions are for the build without."""
-    stress = "" if full else "PVGPU_STRESS=0.1 "
+    stress = "" if full else f"PVGPU_STRESS=0.1 {SEED} "
     # Address sanitizer's code takes as long to optimise as it then saves.
     for name, kinds, flags in ("asan", "address,undefined", "-O0"), ("tsan", "thread", "-O1"):
         b = f"B=build-{name} SAN={kinds}" + ("" if full else f" LESS='{LESS}' CFLAGS='{flags} -g1'")
@@ -76,7 +77,7 @@ def stages(full=False):
         *([fuzzing] if full else [*waiters, fuzzing]),  # check-full: beside all others and a little behind them
     ]
     out = early + [
-        Stage("unit", "unit tests, short benchmarks", [("" if full else "PVGPU_STRESS=0.25 ") + f"{MAKE} run-unit", f"{MAKE} check-isa-values", f"{MAKE} check-bench"]),
+        Stage("unit", "unit tests, short benchmarks", [("" if full else f"PVGPU_STRESS=0.25 {SEED} ") + f"{MAKE} run-unit", f"{MAKE} check-isa-values", f"{MAKE} check-bench"]),
         *([Stage("starved", "unit tests whose processes are stopped at random, as where processor time is short", [f"{MAKE} check-starved"], limit=3600)]
           if full else []),
         *([Stage("mends", "mends after attacks on Xen, taken out one at a time: the test of each must fail", [f"{MAKE} check-mends"], limit=3600)] if full else []),

@@ -61,8 +61,7 @@ struct pool {
 	int n;
 	bool exclusive, draining;
 	bool check_waits;
-	uint64_t longest;  /* piece of all vGPUs, ever */
-	uint64_t known_at; /* since when each vGPU has had a piece on the GPU to its end */
+	uint64_t longest; /* piece of all vGPUs, ever */
 };
 
 static unsigned int first_seed;
@@ -86,7 +85,6 @@ static void pool_begin(struct pool *p)
 	uint64_t handover = handovers[drive_random(&p->d, 4)];
 
 	p->exclusive = params.exclusive;
-	p->known_at = SCHED_NEVER;
 	drive_init(&p->d, &params, handover, p->d.seed);
 }
 
@@ -160,7 +158,8 @@ static int on_gpu(const struct pool *p)
  * No vGPU with work waits longer for the GPU than its longest turn (a slice, and a piece or what it
  * has in flight while alone) x total weight / its weight, a round of slices, and what the others
  * may be owed after a pause. A piece of another one may be in flight. In exclusive pools each of
- * the others may run one before, as long as the lengths of some are not known yet.
+ * the others may run one before: promised times that come while one piece runs are kept one after
+ * the other.
  */
 static double wait_bound(const struct pool *p, const struct vgpu *v)
 {
@@ -176,8 +175,7 @@ static double wait_bound(const struct pool *p, const struct vgpu *v)
 		all += o->length > LONE_NS ? o->length : LONE_NS;
 		one = o->length > one ? o->length : one;
 	}
-	return own + p->n * turn + (p->n - 1.0) * CREDIT_NS +
-	       (p->exclusive && v->waits_since < p->known_at ? all : one);
+	return own + p->n * turn + (p->n - 1.0) * CREDIT_NS + (p->exclusive ? all : one);
 }
 
 static void check_wait(const struct pool *p, const struct vgpu *v)
@@ -310,7 +308,6 @@ static void compute(struct pool *p, uint64_t until)
 {
 	struct drive *d = &p->d;
 	uint64_t n = (uint64_t)on_gpu(p), part = n ? (until - d->now) / n : 0;
-	bool known = true;
 
 	d->now = until;
 	for (int i = 0; i < p->n; i++) {
@@ -323,10 +320,6 @@ static void compute(struct pool *p, uint64_t until)
 		v->used += part;
 		sched_charge(v->v, part, d->now);
 	}
-	for (int i = 0; i < p->n; i++)
-		known &= p->v[i].used >= p->v[i].length;
-	if (known && p->known_at == SCHED_NEVER)
-		p->known_at = d->now;
 }
 
 static void pool_run(struct pool *p, uint64_t ns)
