@@ -22,6 +22,8 @@ LESS = "ptx_%_test simcuda_%_test sched_%_test sim_test sizing_test place_test e
        "pvsim schedbench gatebench pvbench attack witness chaos-client pvgpu-worker-cheat pvgpu-worker-escape ptxrun"
 
 
+# Of the programs those that would take half of all the time; what they do with threads others do too.
+LESS_PROGRAMS = "arrays copies crowd"
 SEED = "PVGPU_SCHED_SEED=1"  # of the properties' random runs; check-full has a new one each time, which it prints
 BESIDE = "asan"  # a lane: at the end nothing else is left to run beside each of the two
 
@@ -31,7 +33,7 @@ def sanitized(full):
     stress = "" if full else f"PVGPU_STRESS=0.1 {SEED} "
     # Address sanitizer's code takes as long to optimise as it then saves.
     for name, kinds, flags in ("asan", "address,undefined", "-O0"), ("tsan", "thread", "-O1"):
-        b = f"B=build-{name} SAN={kinds}" + ("" if full else f" LESS='{LESS}' CFLAGS='{flags} -g1'")
+        b = f"B=build-{name} SAN={kinds}" + ("" if full else f" LESS='{LESS}' LESS_PROGRAMS='{LESS_PROGRAMS}' CFLAGS='{flags} -g1'")
         yield Stage(name, f"unit tests and programs under {kinds}",
                     [f"{MAKE} -j2 tests {b}", f"{stress}{MAKE} run-unit {b}", f"{MAKE} check-programs-san {b}"],
                     lane=BESIDE if name == "asan" and not full else "")

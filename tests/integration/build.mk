@@ -61,7 +61,7 @@ check-programs: tests
 check-called: tests
 	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest called_test
 check-programs-san: tests
-	$(Q)$(PYTHON) tests/integration/run_programs.py --build $(B) --san $(SAN)
+	$(Q)$(PYTHON) tests/integration/run_programs.py --build $(B) --san $(SAN) --without "$(LESS_PROGRAMS)"
 check-mutation: tests
 	$(Q)$(PYTHON) tests/integration/mutation.py --build $(B)
 check-lifecycle: tests

@@ -116,6 +116,7 @@ def parse_args():
     args.add_argument("--direct-only", action="store_true", help="on the far end only, not through pvgpu")
     args.add_argument("--limit", type=float, default=0, help="seconds for one run")
     args.add_argument("--folder", default="programs", help="the build's folder that has them, and tests' that has their sources")
+    args.add_argument("--without", default="", help="names of programs that are left out")
     args.add_argument("programs", nargs="*", help="only these")
     args = args.parse_args()
     args.build = args.build.resolve()
@@ -131,7 +132,8 @@ def main():
         if not library:
             print("SKIP programs on a GPU: no /dev/nvidiactl or no libcuda.so.1 of NVIDIA's")
             return 0
-    names = args.programs or programs.names(args.build, args.folder)
+    left_out = args.without.split()
+    names = args.programs or [n for n in programs.names(args.build, args.folder) if n not in left_out]
     missing = [n for n in names if not (args.build / args.folder / n).exists()]
     if not names or missing:
         print(f"no programs in {args.build}/{args.folder}: {' '.join(missing)}", file=sys.stderr)

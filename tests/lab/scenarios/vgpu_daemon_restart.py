@@ -6,6 +6,7 @@ import world
 
 WORLD = world.TwoGuests
 LIMIT = 420
+LONG = True
 
 
 def run(lab, w):

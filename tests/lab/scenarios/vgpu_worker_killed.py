@@ -7,6 +7,7 @@ import world
 
 WORLD = world.TwoGuests
 LIMIT = 420
+LONG = True
 
 
 def busy_waiting(c):
@@ -22,7 +23,6 @@ def busy_copying(c):
 
 
 STARTS = {"pv": (busy_waiting, busy_copying, None), "pvh": (busy_waiting, busy_copying, None)}
-QUICK = {"STARTS": {"pv": (busy_waiting, None), "pvh": (busy_copying,)}}
 
 
 def check(w, g, other_pid, start):
