@@ -244,6 +244,8 @@ def main():
     if not args.full and not args.stage:
         print("make check takes 17 to 29 minutes on two cores", flush=True)
     begun = time.monotonic()
+    for sig in signal.SIGTERM, signal.SIGHUP:
+        signal.signal(sig, signal.default_int_handler)  # the commands have sessions of their own: nobody else ends them
     try:
         rows = run_all(todo, args.logs)
     except KeyboardInterrupt:

@@ -3,10 +3,13 @@
 """What a failing command's log says of each failed test is found, shown, and named again at the very end of `make check`."""
 import contextlib
 import io
+import os
 import pathlib
+import select
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 import failures
@@ -150,6 +153,23 @@ class Lanes(unittest.TestCase):
                                 stages.Stage("never", "", ["true"])], folder)
             run.stopping.clear()
         self.assertEqual([r[0] for r in rows], ["long", "build"])
+
+    def test_a_signal_ends_what_runs(self):
+        with tempfile.TemporaryDirectory() as folder:
+            code = ("import sys, run, stages; "
+                    "stages.stages = lambda full: [stages.Stage('long', '', ['echo $$ >pid.new; mv pid.new pid; exec sleep 1000'])]; "
+                    "sys.argv = ['run.py', '--logs', '.']; sys.exit(run.main())")
+            check = subprocess.Popen([sys.executable, "-c", code], cwd=folder, env={**os.environ, "PYTHONPATH": sys.path[0]},
+                                     stdout=subprocess.DEVNULL)
+            pid = pathlib.Path(folder, "pid")
+            while not pid.exists():
+                self.assertIsNone(check.poll())
+                time.sleep(0.01)
+            command = os.pidfd_open(int(pid.read_text()))
+            check.terminate()
+            self.assertEqual(check.wait(60), 130)
+            self.assertEqual(select.select([command], [], [], 60)[0], [command])
+            os.close(command)
 
 
 if __name__ == "__main__":
