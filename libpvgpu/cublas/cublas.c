@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* The guest's libcublas.so.12: what is not generated from libpvgpu/protocol/60-cublas.api. */
+/* The guest's libcublas: what is not generated from libpvgpu/protocol/60-cublas.api. */
 #include "pvgpu_calls_cublas.h"
 
 #include "log/log.h"
 
 static void __attribute__((constructor)) begin(void)
 {
-	client_open("libcublas.so.12", cublas_objects);
+	client_open("libcublas", cublas_objects);
 }
 
 /* Of results that are no status: those of the guest and of the worker. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The table by which pvgpu's other libraries in the guest (libcublas.so.12) use its libcuda: a
+ * The table by which pvgpu's other libraries in the guest (libcublas) use its libcuda: a
  * function returns it. Both are built from one tree; `size` says whether they were.
  */
 #ifndef PVGPU_CUDA_CLIENT_H

@@ -42,7 +42,7 @@ class Library:
     status: str = "CUresult"
     invalid: str = "CUDA_ERROR_INVALID_VALUE"
     header: str = "cuda.h"
-    soname: str = None
+    sonames: list = field(default_factory=list)
 
 
 @dataclass
@@ -218,7 +218,8 @@ class CallReader(parse.ApiReader):
         elif word == "header":
             block.header = line.quoted("a header")
         elif word == "soname":
-            block.soname = line.quoted("a soname")
+            while line.more():
+                block.sonames.append(line.quoted("a soname"))
         else:
             line.fail("unknown statement '%s' in library '%s'" % (word, block.name))
 

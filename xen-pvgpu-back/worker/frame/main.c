@@ -48,7 +48,7 @@ static const char usage[] =
 	"Runs one guest process's GPU commands. pvgpud starts it, with its sockets as fds 3 to 5.\n"
 	"\n"
 	"  --libcuda PATH      the driver library to run them on\n"
-	"  --libcublas PATH    offer the guest this libcublas.so.12 (default: none)\n"
+	"  --libcublas PATH    offer the guest this libcublas.so.12 or .13 (default: none)\n"
 	"  --id N              number of the worker and of its session\n"
 	"  --device N          ordinal of the GPU (default 0)\n"
 	"  --grace-ms N        time for libcuda to stop when the session has ended (default 3000)\n"
