@@ -137,7 +137,7 @@ install-back: all install-monitoring
 	$(Q)$(INSTALL) -m 755 $(B)/bin/pvgpu-exporter $(BINDIR)/
 	$(Q)$(INSTALL) -m 755 $(B)/bin/pvgpud $(SBINDIR)/
 	$(Q)$(INSTALL) -m 755 $(B)/bin/pvgpu-worker $(B)/bin/pvgpu-health $(B)/bin/pvgpu-gpu-reset $(LIBEXEC)/
-	$(Q)$(INSTALL) -m 644 $(B)/simcuda/libcuda.so.1 $(SIMCUBLAS) $(B)/simcuda/libnvidia-ml.so.1 $(LIBDIR)/simcuda/
+	$(Q)$(INSTALL) -m 644 $(B)/simcuda/libcuda.so.1 $(SIMCUBLAS) $(SIMCUBLASLT) $(B)/simcuda/libnvidia-ml.so.1 $(LIBDIR)/simcuda/
 	$(Q)$(INSTALL) -m 755 $(B)/simcuda/simcuda-reset $(LIBDIR)/simcuda/
 	$(call install_unit,xen-pvgpu-back/systemd/pvgpud.service.in)
 	$(call install_unit,xen-pvgpu-back/systemd/pvgpu-exporter.service.in)

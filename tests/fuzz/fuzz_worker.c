@@ -6,7 +6,9 @@
  *   xen-pvgpu-back/worker/gpu/array.c xen-pvgpu-back/worker/gpu/tensor.c
  * xen-pvgpu-back/worker/gpu/texture.c
  * xen-pvgpu-back/worker/gpu/bounce.c xen-pvgpu-back/worker/gpu/callback.c
- * xen-pvgpu-back/worker/gpu/calls.c
+ * xen-pvgpu-back/worker/gpu/calls.c xen-pvgpu-back/worker/gpu/lt.c
+ * xen-pvgpu-back/worker/gpu/lt_algo.c xen-pvgpu-back/worker/gpu/lt_ask.c
+ * xen-pvgpu-back/worker/gpu/lt_far.c
  * xen-pvgpu-back/worker/gpu/chunks.c xen-pvgpu-back/worker/gpu/complete.c
  * xen-pvgpu-back/worker/gpu/context.c xen-pvgpu-back/worker/gpu/copy.c
  * xen-pvgpu-back/worker/gpu/deferred.c xen-pvgpu-back/worker/gpu/device.c

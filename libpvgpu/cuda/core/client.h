@@ -43,5 +43,7 @@ struct pvgpu_client {
 };
 
 const struct pvgpu_client *pvgpuClient(void);
+/* Calls of this process's so far that waited for the worker's answer: for tests. */
+uint64_t pvgpuAwaited(void);
 
 #endif

@@ -31,7 +31,7 @@ def far_h(api):
         lines += ["", "/* Of the driver: calls with a block in the description. */",
                   "#define FAR_CALLS_%s(X) %s" % (name, " ".join("X(%s)" % c.name for c in some))]
     for lib in libraries:
-        names = {c.name: None for c in forwarded(api, lib)}
+        names = {n: None for n in [c.name for c in forwarded(api, lib)] + lib.far}
         for thing in api.objects.values():
             if thing.library is lib:
                 names.update({n: None for n in (thing.destroy, thing.stream, thing.mode) if n})

@@ -92,6 +92,9 @@ int prepare(struct worker *w, char *reason, size_t cap)
 		return -1;
 	if (w->opt.libcublas && far_library(f, "cublas", w->opt.libcublas, reason, cap) < 0)
 		return -1;
+	if (w->opt.libcublaslt &&
+	    far_library(f, "cublaslt", w->opt.libcublaslt, reason, cap) < 0)
+		return -1;
 	/* Functions are asked for in the side lane (find.c): their code is loaded there, and that
 	 * of functions that nobody asks for is not. */
 	setenv("CUDA_MODULE_LOADING", "LAZY", 1);
