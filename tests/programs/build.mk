@@ -8,6 +8,7 @@ PROGRAM_LIBS_math   := -lm
 PROGRAM_LIBS_textures := -lm
 PROGRAM_LIBS_cublas := -lm -ldl
 PROGRAM_LIBS_cublaslt := -lm -ldl
+PROGRAM_LIBS_trainstep := -lm -ldl
 PROGRAM_LIBS_conform := -ldl
 PROGRAM_LIBS_forms := -ldl
 PROGRAM_LIBS_settings := -ldl
@@ -19,6 +20,7 @@ CFLAGS_nbody        := -ffp-contract=off
 CFLAGS_decoder      := -ffp-contract=off
 
 $(B)/programs/cublaslt: $(call obj,tests/programs/lt.c tests/programs/lt_more.c)
+$(B)/programs/trainstep: $(call obj,tests/programs/lt.c)
 $(B)/programs/errors: $(call obj,tests/programs/errors_calls.c tests/programs/errors_faults.c)
 
 # All PTX texts are in an archive; the linker takes those that a program names.

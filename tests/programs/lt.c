@@ -13,14 +13,16 @@ void *lt_symbol(const char *name)
 	return p;
 }
 
+cublasStatus_t lt_create(const char *name, cublasLtHandle_t *h)
+{
+	library = dlopen(name, RTLD_NOW);
+	return library ? LT_CALL(cublasLtCreate)(h) : CUBLAS_STATUS_NOT_SUPPORTED;
+}
+
 bool lt_begin(const char *name, cublasLtHandle_t *h)
 {
-	cublasStatus_t s;
+	const cublasStatus_t s = lt_create(name, h);
 
-	library = dlopen(name, RTLD_NOW);
-	if (!library)
-		return false;
-	s = LT_CALL(cublasLtCreate)(h);
 	/* A guest's library is there also where its host has none. */
 	if (s == CUBLAS_STATUS_NOT_SUPPORTED)
 		return false;

@@ -28,6 +28,8 @@
 
 /* The library and a handle in the current context; false: there is none here. */
 bool lt_begin(const char *library, cublasLtHandle_t *h);
+/* The status of the same; NOT_SUPPORTED where there is no library. */
+cublasStatus_t lt_create(const char *library, cublasLtHandle_t *h);
 void *lt_symbol(const char *name);
 
 static inline void *lt_pointer(CUdeviceptr at)
