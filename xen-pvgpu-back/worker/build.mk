@@ -37,8 +37,8 @@ LDLIBS_worker_graph_test += -ldl
 # The prepare phase, there, too.
 UNIT += $(B)/unit/prepare_test
 $(B)/unit/prepare_test: $(call obj,tests/unit/worker/prepare_test.c xen-pvgpu-back/worker/frame/prepare.c xen-pvgpu-back/worker/far.c) \
-	| $(B)/simcuda/libcuda.so.1
-CPPFLAGS_prepare_test = -DSIMCUDA='"$(abspath $(B))/simcuda/libcuda.so.1"'
+	| $(B)/simcuda/libcuda.so.1 $(B)/simcuda/libcublasLt.so.12 $(B)/simcuda/libcublasLt.so.13
+CPPFLAGS_prepare_test = -DSIMCUDA='"$(abspath $(B))/simcuda/libcuda.so.1"' -DSIMLIB='"$(abspath $(B))/simcuda/libcublasLt.so."'
 LDLIBS_prepare_test = $(CHECK_LIBS) -ldl
 
 # The canary, on the simulated GPU.
