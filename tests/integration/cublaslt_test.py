@@ -38,12 +38,22 @@ class CublasLt(unittest.TestCase):
         for status in (7, 8, 14, 15):
             with self.subTest(status):
                 out = self.lines("ask", worker_env={"SIMCUBLASLT_STATUS": f"cublasLtMatmulAlgoGetHeuristic:{status}"})
-                self.assertEqual(out, [f"ask {status}"])
+                self.assertEqual(out[0], f"ask {status}")
 
     def test_either_version_in_the_worker(self):
         """The guest's name of the library and the far end's are apart."""
         far = os.path.join(build_dir(), "simcuda", "libcublasLt.so.13")
-        self.assertEqual(self.lines("ask", settings={"libcublaslt": far}), ["ask 0"])
+        self.assertEqual(self.lines("ask", settings={"libcublaslt": far})[0], "ask 0")
+        # The far end is of version 12: to a program of 13 the library is the first of its own major version.
+        self.assertEqual(self.lines("ask", "libcublasLt.so.12"), ["ask 0", "version 120903"])
+        self.assertEqual(self.lines("ask", "libcublasLt.so.13"), ["ask 0", "version 130000"])
+
+    def test_a_copy_that_cublas_does_not_use(self):
+        """No worker serves with it, and the reason is in the log. What has a cuBLASLt inside stands for a cuBLAS that has loaded one."""
+        lt = os.path.join(build_dir(), "simcuda", "libcublasLt.so.")
+        with PvgpuEnv(vgpus={"vgpu0": "256M"}, settings={"libcublas": lt + "13", "libcublaslt": lt + "12"}) as pvgpu:
+            self.assertNotEqual(pvgpu.run([PROGRAM, "create"]).returncode, 0)
+            self.assertIn("uses another one", pvgpu.log())
 
 
 if __name__ == "__main__":

@@ -292,6 +292,7 @@ int main(void)
 	lt_descriptors();
 	products();
 	epilogues();
+	lt_roles(w.h);
 	lt_algorithms(w.h);
 	lt_refused(w.h);
 	lt_transforms(w.h);

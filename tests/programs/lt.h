@@ -55,4 +55,7 @@ void lt_transforms(cublasLtHandle_t h);
 void lt_graph(cublasLtHandle_t h);
 void lt_blas_handle(void);
 
+/* lt_roles.c */
+void lt_roles(cublasLtHandle_t h);
+
 #endif

@@ -7,7 +7,7 @@
  *   trainstep           compares each loss with the same network on the CPU
  *   trainstep count     prints how many calls of a later step waited for an answer
  *   trainstep create    for tests of the library's errors: prints a handle's status, and its cost
- *   trainstep ask       the status of a heuristic
+ *   trainstep ask [LIBRARY]  the status of a heuristic, and the library's version
  */
 #include <math.h>
 
@@ -236,7 +236,7 @@ static size_t free_memory(void)
 }
 
 /* What the far end says is printed; the library is this process's from then on. */
-static void errors(bool ask)
+static void errors(const char *library, bool ask)
 {
 	cublasLtHandle_t h = NULL;
 	cublasLtMatmulHeuristicResult_t found;
@@ -247,7 +247,7 @@ static void errors(bool ask)
 	size_t with;
 	int count;
 
-	s = lt_create("libcublasLt.so.12", &h);
+	s = lt_create(library, &h);
 	if (!ask)
 		printf("create %d\n", (int)s);
 	if (s)
@@ -258,6 +258,7 @@ static void errors(bool ask)
 		l = layout(OUT, OUT);
 		printf("ask %d\n", (int)LT_CALL(cublasLtMatmulAlgoGetHeuristic)(
 					   h, op, l, l, l, l, lt_preference(0), 1, &found, &count));
+		printf("version %zu\n", LT_CALL(cublasLtGetVersion)());
 	}
 	LT_OK(cublasLtDestroy, h);
 	if (!ask)
@@ -271,7 +272,7 @@ int main(int argc, char **argv)
 
 	start();
 	if (argc > 1 && strcmp(argv[1], "count")) {
-		errors(!strcmp(argv[1], "ask"));
+		errors(argc > 2 ? argv[2] : "libcublasLt.so.12", !strcmp(argv[1], "ask"));
 	} else if (!lt_begin("libcublasLt.so.12", &h)) {
 		puts("trainstep: there is no libcublasLt.so.12 here");
 	} else {

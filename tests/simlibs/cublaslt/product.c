@@ -112,6 +112,31 @@ static struct element sum(const struct product *p, const struct element *a, cons
 	return s;
 }
 
+/* op(A) op(B), by rows. Of real numbers the inner loop goes along memory. */
+static void multiply(const struct product *p, const struct element *a, const struct element *b,
+		     struct element *to)
+{
+	double *columns = malloc((p->m * p->k + p->m + 1) * sizeof(*columns));
+	double *sums = columns + p->m * p->k;
+
+	if (!columns)
+		abort();
+	for (size_t i = 0; i < p->m; i++)
+		for (size_t l = 0; l < p->k; l++)
+			columns[l * p->m + i] = a[i * p->k + l].re;
+	for (size_t j = 0; j < p->n; j++) {
+		memset(sums, 0, p->m * sizeof(*sums));
+		for (size_t l = 0; l < p->k && !sim_complex(p->l[3].type); l++)
+			for (size_t i = 0; i < p->m; i++)
+				sums[i] += columns[l * p->m + i] * b[j * p->k + l].re;
+		for (size_t i = 0; i < p->m; i++)
+			to[i * p->n + j] = sim_complex(p->l[3].type)
+						   ? sum(p, &a[i * p->k], &b[j * p->k])
+						   : (struct element){sums[i], 0};
+	}
+	free(columns);
+}
+
 /* alpha or beta of a row. */
 static struct element number(const struct product *p, bool beta, size_t row, size_t batch)
 {
@@ -226,8 +251,8 @@ static void gradient(struct part *t, const struct element *from, size_t count, s
 	}
 }
 
-static void one(struct part *t, const struct element *a, const struct element *b,
-		struct element *grad)
+/* grad: the product; afterwards what has become of it. */
+static void one(struct part *t, struct element *grad)
 {
 	const struct product *p = t->p;
 	const struct pvgpu_lt_operation *o = &p->op;
@@ -240,8 +265,7 @@ static void one(struct part *t, const struct element *a, const struct element *b
 	for (size_t j = 0; j < p->n; j++)
 		for (size_t i = 0; i < p->m; i++) {
 			const struct element beta = number(p, true, i, t->batch);
-			struct element v = times(number(p, false, i, t->batch),
-						 sum(p, &a[i * p->k], &b[j * p->k]));
+			struct element v = times(number(p, false, i, t->batch), grad[i * p->n + j]);
 
 			v.re *= fa * fb;
 			if (o->a_scale_mode)
@@ -281,7 +305,8 @@ static void compute(struct sim_work *w)
 		if (!a || !b || !grad)
 			abort();
 		part_begin(&t, p, &problem, batch);
-		one(&t, a, b, grad);
+		multiply(p, a, b, grad);
+		one(&t, grad);
 		if (e & LT_BGRAD)
 			gradient(&t, grad, p->m, p->n);
 		if (e & LT_BGRADA)
