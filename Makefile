@@ -134,7 +134,7 @@ install-back: all install-monitoring
 	$(Q)$(INSTALL) -m 755 $(B)/bin/pvgpu-exporter $(BINDIR)/
 	$(Q)$(INSTALL) -m 755 $(B)/bin/pvgpud $(SBINDIR)/
 	$(Q)$(INSTALL) -m 755 $(B)/bin/pvgpu-worker $(B)/bin/pvgpu-health $(B)/bin/pvgpu-gpu-reset $(LIBEXEC)/
-	$(Q)$(INSTALL) -m 644 $(B)/simcuda/libcuda.so.1 $(B)/simcuda/libcublas.so.12 $(B)/simcuda/libnvidia-ml.so.1 $(LIBDIR)/simcuda/
+	$(Q)$(INSTALL) -m 644 $(B)/simcuda/libcuda.so.1 $(SIMCUBLAS) $(SIMCUBLASLT) $(B)/simcuda/libnvidia-ml.so.1 $(LIBDIR)/simcuda/
 	$(Q)$(INSTALL) -m 755 $(B)/simcuda/simcuda-reset $(LIBDIR)/simcuda/
 	$(call install_unit,xen-pvgpu-back/systemd/pvgpud.service.in)
 	$(call install_unit,xen-pvgpu-back/systemd/pvgpu-exporter.service.in)
@@ -158,16 +158,14 @@ install-cloudstack:
 	$(call install_man,$(MAN_CLOUDSTACK))
 
 # What a guest loads: every library of ours that has the name of one of NVIDIA's, and (linux-pvgpu-front/build.mk) the module's source.
-GUEST_LIBS = $(foreach l,$(filter $(B)/lib/%,$(filter-out %/libcublas.so.12,$(LIBS))),$(if $(findstring .so.,$(l)),$(l)))
+GUEST_LIBS = $(foreach l,$(filter $(B)/lib/%,$(LIBS)),$(if $(findstring .so.,$(l)),$(l)))
 # Programs that load the driver's library themselves (Halide's, LLVM's offloading) ask for libcuda.so, which NVIDIA's driver has, too.
-# libcublas has a part of cuBLAS's calls: not where programs find it unasked.
 install-guest: all install-module-source
-	$(Q)$(INSTALL) -d $(LIBDIR)/cublas $(BINDIR)
+	$(Q)$(INSTALL) -d $(LIBDIR) $(BINDIR)
 	$(Q)$(INSTALL) -m 755 $(B)/bin/pvgpu-run $(B)/bin/pvgpu-smi $(BINDIR)/
 	$(call install_man,libpvgpu/run/pvgpu-run.1 libpvgpu/smi/pvgpu-smi.1)
 	$(Q)$(INSTALL) -m 644 $(GUEST_LIBS) $(LIBDIR)/
 	$(Q)cp -P $(B)/lib/libcuda.so $(LIBDIR)/
-	$(Q)$(INSTALL) -m 644 $(B)/lib/libcublas.so.12 $(LIBDIR)/cublas/
 
 # For pvgpu-acceptance: where a tenant's programs run. No package has them.
 .PHONY: install-programs

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Types and numbers of cuBLAS 12, as its documentation has them. */
+/* Types and numbers of cuBLAS 12 and 13, as its documentation has them. */
 #ifndef PVGPU_CUBLAS_TYPES_H
 #define PVGPU_CUBLAS_TYPES_H
 

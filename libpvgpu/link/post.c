@@ -2,6 +2,8 @@
 /* Posting commands: the fast path takes one lock, makes no system call and allocates nothing. */
 #include "link/runtime.h"
 
+#include <stdatomic.h>
+
 enum { MARKS_DRAIN = 32 };
 
 /* Initial-exec: the path of a launch must not reach the allocator through lazy TLS. */
@@ -201,6 +203,13 @@ int pvgpu_post_mark(struct pvgpu_session *s, struct pvgpu_mark *m, const struct 
 	return err;
 }
 
+static _Atomic uint64_t awaited;
+
+uint64_t pvgpu_awaited(void)
+{
+	return atomic_load_explicit(&awaited, memory_order_relaxed);
+}
+
 int pvgpu_call(struct pvgpu_session *s, const struct pvgpu_piece *p, unsigned int n, void *rep,
 	       uint32_t cap, uint32_t *rep_len)
 {
@@ -211,6 +220,7 @@ int pvgpu_call(struct pvgpu_session *s, const struct pvgpu_piece *p, unsigned in
 	*rep_len = 0;
 	if (err)
 		return err;
+	atomic_fetch_add_explicit(&awaited, 1, memory_order_relaxed);
 	pvgpu_wait(s, &w);
 	*rep_len = call.len;
 	if (pvgpu_unlikely(call.flags & PVGPU_REP_OUTPUT)) {

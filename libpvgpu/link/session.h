@@ -79,6 +79,8 @@ int pvgpu_post_mark(struct pvgpu_session *s, struct pvgpu_mark *m, const struct 
 		    unsigned int n);
 int pvgpu_call(struct pvgpu_session *s, const struct pvgpu_piece *p, unsigned int n, void *rep,
 	       uint32_t cap, uint32_t *rep_len);
+/* Such calls so far, of this process. */
+uint64_t pvgpu_awaited(void);
 int pvgpu_broken(struct pvgpu_session *s, const char *what);
 
 /* Wait for a mark (returns its result or the dead session's); poll: true when done. Both drain

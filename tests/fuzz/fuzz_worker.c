@@ -6,7 +6,9 @@
  *   xen-pvgpu-back/worker/gpu/array.c xen-pvgpu-back/worker/gpu/tensor.c
  * xen-pvgpu-back/worker/gpu/texture.c
  * xen-pvgpu-back/worker/gpu/bounce.c xen-pvgpu-back/worker/gpu/callback.c
- * xen-pvgpu-back/worker/gpu/calls.c
+ * xen-pvgpu-back/worker/gpu/calls.c xen-pvgpu-back/worker/gpu/lt.c
+ * xen-pvgpu-back/worker/gpu/lt_algo.c xen-pvgpu-back/worker/gpu/lt_ask.c
+ * xen-pvgpu-back/worker/gpu/lt_far.c
  * xen-pvgpu-back/worker/gpu/chunks.c xen-pvgpu-back/worker/gpu/complete.c
  * xen-pvgpu-back/worker/gpu/context.c xen-pvgpu-back/worker/gpu/copy.c
  * xen-pvgpu-back/worker/gpu/deferred.c xen-pvgpu-back/worker/gpu/device.c
@@ -25,13 +27,13 @@
  * xen-pvgpu-back/worker/gpu/latency.c
  * xen-pvgpu-back/worker/gpu/launch.c xen-pvgpu-back/worker/gpu/library.c
  * xen-pvgpu-back/worker/gpu/link.c
- * xen-pvgpu-back/worker/gpu/limits.c xen-pvgpu-back/worker/gpu/memory.c xen-pvgpu-back/worker/gpu/spare.c
- * xen-pvgpu-back/worker/gpu/module.c xen-pvgpu-back/worker/gpu/objects.c
- * xen-pvgpu-back/worker/gpu/output.c xen-pvgpu-back/worker/gpu/side.c
- * xen-pvgpu-back/worker/gpu/span.c xen-pvgpu-back/worker/gpu/staging.c
- * xen-pvgpu-back/worker/gpu/stream.c xen-pvgpu-back/worker/gpu/suballoc.c
- * xen-pvgpu-back/worker/gpu/submit.c xen-pvgpu-back/worker/gpu/sync.c
- * xen-pvgpu-back/worker/gpu/vmm.c xen-pvgpu-back/worker/gpu/wait.c
+ * xen-pvgpu-back/worker/gpu/limits.c xen-pvgpu-back/worker/gpu/memory.c
+ * xen-pvgpu-back/worker/gpu/spare.c xen-pvgpu-back/worker/gpu/module.c
+ * xen-pvgpu-back/worker/gpu/objects.c xen-pvgpu-back/worker/gpu/output.c
+ * xen-pvgpu-back/worker/gpu/side.c xen-pvgpu-back/worker/gpu/span.c
+ * xen-pvgpu-back/worker/gpu/staging.c xen-pvgpu-back/worker/gpu/stream.c
+ * xen-pvgpu-back/worker/gpu/suballoc.c xen-pvgpu-back/worker/gpu/submit.c
+ * xen-pvgpu-back/worker/gpu/sync.c xen-pvgpu-back/worker/gpu/vmm.c xen-pvgpu-back/worker/gpu/wait.c
  * xen-pvgpu-back/worker/gpu/window.c libpvgpu/image/fatbin.c
  * libpvgpu/image/unpack.c libpvgpu/image/declared.c libpvgpu/image/ptx_text.c
  * tests/fuzz/threads.c */
@@ -62,6 +64,7 @@
 #include <unistd.h>
 
 #include "pvgpu_cublas.h"
+#include "pvgpu_cublaslt.h"
 #include "pvgpu_decode.h"
 #include "tests/unit/worker/worker_fake.h"
 #include "xen-pvgpu-back/contract/gate.h"
@@ -243,6 +246,184 @@ static cublasStatus_t lib_grouped(cublasHandle_t h, const cublasOperation_t *ta,
 					       : CUBLAS_STATUS_SUCCESS;
 }
 
+/* cuBLASLt, which takes the bytes of an algorithm on trust: all that come must be its own. */
+static const cublasLtMatmulAlgo_t lt_known = {{0x6c74, 1, 2, 3, 4, 5, 6, 7}};
+
+static cublasStatus_t lt_set(void *descriptor, int number, const void *value, size_t bytes)
+{
+	static volatile unsigned char last;
+
+	last = ((const unsigned char *)value)[bytes - 1];
+	((unsigned char *)descriptor)[0] = last;
+	return fail_some("cublasLtSet") ? CUBLAS_STATUS_INVALID_VALUE : CUBLAS_STATUS_SUCCESS;
+}
+
+#define LT_SET_OF(Name)                                                                            \
+	static cublasStatus_t lt_set_##Name(cublasLt##Name##_t x, int n, const void *v, size_t b)  \
+	{                                                                                          \
+		return lt_set(x, n, v, b);                                                         \
+	}
+LT_SET_OF(MatmulDesc)
+LT_SET_OF(MatrixLayout)
+LT_SET_OF(MatrixTransformDesc)
+LT_SET_OF(MatmulPreference)
+
+static cublasStatus_t lt_init_op(cublasLtMatmulDesc_t x, size_t size, cublasComputeType_t compute,
+				 cudaDataType_t scale)
+{
+	memset(x, 0, size);
+	return CUBLAS_STATUS_SUCCESS;
+}
+
+static cublasStatus_t lt_init_layout(cublasLtMatrixLayout_t x, size_t size, cudaDataType_t type,
+				     uint64_t rows, uint64_t cols, int64_t ld)
+{
+	memset(x, 0, size);
+	return CUBLAS_STATUS_SUCCESS;
+}
+
+static cublasStatus_t lt_init_transform(cublasLtMatrixTransformDesc_t x, size_t size,
+					cudaDataType_t scale)
+{
+	memset(x, 0, size);
+	return CUBLAS_STATUS_SUCCESS;
+}
+
+static cublasStatus_t lt_init_preference(cublasLtMatmulPreference_t x, size_t size)
+{
+	memset(x, 0, size);
+	return CUBLAS_STATUS_SUCCESS;
+}
+
+static void lt_check(const cublasLtMatmulAlgo_t *algo)
+{
+	/* Its second word is a setting. */
+	if (algo && (algo->data[0] != lt_known.data[0] ||
+		     memcmp(&algo->data[2], &lt_known.data[2], 6 * sizeof(algo->data[0]))))
+		abort();
+}
+
+static cublasStatus_t lt_matmul(cublasLtHandle_t h, cublasLtMatmulDesc_t op, const void *alpha,
+				const void *A, cublasLtMatrixLayout_t a, const void *B,
+				cublasLtMatrixLayout_t b, const void *beta, const void *C,
+				cublasLtMatrixLayout_t c, void *D, cublasLtMatrixLayout_t d,
+				const cublasLtMatmulAlgo_t *algo, void *workspace, size_t bytes,
+				CUstream stream)
+{
+	lt_check(algo);
+	if (!alpha || !beta)
+		abort();
+	return fail_some("cublasLtMatmul") ? CUBLAS_STATUS_NOT_SUPPORTED : CUBLAS_STATUS_SUCCESS;
+}
+
+static cublasStatus_t lt_transform(cublasLtHandle_t h, cublasLtMatrixTransformDesc_t t,
+				   const void *alpha, const void *A, cublasLtMatrixLayout_t a,
+				   const void *beta, const void *B, cublasLtMatrixLayout_t b,
+				   void *C, cublasLtMatrixLayout_t c, CUstream stream)
+{
+	if (!C || !c || (A && (!a || !alpha)) || (B && (!b || !beta)))
+		abort();
+	return CUBLAS_STATUS_SUCCESS;
+}
+
+static cublasStatus_t lt_heuristic(cublasLtHandle_t h, cublasLtMatmulDesc_t op,
+				   cublasLtMatrixLayout_t a, cublasLtMatrixLayout_t b,
+				   cublasLtMatrixLayout_t c, cublasLtMatrixLayout_t d,
+				   cublasLtMatmulPreference_t p, int most,
+				   cublasLtMatmulHeuristicResult_t *results, int *count)
+{
+	for (*count = 0; *count < most; ++*count)
+		results[*count].algo = lt_known;
+	return fail_some("cublasLtHeuristic") ? CUBLAS_STATUS_NOT_SUPPORTED : CUBLAS_STATUS_SUCCESS;
+}
+
+static cublasStatus_t lt_judge(cublasLtHandle_t h, cublasLtMatmulDesc_t op,
+			       cublasLtMatrixLayout_t a, cublasLtMatrixLayout_t b,
+			       cublasLtMatrixLayout_t c, cublasLtMatrixLayout_t d,
+			       const cublasLtMatmulAlgo_t *algo,
+			       cublasLtMatmulHeuristicResult_t *result)
+{
+	lt_check(algo);
+	return CUBLAS_STATUS_SUCCESS;
+}
+
+static cublasStatus_t lt_ids(cublasLtHandle_t h, cublasComputeType_t compute, cudaDataType_t scale,
+			     cudaDataType_t a, cudaDataType_t b, cudaDataType_t c, cudaDataType_t d,
+			     int most, int *ids, int *count)
+{
+	for (*count = 0; *count < most; ++*count)
+		ids[*count] = *count;
+	return CUBLAS_STATUS_SUCCESS;
+}
+
+static cublasStatus_t lt_make(cublasLtHandle_t h, cublasComputeType_t compute, cudaDataType_t scale,
+			      cudaDataType_t a, cudaDataType_t b, cudaDataType_t c,
+			      cudaDataType_t d, int id, cublasLtMatmulAlgo_t *algo)
+{
+	*algo = lt_known;
+	return CUBLAS_STATUS_SUCCESS;
+}
+
+static cublasStatus_t lt_property(const cublasLtMatmulAlgo_t *algo, int number, void *to,
+				  size_t bytes, size_t *written)
+{
+	lt_check(algo);
+	memset(to, 0, bytes);
+	*written = bytes + (number & 7);
+	return CUBLAS_STATUS_SUCCESS;
+}
+
+static cublasStatus_t lt_get_setting(const cublasLtMatmulAlgo_t *algo, int number, void *to,
+				     size_t bytes, size_t *written)
+{
+	memcpy(to, &algo->data[1], bytes);
+	return CUBLAS_STATUS_SUCCESS;
+}
+
+static cublasStatus_t lt_set_setting(cublasLtMatmulAlgo_t *algo, int number, const void *from,
+				     size_t bytes)
+{
+	memcpy(&algo->data[1], from, bytes);
+	return CUBLAS_STATUS_SUCCESS;
+}
+
+static cublasStatus_t lt_create(cublasLtHandle_t *h)
+{
+	*h = malloc(1);
+	return *h ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_ALLOC_FAILED;
+}
+
+static cublasStatus_t lt_destroy(cublasLtHandle_t h)
+{
+	free(h);
+	return CUBLAS_STATUS_SUCCESS;
+}
+
+static void lt_library(void)
+{
+	__typeof__(fake_far.far.lib.cublaslt) *l = &fake_far.far.lib.cublaslt;
+
+	l->cublasLtCreate = lt_create;
+	l->cublasLtDestroy = lt_destroy;
+	l->cublasLtMatmul = lt_matmul;
+	l->cublasLtMatrixTransform = lt_transform;
+	l->cublasLtMatmulDescInit_internal = lt_init_op;
+	l->cublasLtMatmulDescSetAttribute = lt_set_MatmulDesc;
+	l->cublasLtMatrixLayoutInit_internal = lt_init_layout;
+	l->cublasLtMatrixLayoutSetAttribute = lt_set_MatrixLayout;
+	l->cublasLtMatrixTransformDescInit_internal = lt_init_transform;
+	l->cublasLtMatrixTransformDescSetAttribute = lt_set_MatrixTransformDesc;
+	l->cublasLtMatmulPreferenceInit_internal = lt_init_preference;
+	l->cublasLtMatmulPreferenceSetAttribute = lt_set_MatmulPreference;
+	l->cublasLtMatmulAlgoGetHeuristic = lt_heuristic;
+	l->cublasLtMatmulAlgoCheck = lt_judge;
+	l->cublasLtMatmulAlgoGetIds = lt_ids;
+	l->cublasLtMatmulAlgoInit = lt_make;
+	l->cublasLtMatmulAlgoCapGetAttribute = lt_property;
+	l->cublasLtMatmulAlgoConfigGetAttribute = lt_get_setting;
+	l->cublasLtMatmulAlgoConfigSetAttribute = lt_set_setting;
+}
+
 /* Also the numbers of so many groups, as a guest would have them in the arena, all right. */
 static void library(struct worker *w)
 {
@@ -256,6 +437,7 @@ static void library(struct worker *w)
 	fake_far.far.lib.cublas.cublasSetStream_v2 = lib_stream;
 	fake_far.far.lib.cublas.cublasSetPointerMode_v2 = lib_mode;
 	fake_far.far.lib.cublas.cublasSgemmGroupedBatched = lib_grouped;
+	lt_library();
 }
 
 /* ---- pvgpud's side of the gate ---- */

@@ -56,7 +56,7 @@ check-programs: tests
 	$(Q)$(PYTHON) tests/integration/run_programs.py --build $(B)
 	$(Q)$(PYTHON) tests/integration/run_programs.py --build $(B) --no-zero-copy
 	$(Q)$(PYTHON) tests/integration/run_programs.py --build $(B) --folder cudart
-	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest cublas_test log_test refused_test
+	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest cublas_test cublaslt_test log_test refused_test
 # Which calls no program makes, or makes only in one way: the list of called.expected. Half a minute.
 check-called: tests
 	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest called_test

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Calls of cuBLAS through pvgpu: each status of the far end arrives, and a handle is in the vGPU's books."""
 import os
+import subprocess
 import unittest
 
 from pvgpu_env import PvgpuEnv, build_dir
@@ -30,6 +31,19 @@ class Cublas(unittest.TestCase):
             self.assertEqual(done.stdout.split(), [b"alloc", b"2", b"second", b"3"])
             self.assertNotIn("killed", pvgpu.log())
             pvgpu.wait_used(0)
+
+    def test_both_names(self):
+        """A program of CUDA 12 or 13 works with either at the far end; each library has its version node, by its own name."""
+        for far in ("libcublas.so.12", "libcublas.so.13"):
+            with PvgpuEnv(settings={"libcublas": os.path.join(build_dir(), "simcuda", far)}) as pvgpu:
+                for soname in ("libcublas.so.12", "libcublas.so.13"):
+                    with self.subTest(guest=soname, far=far):
+                        done = pvgpu.run([PROGRAM], extra={"CUBLAS": soname})
+                        self.assertEqual((done.returncode, done.stdout[:15]), (0, b"cublas: levels "), done.stderr)
+        for soname in ("libcublas.so.12", "libcublas.so.13"):
+            read = subprocess.run(["readelf", "-dVW", os.path.join(build_dir(), "lib", soname)], stdout=subprocess.PIPE, check=True, text=True).stdout
+            self.assertIn(f"Library soname: [{soname}]", read)
+            self.assertRegex(read, f"Flags: none  Index: 2  Cnt: 1  Name: {soname}\n")
 
     def test_not_offered(self):
         self.assertEqual(self.lines(settings={"libcublas": ""}), ["create 15"])

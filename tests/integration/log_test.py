@@ -76,6 +76,14 @@ class Log(unittest.TestCase):
         self.assertEqual(logged.status, 0)
         self.assertIn(("cublasGemmEx", "CUBLAS_STATUS_SUCCESS"), {(c, r) for _, c, _, r in lines})
 
+    def test_cublaslt(self):
+        logged = self.run_it(program("trainstep"), PVGPU_LOG="calls")
+        lines = read(logged.stderr.decode())
+        self.assertEqual(logged.status, 0)
+        product = next(a for _, c, a, r in lines if c == "cublasLtMatmul" and r == "CUBLAS_STATUS_SUCCESS")
+        self.assertRegex(product, r"^lightHandle=0x[0-9a-f]+, .*Ddesc=0x[0-9a-f]+, algo=0x[0-9a-f]+, workspace=0x[0-9a-f]+, "
+                                  r"workspaceSizeInBytes=1048576, stream=0x[0-9a-f]+$")
+
     def test_threads(self):
         """Lines stay whole, and each thread's calls follow each other."""
         logged = self.run_it(program("threads"), PVGPU_LOG="calls,starts")

@@ -484,11 +484,12 @@ static bool offered(void)
 int main(int argc, char **argv)
 {
 	struct data *d = host_alloc(sizeof(*d));
+	const char *soname = getenv("CUBLAS"); /* libcublas.so.13 */
 
-	library = dlopen("libcublas.so.12", RTLD_NOW);
+	library = dlopen(soname ? soname : "libcublas.so.12", RTLD_NOW);
 	start();
 	if (!library || (argc == 1 && !offered())) {
-		puts("cublas: there is no libcublas.so.12 here");
+		puts("cublas: there is no libcublas here");
 		finish();
 		free(d);
 		return 0;

@@ -3,4 +3,3 @@
 include tests/simcuda/driver/build.mk
 include tests/simcuda/nvml/build.mk
 include tests/simcuda/fuzz/build.mk
-include tests/simcuda/cublas/build.mk

@@ -14,11 +14,11 @@ struct symbol {
 };
 
 #define LIBRARY_SYMBOL(library, name) {#name, offsetof(struct far, lib.library.name), false, NULL},
-#define LIBRARY_SYMBOLS(library, calls, soname)                                                    \
+#define LIBRARY_SYMBOLS(library, calls)                                                            \
 	static const struct symbol symbols_##library[] = {calls(LIBRARY_SYMBOL)};
 FAR_LIBRARIES(LIBRARY_SYMBOLS)
 
-#define LIBRARY(library, calls, soname)                                                            \
+#define LIBRARY(library, calls)                                                                    \
 	{#library, symbols_##library, sizeof(symbols_##library) / sizeof(symbols_##library[0]),    \
 	 offsetof(struct far, lib.library.dl)},
 static const struct {

@@ -52,3 +52,8 @@ PUBLIC const struct pvgpu_client *pvgpuClient(void)
 
 	return &client;
 }
+
+PUBLIC uint64_t pvgpuAwaited(void)
+{
+	return pvgpu_awaited();
+}

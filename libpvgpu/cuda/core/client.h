@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The table by which pvgpu's other libraries in the guest (libcublas.so.12) use its libcuda: a
+ * The table by which pvgpu's other libraries in the guest (libcublas) use its libcuda: a
  * function returns it. Both are built from one tree; `size` says whether they were.
  */
 #ifndef PVGPU_CUDA_CLIENT_H
@@ -43,5 +43,7 @@ struct pvgpu_client {
 };
 
 const struct pvgpu_client *pvgpuClient(void);
+/* Calls of this process's so far that waited for the worker's answer: for tests. */
+uint64_t pvgpuAwaited(void);
 
 #endif

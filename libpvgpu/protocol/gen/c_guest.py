@@ -32,11 +32,11 @@ def prototypes_h(api, library):
     return "\n".join(lines + ["", "#endif"]) + "\n"
 
 
-def symbols_map(api, library):
-    """The version script of a library whose every symbol has a block."""
+def symbols_map(api, library, soname):
+    """The version script of a library whose every symbol has a block: one node, with the library's name, as NVIDIA's have."""
     names = "".join("\t\t%s;\n" % c.name for c in api.calls.values() if c.library is library)
     return "/* Made by libpvgpu/protocol/gen/wire.py from *.api; do not edit. */\n%s {\n\tglobal:\n%s\tlocal:\n\t\t*;\n};\n" % (
-        library.soname or library.name, names)
+        soname, names)
 
 
 def public_h(api, library):

@@ -31,13 +31,13 @@ def far_h(api):
         lines += ["", "/* Of the driver: calls with a block in the description. */",
                   "#define FAR_CALLS_%s(X) %s" % (name, " ".join("X(%s)" % c.name for c in some))]
     for lib in libraries:
-        names = {c.name: None for c in forwarded(api, lib)}
+        names = {n: None for n in [c.name for c in forwarded(api, lib)] + lib.far}
         for thing in api.objects.values():
             if thing.library is lib:
                 names.update({n: None for n in (thing.destroy, thing.stream, thing.mode) if n})
         lines += ["", "#define FAR_CALLS_%s(X) \\" % lib.name.upper(), " \\\n".join("\tX(%s, %s)" % (lib.name, n) for n in names)]
-    lines += ["", "#define FAR_LIBRARIES(L) %s" % " ".join("L(%s, FAR_CALLS_%s, \"%s\")" % (
-        lib.name, lib.name.upper(), lib.soname) for lib in libraries), "",
+    lines += ["", "#define FAR_LIBRARIES(L) %s" % " ".join("L(%s, FAR_CALLS_%s)" % (
+        lib.name, lib.name.upper()) for lib in libraries), "",
               "#define FAR_LIBRARY_MEMBER(library, name) __typeof__(name) *name;", "struct far_libraries {"]
     for lib in libraries:
         lines += ["\tstruct {", "\t\tvoid *dl; /* NULL: not offered here */", "\t\tFAR_CALLS_%s(FAR_LIBRARY_MEMBER)" % lib.name.upper(),

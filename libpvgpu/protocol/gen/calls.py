@@ -42,7 +42,8 @@ class Library:
     status: str = "CUresult"
     invalid: str = "CUDA_ERROR_INVALID_VALUE"
     header: str = "cuda.h"
-    soname: str = None
+    sonames: list = field(default_factory=list)
+    far: list = field(default_factory=list)  # functions of the far end's that handlers written by hand call
 
 
 @dataclass
@@ -210,6 +211,10 @@ class CallReader(parse.ApiReader):
         return Block("library '%s'" % name, line.where, library, self.in_library, lambda block, end: None)
 
     def in_library(self, block, word, line):
+        if word == "far":
+            while line.more():
+                block.far.append(line.name("a call", self.C_NAME))
+            return
         self.once(word, line)
         if word == "status":
             block.status = line.name("a C type", self.C_NAME)
@@ -218,15 +223,16 @@ class CallReader(parse.ApiReader):
         elif word == "header":
             block.header = line.quoted("a header")
         elif word == "soname":
-            block.soname = line.quoted("a soname")
+            while line.more():
+                block.sonames.append(line.quoted("a soname"))
         else:
             line.fail("unknown statement '%s' in library '%s'" % (word, block.name))
 
     def library_of(self, name, line):
-        """By the prefix of a call's name."""
-        for library in self.api.libraries.values():
+        """By the prefix of a call's name; of two the longer one."""
+        for library in sorted(self.api.libraries.values(), key=lambda lib: -len(lib.name) if lib.number else 0):
             prefix = "cu" if library.number == 0 else library.name
-            if name.startswith(prefix) and (library.number or name[2:3].isupper()):
+            if name.lower().startswith(prefix) and (library.number or name[2:3].isupper()):
                 return library
         line.fail("'%s' is a call of no library that is described above" % name)
 

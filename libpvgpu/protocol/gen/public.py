@@ -113,7 +113,7 @@ def of_blocks(calls):
     def kind(p):
         if p.role != "in":
             return "X" if p.role == "new" else "x"
-        if p.ctype.endswith("*") or p.ctype == "CUstream":
+        if p.ctype.endswith("*") or p.ctype == "CUstream" or p.kind == "u64" and p.ctype not in WIDE | ADDRESS:
             return "x"
         return kinds.get(p.kind, "x")
 

@@ -50,7 +50,6 @@ OF_LIBRARY = {
     "pvgpu_calls_%s.h": c_guest.object_h,
     "pvgpu_calls_%s.c": c_guest.calls_c,
     "pvgpu_%s.h": c_guest.prototypes_h,
-    "%s.map": c_guest.symbols_map,
     "pvgpu_conform_%s.h": c_conform.conform_h,
 }
 # For each library but the driver, whose symbols are in exports.api.
@@ -80,6 +79,8 @@ def work(args):
         for library in api.libraries.values():
             for name, make in OF_LIBRARY.items():
                 write(os.path.join(args.out, name % library.name), make(api, library))
+            for soname in library.sonames:
+                write(os.path.join(args.out, soname + ".map"), c_guest.symbols_map(api, library, soname))
             for name, make in OF_OTHERS.items() if library.number else ():
                 write(os.path.join(args.out, name % library.name), make(api, library))
         seeds.write(os.path.join(args.out, "corpus", "decode"), seeds.records(api))

@@ -472,6 +472,11 @@ static uint32_t fill_reply(const struct pvgpu_cmd_hdr *h, void *rep, uint32_t le
 	}
 }
 
+uint64_t pvgpu_awaited(void)
+{
+	return 0;
+}
+
 int pvgpu_call(struct pvgpu_session *s, const struct pvgpu_piece *p, unsigned int n, void *rep,
 	       uint32_t cap, uint32_t *rep_len)
 {

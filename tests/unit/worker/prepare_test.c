@@ -9,7 +9,7 @@
 
 #include "xen-pvgpu-back/worker/frame/frame.h"
 
-static char said[256], reason[128], gpu_file[64];
+static char said[256], reason[512], gpu_file[64];
 
 void worker_log(struct worker *w, const char *fmt, ...)
 {
@@ -32,6 +32,29 @@ static int begin(bool hmm, bool allowed)
 		.libcuda = SIMCUDA, .id = 1, .allow_hmm = allowed, .allow_no_ecc = no_ecc};
 	return prepare(&w, reason, sizeof(reason));
 }
+
+/* A library that has its own cuBLASLt inside stands for a cuBLAS that has loaded one. */
+static int begin_libraries(const char *cublas, const char *cublaslt)
+{
+	setenv("SIMCUDA_GPU", gpu_file, 1);
+	w.opt = (struct options){
+		.libcuda = SIMCUDA, .id = 1, .libcublas = cublas, .libcublaslt = cublaslt};
+	return prepare(&w, reason, sizeof(reason));
+}
+
+START_TEST(one_cublaslt)
+{
+	ck_assert_msg(begin_libraries(SIMLIB "12", SIMLIB "12") == 0, "%s", reason);
+	ck_assert_ptr_nonnull(w.far.lib.cublaslt.cublasLtMatmul);
+}
+END_TEST
+
+START_TEST(two_cublaslts_are_refused)
+{
+	ck_assert_int_eq(begin_libraries(SIMLIB "13", SIMLIB "12"), -1);
+	ck_assert_ptr_nonnull(strstr(reason, "uses another one"));
+}
+END_TEST
 
 START_TEST(an_isolated_gpu)
 {
@@ -127,6 +150,8 @@ int main(void)
 
 	snprintf(gpu_file, sizeof(gpu_file), "/dev/shm/simcuda-test-prepare-%d", (int)getpid());
 	tcase_add_loop_test(t, an_isolated_gpu, 0, 2);
+	tcase_add_test(t, one_cublaslt);
+	tcase_add_test(t, two_cublaslts_are_refused);
 	tcase_add_test(t, hmm_is_refused);
 	tcase_add_test(t, hmm_is_allowed);
 	tcase_add_test(t, memory_without_correction);

@@ -23,6 +23,7 @@ static const struct key daemon_keys[] = {
 	{"run_dir", PATH, D(run_dir), 0, CONFIG_PATH},
 	{"libcuda", TEXT, D(libcuda), 0, CONFIG_PATH},
 	{"libcublas", TEXT, D(libcublas), 0, CONFIG_PATH},
+	{"libcublaslt", TEXT, D(libcublaslt), 0, CONFIG_PATH},
 	{"worker", PATH, D(worker), 0, CONFIG_PATH},
 	{"device", NUMBER, D(device), 0, 255},
 	{"spare_workers", NUMBER, D(spares), 0, 64},

@@ -94,13 +94,14 @@ struct config {
 	unsigned int quarantine_faults, quarantine_window_s, quarantine_time_s;
 	unsigned int quarantine_kernel_faults; /* 1: a failed kernel counts as a fault */
 	unsigned int canary_limit_ms, canary_pause_ms, canary_tries, canary_every_s;
-	char libcublas[CONFIG_PATH]; /* empty: not offered to guests */
-	char gpu_reset[CONFIG_PATH]; /* a program; empty: beside pvgpud itself */
-	unsigned int gpu_reset_s;    /* its time */
-	char libnvml[CONFIG_PATH];   /* empty: no accounting of workers' use */
-	char health[CONFIG_PATH];    /* pvgpu-health; empty: beside pvgpud itself */
-	char health_user[64];        /* empty: pvgpud's own */
-	char statistics_group[64];   /* that may read statistics.sock; empty: none */
+	char libcublas[CONFIG_PATH];   /* empty: not offered to guests */
+	char libcublaslt[CONFIG_PATH]; /* likewise */
+	char gpu_reset[CONFIG_PATH];   /* a program; empty: beside pvgpud itself */
+	unsigned int gpu_reset_s;      /* its time */
+	char libnvml[CONFIG_PATH];     /* empty: no accounting of workers' use */
+	char health[CONFIG_PATH];      /* pvgpu-health; empty: beside pvgpud itself */
+	char health_user[64];          /* empty: pvgpud's own */
+	char statistics_group[64];     /* that may read statistics.sock; empty: none */
 	unsigned int health_period_ms, health_silent_ms;
 	uint64_t context_memory; /* device memory that a session may use beside its leases */
 	uint64_t context_charge; /* charged to a vGPU's memory for each context */

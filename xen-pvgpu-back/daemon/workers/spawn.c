@@ -109,7 +109,7 @@ static int run(const struct config *c, const struct worker *w, const int fds[FIL
 {
 	char run_dir[CONFIG_PATH + 16], ids[16], grace[16], far[16], context[16];
 	char gpu[CONFIG_GPU + 24], uid[16];
-	const char *argv[SANDBOX_ARGS + 22] = {"pvgpu-worker", "--id",      ids, "--libcuda",
+	const char *argv[SANDBOX_ARGS + 24] = {"pvgpu-worker", "--id",      ids, "--libcuda",
 					       c->libcuda,     "--device",  "0", "--grace-ms",
 					       grace,          "--far-fds", far, "--context-mib",
 					       context,        NULL};
@@ -130,6 +130,10 @@ static int run(const struct config *c, const struct worker *w, const int fds[FIL
 	if (c->libcublas[0]) {
 		argv[n++] = "--libcublas";
 		argv[n++] = c->libcublas;
+	}
+	if (c->libcublaslt[0]) {
+		argv[n++] = "--libcublaslt";
+		argv[n++] = c->libcublaslt;
 	}
 	if (c->test_allow_hmm)
 		argv[n++] = "--test-allow-hmm";

@@ -27,6 +27,7 @@
 struct options {
 	const char *libcuda;
 	const char *libcublas;   /* NULL: not offered */
+	const char *libcublaslt; /* likewise */
 	unsigned int id;         /* the number of the worker, and of the session it will serve */
 	int device;              /* ordinal of the GPU at the far end */
 	unsigned int grace_ms;   /* for the far end to stop when the session has ended */

@@ -48,7 +48,8 @@ static const char usage[] =
 	"Runs one guest process's GPU commands. pvgpud starts it, with its sockets as fds 3 to 5.\n"
 	"\n"
 	"  --libcuda PATH      the driver library to run them on\n"
-	"  --libcublas PATH    offer the guest this libcublas.so.12 (default: none)\n"
+	"  --libcublas PATH    offer the guest this libcublas.so.12 or .13 (default: none)\n"
+	"  --libcublaslt PATH  offer the guest this libcublasLt.so.12 or .13 (default: none)\n"
 	"  --id N              number of the worker and of its session\n"
 	"  --device N          ordinal of the GPU (default 0)\n"
 	"  --grace-ms N        time for libcuda to stop when the session has ended (default 3000)\n"
@@ -119,6 +120,7 @@ static void parse(struct options *o, int argc, char **argv)
 {
 	static const struct option longs[] = {{"libcuda", required_argument, NULL, 'l'},
 					      {"libcublas", required_argument, NULL, 'b'},
+					      {"libcublaslt", required_argument, NULL, 'B'},
 					      {"id", required_argument, NULL, 'i'},
 					      {"device", required_argument, NULL, 'd'},
 					      {"grace-ms", required_argument, NULL, 'g'},
@@ -146,6 +148,9 @@ static void parse(struct options *o, int argc, char **argv)
 			break;
 		case 'b':
 			o->libcublas = optarg;
+			break;
+		case 'B':
+			o->libcublaslt = optarg;
 			break;
 		case 'i':
 			o->id = number("id", optarg);

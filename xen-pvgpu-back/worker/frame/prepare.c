@@ -5,6 +5,7 @@
  */
 #include "xen-pvgpu-back/worker/frame/frame.h"
 
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -81,6 +82,28 @@ static void be_not_spared(void)
 		close(fd);
 }
 
+/*
+ * The libraries that guests are offered. A handle of cuBLAS is one of the cuBLASLt that it has
+ * loaded itself: of no other copy.
+ */
+static int libraries(struct worker *w, char *reason, size_t cap)
+{
+	struct far *f = &w->far;
+	void *own;
+
+	if (w->opt.libcublas && far_library(f, "cublas", w->opt.libcublas, reason, cap) < 0)
+		return -1;
+	if (w->opt.libcublaslt && far_library(f, "cublaslt", w->opt.libcublaslt, reason, cap) < 0)
+		return -1;
+	own = f->lib.cublas.dl ? dlsym(f->lib.cublas.dl, "cublasLtMatmul") : NULL;
+	if (!f->lib.cublaslt.dl || !own || own == dlsym(f->lib.cublaslt.dl, "cublasLtMatmul"))
+		return 0;
+	snprintf(reason, cap,
+		 "libcublaslt is %s, and %s uses another one: name the libcublasLt beside it",
+		 w->opt.libcublaslt, w->opt.libcublas);
+	return -1;
+}
+
 int prepare(struct worker *w, char *reason, size_t cap)
 {
 	struct far *f = &w->far;
@@ -90,7 +113,7 @@ int prepare(struct worker *w, char *reason, size_t cap)
 	be_not_spared();
 	if (far_load(f, w->opt.libcuda, reason, cap) < 0)
 		return -1;
-	if (w->opt.libcublas && far_library(f, "cublas", w->opt.libcublas, reason, cap) < 0)
+	if (libraries(w, reason, cap) < 0)
 		return -1;
 	/* Functions are asked for in the side lane (find.c): their code is loaded there, and that
 	 * of functions that nobody asks for is not. */

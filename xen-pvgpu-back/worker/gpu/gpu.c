@@ -19,6 +19,7 @@
 #include "gate.h"
 #include "gpu.h"
 #include "hold.h"
+#include "lt.h"
 #include "memory.h"
 #include "objects.h"
 #include "output.h"
@@ -171,5 +172,6 @@ void gpu_shutdown(struct worker *w)
 	mem_fini(g);
 	chunks_free(&g->arena.chunks);
 	free(g->scratch);
+	lt_algos_free(g);
 	free(g->numbers);
 }

@@ -88,6 +88,7 @@ struct gpu {
 	unsigned char *scratch; /* decoding thread: the bytes of the reply being made */
 	char *numbers; /* decoding thread: of the call being made, if they came by the arena */
 	uint64_t numbers_room;
+	_Atomic(struct lt_algos *) lt_algos; /* given to the guest, lt_algo.c; NULL: none yet */
 };
 
 #define SCRATCH_SIZE (16u << 10)
