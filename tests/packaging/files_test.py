@@ -79,7 +79,14 @@ class Files(unittest.TestCase):
         files = self.files["pvgpu-guest"]
         libraries = {f for f in files if ".so" in f}
         self.assertLessEqual({f"usr/lib/pvgpu/{n}" for n in ("libcuda.so.1", "libcudart.so.12", "libcudart.so.13", "libnvidia-ml.so.1")}, libraries)
-        self.assertEqual({str(pathlib.Path(f).parent) for f in libraries}, {"usr/lib/pvgpu", "usr/lib/pvgpu/cublas"})
+        audit = {f for f in libraries if f.endswith("/pvgpu-audit.so")}
+        self.assertEqual(len(audit), 6)
+        for f in audit:
+            at = self.top / "pvgpu-guest" / f
+            with open(at, "rb") as opened:
+                kind = opened.read(5)[4]
+            self.assertEqual(kind, 1 if f.endswith(("/lib/pvgpu-audit.so", "/lib32/pvgpu-audit.so", "/lib/i386-linux-gnu/pvgpu-audit.so")) else 2, f)
+        self.assertEqual({str(pathlib.Path(f).parent) for f in libraries - audit}, {"usr/lib/pvgpu", "usr/lib/pvgpu/cublas"})
         self.assertEqual([f for f in libraries if "cublas" in f], ["usr/lib/pvgpu/cublas/libcublas.so.12"])
         # Programs that are not linked with the library load it by this name.
         self.assertEqual(os.readlink(self.top / "pvgpu-guest/usr/lib/pvgpu/libcuda.so"), "libcuda.so.1")
