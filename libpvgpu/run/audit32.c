@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What 32-bit programs find in LD_AUDIT: pvgpu has no libraries for them, and they need no
- * auditing. */
+/* The library that 32-bit programs find in LD_AUDIT: pvgpu has none for them to put first. */
 unsigned int la_version(unsigned int version);
 
 __attribute__((visibility("default"))) unsigned int la_version(unsigned int version)

@@ -78,7 +78,8 @@ class Files(unittest.TestCase):
     def test_guest(self):
         files = self.files["pvgpu-guest"]
         libraries = {f for f in files if ".so" in f}
-        self.assertLessEqual({f"usr/lib/pvgpu/{n}" for n in ("libcuda.so.1", "libcudart.so.12", "libcudart.so.13", "libnvidia-ml.so.1")}, libraries)
+        self.assertLessEqual({f"usr/lib/pvgpu/{n}" for n in ("libcuda.so.1", "libcudart.so.12", "libcudart.so.13", "libnvidia-ml.so.1", "libnccl.so.2",
+                                                              "libcupti.so.12", "libcupti.so.13", "libcudnn.so.9")}, libraries)
         audit = {f for f in libraries if f.endswith("/pvgpu-audit.so")}
         self.assertEqual(len(audit), 6)
         for f in audit:

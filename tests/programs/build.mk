@@ -8,6 +8,7 @@ PROGRAM_LIBS_math   := -lm
 PROGRAM_LIBS_textures := -lm
 PROGRAM_LIBS_cublas := -lm -ldl
 PROGRAM_LIBS_conform := -ldl
+PROGRAM_LIBS_present := -ldl
 PROGRAM_LIBS_forms := -ldl
 PROGRAM_LIBS_settings := -ldl
 PROGRAM_LIBS_refusals := -ldl
