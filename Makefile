@@ -174,6 +174,7 @@ install-guest: all install-module-source
 	$(Q)$(INSTALL) -m 644 $(B)/lib/$(AUDIT) $(LIBDIR)/
 	$(Q)$(INSTALL) -m 644 $(B)/lib/lib/$(AUDIT) $(LIBDIR)/lib/
 	$(call audit_links,$(LIBDIR))
+	$(Q)$(INSTALL) -D -m 644 linux-pvgpu-front/60-pvgpu.rules $(DESTDIR)$(PREFIX)/lib/udev/rules.d/60-pvgpu.rules
 	$(Q)$(INSTALL) -m 644 $(B)/lib/libcublas.so.12 $(LIBDIR)/cublas/
 
 # For pvgpu-acceptance: where a tenant's programs run. No package has them.

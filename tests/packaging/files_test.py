@@ -92,6 +92,9 @@ class Files(unittest.TestCase):
         # Programs that are not linked with the library load it by this name.
         self.assertEqual(os.readlink(self.top / "pvgpu-guest/usr/lib/pvgpu/libcuda.so"), "libcuda.so.1")
         self.assertLessEqual({"usr/bin/pvgpu-run", "usr/bin/pvgpu-smi"}, set(files))
+        rules = (self.top / "pvgpu-guest/usr/lib/udev/rules.d/60-pvgpu.rules").read_text()
+        for name in "nvidia%n", "nvidiactl":
+            self.assertRegex(rules, rf'(?m)^SUBSYSTEM=="misc", KERNEL=="pvgpu.*", TEST!="/sys/module/nvidia", SYMLINK\+="{name}"$')
         source = f"usr/src/pvgpu-{VERSION}"
         self.assertLessEqual({f"{source}/{n}" for n in ("dkms.conf", "Kbuild", "main.c", "pvgpu_keys.c", "include/pvgpu_keys.h")}, files)
         conf = (self.top / "pvgpu-guest" / source / "dkms.conf").read_text()
