@@ -166,6 +166,11 @@ install-guest: all install-module-source
 	$(call install_man,libpvgpu/run/pvgpu-run.1 libpvgpu/smi/pvgpu-smi.1)
 	$(Q)$(INSTALL) -m 644 $(GUEST_LIBS) $(LIBDIR)/
 	$(Q)cp -P $(B)/lib/libcuda.so $(LIBDIR)/
+	$(Q)$(INSTALL) -d $(LIBDIR)/lib
+	$(Q)$(INSTALL) -m 644 $(B)/lib/$(AUDIT) $(LIBDIR)/
+	$(Q)$(INSTALL) -m 644 $(B)/lib/lib/$(AUDIT) $(LIBDIR)/lib/
+	$(call audit_links,$(LIBDIR))
+	$(Q)$(INSTALL) -D -m 644 linux-pvgpu-front/60-pvgpu.rules $(DESTDIR)$(PREFIX)/lib/udev/rules.d/60-pvgpu.rules
 
 # For pvgpu-acceptance: where a tenant's programs run. No package has them.
 .PHONY: install-programs

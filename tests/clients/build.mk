@@ -24,3 +24,18 @@ check-page: tests
 # Containers with vGPUs, by what pvgpuctl cdi writes: needs root.
 check-podman: tests
 	$(Q)cd tests/clients && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v podman_test
+
+# What PyPI's frameworks are linked with, against our libraries' symbols. `make imports` reads the wheels again, three gigabytes,
+# and check-imports sees that they say the same.
+UNIT += $(B)/unit/imports_test
+$(B)/unit/imports_test: tests/clients/imports_test.py tests/clients/imports_elf.py tests/clients/imports.txt $$(filter $(B)/lib/%,$$(LIBS))
+	$(Q)mkdir -p $(@D)
+	$(Q)printf '#!/bin/sh\nexec $(PYTHON) -B %s %s\n' $(abspath $< $(B)) >$@
+	$(Q)chmod +x $@
+.PHONY: imports check-imports
+check-imports:
+	$(Q)$(PYTHON) -B tests/clients/imports_collect.py >$(B)/imports.txt
+	$(Q)diff tests/clients/imports.txt $(B)/imports.txt
+imports:
+	$(Q)$(PYTHON) -B tests/clients/imports_collect.py >$(B)/imports.txt
+	$(Q)mv $(B)/imports.txt tests/clients/imports.txt

@@ -78,12 +78,22 @@ class Files(unittest.TestCase):
     def test_guest(self):
         files = self.files["pvgpu-guest"]
         libraries = {f for f in files if ".so" in f}
-        self.assertLessEqual({f"usr/lib/pvgpu/{n}" for n in ("libcuda.so.1", "libcudart.so.12", "libcudart.so.13", "libcublas.so.12", "libcublas.so.13", "libcublasLt.so.12", "libcublasLt.so.13",
-                                                              "libnvidia-ml.so.1")}, libraries)
-        self.assertEqual({str(pathlib.Path(f).parent) for f in libraries}, {"usr/lib/pvgpu"})
+        self.assertLessEqual({f"usr/lib/pvgpu/{n}" for n in ("libcuda.so.1", "libcudart.so.12", "libcudart.so.13", "libcublas.so.12", "libcublas.so.13", "libcublasLt.so.12",
+                                                              "libcublasLt.so.13", "libnvidia-ml.so.1", "libnccl.so.2", "libcupti.so.12", "libcupti.so.13", "libcudnn.so.9")}, libraries)
+        audit = {f for f in libraries if f.endswith("/pvgpu-audit.so")}
+        self.assertEqual(len(audit), 6)
+        for f in audit:
+            at = self.top / "pvgpu-guest" / f
+            with open(at, "rb") as opened:
+                kind = opened.read(5)[4]
+            self.assertEqual(kind, 1 if f.endswith(("/lib/pvgpu-audit.so", "/lib32/pvgpu-audit.so", "/lib/i386-linux-gnu/pvgpu-audit.so")) else 2, f)
+        self.assertEqual({str(pathlib.Path(f).parent) for f in libraries - audit}, {"usr/lib/pvgpu"})
         # Programs that are not linked with the library load it by this name.
         self.assertEqual(os.readlink(self.top / "pvgpu-guest/usr/lib/pvgpu/libcuda.so"), "libcuda.so.1")
         self.assertLessEqual({"usr/bin/pvgpu-run", "usr/bin/pvgpu-smi"}, set(files))
+        rules = (self.top / "pvgpu-guest/usr/lib/udev/rules.d/60-pvgpu.rules").read_text()
+        for name in "nvidia%n", "nvidiactl":
+            self.assertRegex(rules, rf'(?m)^SUBSYSTEM=="misc", KERNEL=="pvgpu.*", TEST!="/sys/module/nvidia", SYMLINK\+="{name}"$')
         source = f"usr/src/pvgpu-{VERSION}"
         self.assertLessEqual({f"{source}/{n}" for n in ("dkms.conf", "Kbuild", "main.c", "pvgpu_keys.c", "include/pvgpu_keys.h")}, files)
         conf = (self.top / "pvgpu-guest" / source / "dkms.conf").read_text()

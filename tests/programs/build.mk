@@ -10,6 +10,7 @@ PROGRAM_LIBS_cublas := -lm -ldl
 PROGRAM_LIBS_cublaslt := -lm -ldl
 PROGRAM_LIBS_trainstep := -lm -ldl
 PROGRAM_LIBS_conform := -ldl
+PROGRAM_LIBS_present := -ldl
 PROGRAM_LIBS_forms := -ldl
 PROGRAM_LIBS_settings := -ldl
 PROGRAM_LIBS_refusals := -ldl
