@@ -26,6 +26,7 @@
 #include "pvgpu_cuda_tex.h"
 
 #include "pvgpu_cuda_graphs.h"
+#include "pvgpu_cuda_ipc.h"
 #include "pvgpu_cuda_managed.h"
 #include "pvgpu_cuda_node.h"
 #include "pvgpu_cuda_pools.h"
