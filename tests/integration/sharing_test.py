@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Memory that sessions of one vGPU share: counted once, whoever ends first, and nobody else's to have.
+"""Memory that sessions of one vGPU share: counted once, also when its owner ends first, and nobody else's to have.
 
 The sessions here are raw, so that each says what no libcuda would. The program `sharing` is the other half: it is run directly and through
 pvgpu by run_programs.py, and here with more memory."""

@@ -222,10 +222,15 @@ static void other_pool(int fd, const struct told *t, CUstream s)
 	CUmemoryPool pool;
 	CUdeviceptr p, mine;
 
+	WANT(CUDA_ERROR_INVALID_VALUE,
+	     cuMemPoolImportFromShareableHandle(&pool, as_handle(0),
+						CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR, 0));
 	CU(cuMemPoolImportFromShareableHandle(&pool, as_handle(fd),
 					      CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR, 0));
 	close(fd);
 	WANT(CUDA_ERROR_INVALID_VALUE, cuMemAllocFromPoolAsync(&mine, SMALL, pool, s));
+	WANT(CUDA_ERROR_INVALID_VALUE,
+	     cuMemPoolImportPointer(NULL, pool, (CUmemPoolPtrExportData *)(uintptr_t)&t->block));
 	CU(cuMemPoolImportPointer(&p, pool, (CUmemPoolPtrExportData *)(uintptr_t)&t->block));
 	check(p, SMALL, 0x77777777, s, "pool memory of the first process");
 	fill(p, SMALL, 0x88888888, s);
@@ -291,6 +296,7 @@ static void share_memory(uint64_t bytes, CUstream s)
 	CU(cuEventDestroy(plain));
 	fill(small, SMALL, 0x11111111, s);
 	CU(cuStreamSynchronize(s));
+	WANT(CUDA_ERROR_INVALID_VALUE, cuIpcGetMemHandle(NULL, memory));
 	CU(cuIpcGetMemHandle(&t.memory, memory));
 	CU(cuIpcGetMemHandle(&t.gone, memory + SMALL));
 	CHECK(!memcmp(&t.memory, &t.gone, sizeof(t.gone)), "an allocation has two handles");
@@ -372,6 +378,9 @@ static void share_pool(CUstream s)
 	CU(cuStreamSynchronize(s));
 	CU(cuMemPoolExportToShareableHandle(&fd, pool, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR,
 					    0));
+	WANT(CUDA_ERROR_INVALID_VALUE,
+	     cuMemPoolExportToShareableHandle(NULL, pool, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR,
+					      0));
 	CU(cuMemPoolExportPointer(&t.block, p));
 	tell(&t, sizeof(t), fd);
 	close(fd);

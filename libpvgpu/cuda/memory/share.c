@@ -27,7 +27,7 @@
 _Static_assert(sizeof(CUipcMemHandle) == PVGPU_SHARE_TOKEN, "a handle is a token");
 _Static_assert(sizeof(CUmemPoolPtrExportData) == PVGPU_SHARE_TOKEN, "so is a pool's memory");
 
-/* What is in the file of a file descriptor. */
+/* The contents of a file descriptor. */
 struct shared_file {
 	char magic[12];
 	uint32_t kind;

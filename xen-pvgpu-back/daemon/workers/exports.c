@@ -35,7 +35,7 @@ struct wish {
 	ev_timer limit;
 };
 
-/* What is shared. */
+/* Memory or an event that sessions share. */
 struct export
 {
 	LIST_ENTRY(export) link; /* of the vGPU */
@@ -248,7 +248,7 @@ void exports_wanted(struct worker *w, const struct pvgpu_sup *m)
 	supervise_tell(owner, &ask, -1);
 }
 
-/* What the owner says to share must be its own, and of its lease. */
+/* An owner shares only memory of its own lease. */
 static struct export *shared_of(struct worker *owner, const struct pvgpu_sup *m)
 {
 	struct export *e = find(owner->vgpu, m->b);
@@ -316,7 +316,7 @@ void exports_dropped(struct worker *w, const struct pvgpu_sup *m)
 		let_go(h);
 }
 
-/* Who is charged, where its owner has ended while there was no pvgpud. */
+/* Charges a session that has it, where its owner has ended while there was no pvgpud. */
 static void find_charged(struct export *e)
 {
 	struct holding *h = LIST_FIRST(&e->holders);

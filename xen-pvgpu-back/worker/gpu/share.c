@@ -3,7 +3,7 @@
  * Memory that sessions of one vGPU share. The owner makes a token, which the guests pass on; the
  * worker that gets it from its guest asks the owner's worker, by way of pvgpud (frame/share.c),
  * which then exports the area or the physical memory that the token names as a file descriptor.
- * What is mapped is the whole of it: for a small allocation its page, with its neighbours.
+ * The whole of it is mapped: of a small allocation the page, with its neighbours.
  */
 #include <pthread.h>
 #include <stdatomic.h>

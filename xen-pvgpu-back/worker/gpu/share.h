@@ -28,7 +28,7 @@ enum share_kind {
 	SHARE_KIND_EVENT,
 };
 
-/* What the guests carry: all of it must be as the owner made it. */
+/* A token, which guests pass on: all of it must be as the owner made it. */
 struct share_bytes {
 	uint32_t session, index;
 	uint64_t from, len; /* the memory in the area that is given; of an event: from */
