@@ -21,11 +21,19 @@
 	[type] = {.size = sizeof(struct object), .lock = PTHREAD_MUTEX_INITIALIZER}
 
 struct object_table object_tables[OBJECT_TYPES] = {
-	TABLE(PVGPU_H_CTX, ctx),           TABLE(PVGPU_H_MODULE, module),
-	TABLE(PVGPU_H_STREAM, stream),     TABLE(PVGPU_H_EVENT, event),
-	TABLE(PVGPU_H_FUNCTION, function), TABLE(PVGPU_H_LIBRARY, library),
-	TABLE(PVGPU_H_KERNEL, function),   TABLE(PVGPU_H_LINK, link),
-	TABLE(PVGPU_H_GRAPH, graph),       TABLE(PVGPU_H_GRAPH_EXEC, graph_exec),
-	TABLE(PVGPU_H_ARRAY, array),       TABLE(PVGPU_H_TEXTURE, texture),
-	TABLE(PVGPU_H_PHYSICAL, physical), TABLE(PVGPU_H_RESERVATION, reservation),
+	TABLE(PVGPU_H_CTX, ctx),
+	TABLE(PVGPU_H_MODULE, module),
+	TABLE(PVGPU_H_STREAM, stream),
+	TABLE(PVGPU_H_EVENT, event),
+	TABLE(PVGPU_H_FUNCTION, function),
+	TABLE(PVGPU_H_LIBRARY, library),
+	TABLE(PVGPU_H_KERNEL, function),
+	TABLE(PVGPU_H_LINK, link),
+	TABLE(PVGPU_H_GRAPH, graph),
+	TABLE(PVGPU_H_GRAPH_EXEC, graph_exec),
+	TABLE(PVGPU_H_ARRAY, array),
+	TABLE(PVGPU_H_TEXTURE, texture),
+	TABLE(PVGPU_H_PHYSICAL, physical),
+	TABLE(PVGPU_H_RESERVATION, reservation),
+	TABLE(PVGPU_H_SHARED_EVENT, shared_event),
 };

@@ -88,7 +88,7 @@ struct pvgpu_handle_table {
 	uint32_t n_free, used, cap;
 };
 
-enum { PVGPU_HANDLE_TYPES = 32 };
+enum { PVGPU_HANDLE_TYPES = PVGPU_H_END };
 
 struct pvgpu_handles {
 	pthread_mutex_t lock;

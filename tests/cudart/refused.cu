@@ -3,8 +3,8 @@
 #include "test.h"
 
 extern "C" {
-cudaError_t cudaIpcGetMemHandle(void *handle, void *ptr);
-cudaError_t cudaIpcOpenMemHandle(void **ptr, const void *handle, unsigned int flags);
+cudaError_t cudaDestroyExternalMemory(void *memory);
+cudaError_t cudaImportExternalSemaphore(void *semaphore, const void *desc);
 cudaError_t cudaGetExportTable(const void **table, const void *id);
 cudaError_t cudaGraphicsMapResources(int count, void *resources, cudaStream_t stream);
 cudaError_t cudaImportExternalMemory(void *memory, const void *desc);
@@ -17,10 +17,10 @@ int main()
 	void *p;
 
 	RT(cudaMalloc(&p, 64));
-	WANT(cudaErrorNotSupported, cudaIpcGetMemHandle(handle, p));
+	WANT(cudaErrorNotSupported, cudaDestroyExternalMemory(p));
 	WANT(cudaErrorNotSupported, cudaGetLastError());
 	RT(cudaGetLastError());
-	WANT(cudaErrorNotSupported, cudaIpcOpenMemHandle(&p, handle, 0));
+	WANT(cudaErrorNotSupported, cudaImportExternalSemaphore(&p, handle));
 	WANT(cudaErrorNotSupported, cudaGetExportTable(&table, handle));
 	CHECK(!table, "a private table");
 	WANT(cudaErrorNotSupported, cudaGraphicsMapResources(0, NULL, 0));

@@ -75,9 +75,11 @@ static void fuzz_worker(const uint8_t *data, size_t size)
 
 		data += 1 + n;
 		size -= 1 + n;
-		if (check_from_worker(&m, len, state, reason) < 0)
+		if (check_from_worker(&m, len, m.kind == PVGPU_SUP_SHARED && !m.a, state, reason) <
+		    0)
 			continue;
-		MUST(memchr(m.vgpu, 0, sizeof(m.vgpu)) && memchr(m.reason, 0, sizeof(m.reason)));
+		MUST(memchr(m.vgpu, 0, sizeof(m.vgpu)));
+		MUST(m.kind == PVGPU_SUP_IMPORT || memchr(m.reason, 0, sizeof(m.reason)));
 		if (m.kind == PVGPU_SUP_LEASE)
 			ledger_take(&l, &leased, m.a);
 		if (m.kind == PVGPU_SUP_RETURN)

@@ -30,6 +30,7 @@
  * xen-pvgpu-back/worker/gpu/limits.c xen-pvgpu-back/worker/gpu/memory.c
  * xen-pvgpu-back/worker/gpu/spare.c xen-pvgpu-back/worker/gpu/module.c
  * xen-pvgpu-back/worker/gpu/objects.c xen-pvgpu-back/worker/gpu/output.c
+ * xen-pvgpu-back/worker/gpu/share.c xen-pvgpu-back/worker/gpu/shared_event.c
  * xen-pvgpu-back/worker/gpu/side.c xen-pvgpu-back/worker/gpu/span.c
  * xen-pvgpu-back/worker/gpu/staging.c xen-pvgpu-back/worker/gpu/stream.c
  * xen-pvgpu-back/worker/gpu/suballoc.c xen-pvgpu-back/worker/gpu/submit.c

@@ -69,7 +69,7 @@ check-lifecycle: tests
 check-watchdog: tests
 	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v watchdog_test statistics_test
 check-pools: tests
-	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v pools_test closed_test reset_test
+	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v pools_test closed_test sharing_test reset_test
 # FULL=1: every part, every program; PART="guest unit": these parts.
 check-valgrind: tests
 	$(Q)$(PYTHON) tests/integration/check_valgrind.py --build $(B) $(if $(FULL),--full) $(addprefix --part ,$(PART)) \

@@ -30,7 +30,7 @@ FAULTS = {
     "mutate:shfl": ["reduce"],
     "mutate:cmp": ["reduce", "vecadd", "printf"],
     "mutate:copy-tail": ["copies", "pending", "pinned", "params", "fatbin", "fork", "threads", "contexts", "library",
-                         "churn", "crowd", "pinned_many", "cublas", "cublaslt", "trainstep", "arrays", "pools", "vmm",
+                         "churn", "crowd", "pinned_many", "cublas", "cublaslt", "trainstep", "arrays", "pools", "vmm", "sharing",
                          "graphmem", "forms", "present", "managed", "graphany", "graphevents", "graphcalls", "graphattrs"],
     "mutate:filter": ["textures"],
     "mutate:surface-row": ["textures"],

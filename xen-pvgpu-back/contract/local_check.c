@@ -138,6 +138,10 @@ static const struct row from_worker[] = {
 	{PVGPU_SUP_STATE, IN(CHECK_ADOPTING), "STATE"},
 	{PVGPU_SUP_MEMINFO, IN(CHECK_SERVING), "MEMINFO"},
 	{PVGPU_SUP_CHUNKED, IN(CHECK_SERVING), "CHUNKED"},
+	{PVGPU_SUP_IMPORT, IN(CHECK_SERVING), "IMPORT"},
+	{PVGPU_SUP_SHARED, IN(CHECK_SERVING), "SHARED"},
+	{PVGPU_SUP_DROP, IN(CHECK_SERVING), "DROP"},
+	{PVGPU_SUP_HELD, IN(CHECK_SERVING), "HELD"},
 	{PVGPU_SUP_CANARIED, IN(CHECK_CANARY), "CANARIED"},
 	{PVGPU_SUP_ENDED,
 	 IN(CHECK_STARTING) | IN(CHECK_SPARE) | IN(CHECK_CANARY) | IN(CHECK_SERVING) |
@@ -145,9 +149,10 @@ static const struct row from_worker[] = {
 	 "ENDED"},
 };
 
-int check_from_worker(struct pvgpu_sup *m, size_t len, enum check_worker_state state,
-		      char reason[CHECK_REASON])
+int check_from_worker(struct pvgpu_sup *m, size_t len, unsigned int fds,
+		      enum check_worker_state state, char reason[CHECK_REASON])
 {
+	const unsigned int want = m->kind == PVGPU_SUP_SHARED && !m->a;
 	const struct row *r = NULL;
 
 	if (len != sizeof(*m))
@@ -159,8 +164,15 @@ int check_from_worker(struct pvgpu_sup *m, size_t len, enum check_worker_state s
 		return REFUSE(EPROTO, "message of unknown kind %" PRIu32, m->kind);
 	if (!(r->states & IN(state)))
 		return REFUSE(EPROTO, "%s out of turn", r->name);
+	if (fds != want)
+		return REFUSE(EPROTO, "%s with %u file descriptors, %u expected", r->name, fds,
+			      want);
 	make_printable(m->vgpu, sizeof(m->vgpu));
-	make_printable(m->reason, sizeof(m->reason));
+	if (m->kind != PVGPU_SUP_IMPORT)
+		make_printable(m->reason, sizeof(m->reason));
+	if ((m->kind == PVGPU_SUP_SHARED && m->a > RESULT_MAX) ||
+	    (m->kind == PVGPU_SUP_HELD && m->a > 1))
+		return REFUSE(EPROTO, "%s with an invalid result", r->name);
 	if (m->kind == PVGPU_SUP_ENDED && m->a >= PVGPU_ENDS)
 		return REFUSE(EPROTO, "ENDED with cause %" PRIu64, m->a);
 	if ((m->kind == PVGPU_SUP_ENDED && (m->b > RESULT_MAX || m->c > 1)) ||
@@ -197,16 +209,21 @@ static const struct {
 	unsigned int serves; /* bits of enum check_serves */
 	unsigned int fds;
 } from_daemon[] = {
-#define ANY (IN(CHECK_NOTHING_YET) | IN(CHECK_LOCAL_SESSION) | IN(CHECK_XEN_SESSION))
+#define SESSION (IN(CHECK_LOCAL_SESSION) | IN(CHECK_XEN_SESSION))
+#define ANY     (IN(CHECK_NOTHING_YET) | SESSION)
 	{PVGPU_SUP_LEASED, ANY, 0},
 	{PVGPU_SUP_DRAIN, ANY, 0},
 	{PVGPU_SUP_MEMINFO, ANY, 0},
 	{PVGPU_SUP_LOG, ANY, 1},
-	{PVGPU_SUP_GATE, IN(CHECK_LOCAL_SESSION) | IN(CHECK_XEN_SESSION), PVGPU_GATE_FDS},
+	{PVGPU_SUP_GATE, SESSION, PVGPU_GATE_FDS},
 	{PVGPU_SUP_CHUNK_ADD, IN(CHECK_XEN_SESSION), 1},
 	{PVGPU_SUP_CHUNK_REMOVE, IN(CHECK_XEN_SESSION), 0},
 	{PVGPU_SUP_CLOSE, IN(CHECK_XEN_SESSION), 0},
 	{PVGPU_SUP_CANARY, IN(CHECK_NOTHING_YET), 0},
+	{PVGPU_SUP_WANTED, SESSION, 0},
+	{PVGPU_SUP_GIVEN, SESSION, 0},
+	{PVGPU_SUP_CHARGED, SESSION, 0},
+	{PVGPU_SUP_LEFT, SESSION, 0},
 };
 
 int check_from_daemon(void *msg, size_t len, enum check_serves serves, unsigned int fds,
@@ -222,7 +239,8 @@ int check_from_daemon(void *msg, size_t len, enum check_serves serves, unsigned 
 	for (size_t i = 0; i < sizeof(from_daemon) / sizeof(from_daemon[0]); i++) {
 		if (from_daemon[i].kind != m->kind || !(from_daemon[i].serves & IN(serves)))
 			continue;
-		if (len == sizeof(*m) && fds == from_daemon[i].fds)
+		if (len == sizeof(*m) &&
+		    fds == from_daemon[i].fds + (m->kind == PVGPU_SUP_GIVEN && !m->a))
 			return 0;
 		return REFUSE(EPROTO, "message of kind %" PRIu32 ", %zu bytes, with %u fds",
 			      m->kind, len, fds);

@@ -45,8 +45,8 @@ enum check_worker_state {
 	CHECK_SERVING,
 	CHECK_ENDED
 };
-int check_from_worker(struct pvgpu_sup *m, size_t len, enum check_worker_state state,
-		      char reason[CHECK_REASON]);
+int check_from_worker(struct pvgpu_sup *m, size_t len, unsigned int fds,
+		      enum check_worker_state state, char reason[CHECK_REASON]);
 /* pvgpud's message to a worker, checked against the session that the worker serves. len: bytes
  * received. */
 enum check_serves { CHECK_NOTHING_YET, CHECK_LOCAL_SESSION, CHECK_XEN_SESSION };

@@ -81,10 +81,30 @@ enum pvgpu_sup_kind {
 				    memory is full, which says nothing about the GPU), or 1000 for a
 				    wrong result; b = microseconds that the kernel took; reason */
 	PVGPU_SUP_TAKEN = 19,    /* worker: has read ASSIGN */
+	/* Memory and events that sessions of one vGPU share. A shared thing has a number: its
+	 * owner's session above 32 bits, and below them one that the owner has chosen. */
+	PVGPU_SUP_IMPORT = 20, /* worker: wants what the token in `token` stands for; id = a number
+				  to match the answer, a = of which kind it must be (the worker's
+				  numbers), b = the owner's session as the token has it */
+	PVGPU_SUP_WANTED = 21, /* pvgpud to the owner: the same; id = pvgpud's number */
+	PVGPU_SUP_SHARED = 22, /* worker answers WANTED: id as there, a = a CUresult; if it is 0 the
+				  fd alongside, b = the thing's number, c = its bytes of device
+				  memory, which are part of the owner's lease (0: an event) */
+	PVGPU_SUP_GIVEN = 23,  /* pvgpud answers IMPORT with the contents of SHARED, or a refusal */
+	PVGPU_SUP_DROP = 24,   /* worker: has the thing with number b no longer, of c bytes */
+	PVGPU_SUP_CHARGED = 25, /* pvgpud: the c bytes of the thing with number b are part of this
+				   session's lease from now on, because another one that had them
+				   in its lease has dropped them or ended */
+	PVGPU_SUP_LEFT = 26,    /* pvgpud: the session a, which had the event with number b, has
+				   ended */
+	PVGPU_SUP_HELD = 27,    /* worker to an adopting pvgpud, after STATE: has the thing with
+				   number b, of c bytes; a = 1: they are part of its lease */
 };
 
-/* Bits that each side says of itself. */
-enum pvgpu_sup_knows { PVGPU_SUP_KNOWS_TAKEN = 1 };
+/* Bits that each side says of itself: in READY and ASSIGN; in `knows` of STATE and MEMINFO. */
+enum pvgpu_sup_knows { PVGPU_SUP_KNOWS_TAKEN = 1, PVGPU_SUP_KNOWS_SHARE = 2 };
+
+#define PVGPU_SUP_TOKEN 64
 
 /* Alongside ASSIGN, in this order. The pidfd is missing for a guest process in another pid
  * namespace. */
@@ -115,9 +135,12 @@ enum pvgpu_sup_link { PVGPU_SUP_LINK_LOCAL, PVGPU_SUP_LINK_XEN };
 struct pvgpu_sup {
 	uint32_t kind, id;
 	uint64_t a, b, c;
-	uint32_t session, pad;
+	uint32_t session, knows;
 	char vgpu[40];
-	char reason[128];
+	union {
+		char reason[128];
+		unsigned char token[PVGPU_SUP_TOKEN]; /* of IMPORT and WANTED */
+	};
 };
 
 struct pvgpu_sup_assign {

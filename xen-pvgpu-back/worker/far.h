@@ -172,6 +172,9 @@
 	X(cuEventRecordWithFlags)                                                                  \
 	X(cuCtxResetPersistingL2Cache)                                                             \
 	X(cuStreamWaitValue32_v2)                                                                  \
+	X(cuStreamWriteValue32_v2)                                                                 \
+	X(cuMemExportToShareableHandle)                                                            \
+	X(cuMemImportFromShareableHandle)                                                          \
 	X(cuGraphKernelNodeGetAttribute)                                                           \
 	X(cuGraphKernelNodeSetAttribute)                                                           \
 	X(cuGraphKernelNodeCopyAttributes)                                                         \

@@ -69,6 +69,19 @@ uint64_t lease_of_context(struct worker *w);
 /* The vGPU's quota and its free part, for cuMemGetInfo; may answer from pvgpud's last message. */
 void lease_info(struct worker *w, uint64_t *free_bytes, uint64_t *total);
 
+/*
+ * share.c: what sessions of the vGPU share, by pvgpud. share_ask: import what a token of that kind
+ * stands for; gpu_share_given() gets the answer, on the decoding thread; -1: it cannot be asked.
+ * share_answer: to gpu_share_wanted(), with an fd if the result is 0. share_drop: a shared thing's
+ * memory is not used here any more; what is leased of it is given back by that, not by lease_put.
+ * False: no other session was given it. Any thread.
+ */
+#define SHARE_TOKEN 64
+int share_ask(struct worker *w, uint32_t id, uint32_t kind, const void *token);
+void share_answer(struct worker *w, uint32_t id, int result, uint64_t number, uint64_t bytes,
+		  int fd);
+bool share_drop(struct worker *w, uint64_t number);
+
 /* far.c: the far end, libcuda, loaded in the prepare phase. */
 struct far;
 const struct far *worker_far(const struct worker *w);

@@ -37,10 +37,11 @@ static int snapshot(struct pvgpu_session *s, int ordinal, struct device *d)
 		d->attr[i] = (struct pvgpu_device_attr){.result = CUDA_ERROR_INVALID_VALUE};
 	for (size_t i = 0; i < PVGPU_ATTRS_MAX; i++)
 		d->attr[i].result = (int32_t)known_result(d->attr[i].result);
-	/* Pools are this library's own; nothing of them is shared. */
+	/* Pools are this library's own; their memory is shared as all memory is. */
 	d->attr[CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED] =
 		(struct pvgpu_device_attr){.value = 1};
-	d->attr[CU_DEVICE_ATTRIBUTE_MEMPOOL_SUPPORTED_HANDLE_TYPES] = (struct pvgpu_device_attr){0};
+	d->attr[CU_DEVICE_ATTRIBUTE_MEMPOOL_SUPPORTED_HANDLE_TYPES] =
+		d->attr[CU_DEVICE_ATTRIBUTE_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR_SUPPORTED];
 	/* Managed memory is memory of the arena that kernels reach; the CPU reaches it always. */
 	d->attr[CU_DEVICE_ATTRIBUTE_MANAGED_MEMORY] =
 		d->attr[CU_DEVICE_ATTRIBUTE_CAN_MAP_HOST_MEMORY];

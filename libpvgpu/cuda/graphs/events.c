@@ -149,11 +149,11 @@ int event_nodes_before(const struct event_node *list, const struct target *t)
 	for (const struct event_node *n = list; n && !r; n = n->next)
 		r = check(n, t);
 	for (const struct event_node *n = list; n && !r; n = n->next) {
-		const struct event *e = object_find(PVGPU_H_EVENT, n->event);
+		struct event *e = object_find(PVGPU_H_EVENT, n->event);
 
-		if (e && n->type == CU_GRAPH_NODE_TYPE_WAIT_EVENT && atomic_load(&e->records))
-			r = pvgpu_do_stream_wait_event(session(), t->ctx->o.wire, t->stream,
-						       e->o.wire, 0);
+		if (e && n->type == CU_GRAPH_NODE_TYPE_WAIT_EVENT &&
+		    (e->shared || atomic_load(&e->records)))
+			r = event_wait(e, t);
 	}
 	return r;
 }

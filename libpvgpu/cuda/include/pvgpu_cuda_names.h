@@ -34,6 +34,7 @@
 #define cuEventDestroy             cuEventDestroy_v2
 #define cuEventElapsedTime         cuEventElapsedTime_v2
 #define cuGetProcAddress           cuGetProcAddress_v2
+#define cuIpcOpenMemHandle         cuIpcOpenMemHandle_v2
 #define cuLinkAddData              cuLinkAddData_v2
 #define cuLinkAddFile              cuLinkAddFile_v2
 #define cuLinkCreate               cuLinkCreate_v2

@@ -60,6 +60,15 @@ CUresult CUDAAPI cuMemAllocFromPoolAsync(CUdeviceptr *addr, size_t bytes, CUmemo
 					 CUstream stream);
 CUresult CUDAAPI cuMemAllocFromPoolAsync_ptsz(CUdeviceptr *addr, size_t bytes, CUmemoryPool pool,
 					      CUstream stream);
+CUresult CUDAAPI cuMemPoolExportToShareableHandle(void *handle_out, CUmemoryPool pool,
+						  CUmemAllocationHandleType type,
+						  unsigned long long flags);
+CUresult CUDAAPI cuMemPoolImportFromShareableHandle(CUmemoryPool *pool_out, void *handle,
+						    CUmemAllocationHandleType type,
+						    unsigned long long flags);
+CUresult CUDAAPI cuMemPoolExportPointer(CUmemPoolPtrExportData *data, CUdeviceptr addr);
+CUresult CUDAAPI cuMemPoolImportPointer(CUdeviceptr *addr, CUmemoryPool pool,
+					CUmemPoolPtrExportData *data);
 CUresult CUDAAPI cuMemFreeAsync(CUdeviceptr addr, CUstream stream);
 CUresult CUDAAPI cuMemFreeAsync_ptsz(CUdeviceptr addr, CUstream stream);
 

@@ -9,6 +9,7 @@
 #include "cuda/memory/managed.h"
 #include "cuda/memory/memory_map.h"
 #include "cuda/memory/pool.h"
+#include "cuda/memory/share.h"
 
 #include <stdatomic.h>
 
@@ -114,6 +115,8 @@ PUBLIC CUresult cuMemFree_v2(CUdeviceptr addr)
 	/* A graph's goes with the graph. */
 	if (range.flags & RANGE_OF_GRAPH)
 		return range.base == addr ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+	if (range.flags & RANGE_SHARED)
+		return share_close_memory(addr, PVGPU_SHARE_POOL);
 	if (!range_remove(addr, RANGE_DEVICE, &range))
 		return CUDA_ERROR_INVALID_VALUE;
 	/* A pool's: the caller has waited for its last use, as with the driver. */

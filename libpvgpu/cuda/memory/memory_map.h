@@ -24,8 +24,8 @@ enum range_kind {
 	RANGE_RESERVED, /* addresses; in a map of its own */
 };
 
-/* Of a RANGE_DEVICE's flags: it goes with the graphs that allocate it. */
-enum { RANGE_OF_GRAPH = 1 };
+/* Of a RANGE_DEVICE's flags: it goes with the graphs that allocate it; it is another process's. */
+enum { RANGE_OF_GRAPH = 1, RANGE_SHARED = 2 };
 
 struct range {
 	uint64_t base, size;

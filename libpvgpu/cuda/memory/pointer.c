@@ -51,8 +51,9 @@ static int attribute(void *value, CUpointer_attribute attr, const struct range *
 		GIVE(void *, (void *)(uintptr_t)addr);
 	case CU_POINTER_ATTRIBUTE_IS_MANAGED:
 		GIVE(unsigned int, range_is_managed(r));
-	case CU_POINTER_ATTRIBUTE_SYNC_MEMOPS:
 	case CU_POINTER_ATTRIBUTE_IS_LEGACY_CUDA_IPC_CAPABLE:
+		GIVE(unsigned int, r->kind == RANGE_DEVICE && !r->block && !r->flags);
+	case CU_POINTER_ATTRIBUTE_SYNC_MEMOPS:
 	case CU_POINTER_ATTRIBUTE_IS_GPU_DIRECT_RDMA_CAPABLE:
 		GIVE(unsigned int, 0);
 	case CU_POINTER_ATTRIBUTE_BUFFER_ID:

@@ -43,6 +43,7 @@ struct block {
 	struct block *next, *prev; /* in the segment, by address */
 	struct block *more, *less; /* free: in its bin */
 	bool used;
+	bool shared; /* other processes may open it: its tokens go when it is freed */
 	/* Free: it may be in use by the stream until that place has ended; 0: it is not. */
 	uint64_t stream, place;
 };
@@ -52,7 +53,9 @@ struct pool {
 	int device;
 	bool dead; /* destroyed; lives on while blocks of it are used */
 	bool standard;
-	int reuse[3]; /* by CUmemPool_attribute - 1 */
+	bool shareable; /* with other processes */
+	bool imported;  /* another process's: it gives no memory */
+	int reuse[3];   /* by CUmemPool_attribute - 1 */
 	uint64_t threshold, most;
 	uint64_t reserved, reserved_high, used, used_high;
 	struct segment *segments;
@@ -83,10 +86,14 @@ void pool_collect(struct pool *p);
 CUmemoryPool pool_handle(const struct pool *p);
 
 CUmemoryPool pool_of_block(const struct block *b);
+/* Another process's; 0: out of memory. */
+CUmemoryPool pool_import(int device);
 
 /* pool_alloc.c */
 /* The block's use has ended: cuMemFree(). */
 void pool_free(struct block *b);
+/* A block that other processes may open is about to be freed. */
+void pool_unshare(struct block *b);
 /* Give back what pools keep unused. False: nothing. */
 bool pool_reclaim(void);
 void pool_forget_ctx(struct ctx *c);

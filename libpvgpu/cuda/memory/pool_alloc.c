@@ -8,6 +8,7 @@
 #include "cuda/core/target.h"
 #include "cuda/memory/memory_map.h"
 #include "cuda/memory/pool.h"
+#include "cuda/memory/share.h"
 #include "cuda/streams/done.h"
 #include "cuda/streams/stream.h"
 
@@ -115,6 +116,8 @@ static int take(CUmemoryPool handle, const struct target *t, uint64_t size, stru
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	pthread_mutex_lock(&pools_lock);
 	p = pool_find(handle);
+	if (p && p->imported)
+		p = NULL;
 	*out = p ? pool_take(p, t->ctx, key, size) : NULL;
 	more = segment_size(size);
 	if (!p)
@@ -144,6 +147,7 @@ static void give(struct block *b, uint64_t stream, uint64_t place)
 {
 	struct pool *p;
 
+	pool_unshare(b);
 	pthread_mutex_lock(&pools_lock);
 	p = b->seg->pool;
 	pool_give(b, stream, place);
@@ -233,7 +237,7 @@ static int give_in(struct block *b, const struct target *t)
 
 static int free_in(CUdeviceptr addr, CUstream stream, bool per_thread)
 {
-	struct range range;
+	struct range range = {0};
 	struct target t;
 	const int r = stream_enter(stream, per_thread, &t);
 
@@ -245,6 +249,8 @@ static int free_in(CUdeviceptr addr, CUstream stream, bool per_thread)
 	if (range_find_device(addr, &range) && range.base == addr && range.kind == RANGE_DEVICE &&
 	    range.flags & RANGE_OF_GRAPH)
 		return 0;
+	if (range.flags & RANGE_SHARED && range.base == addr)
+		return share_close_memory(addr, PVGPU_SHARE_POOL);
 	if (!range_remove(addr, RANGE_DEVICE, &range))
 		return CUDA_ERROR_INVALID_VALUE;
 	if (range.block)

@@ -187,8 +187,10 @@ static int check_props(const CUmemPoolProps *props)
 {
 	if (!props || props->allocType != CU_MEM_ALLOCATION_TYPE_PINNED)
 		return CUDA_ERROR_INVALID_VALUE;
-	if (props->location.type != CU_MEM_LOCATION_TYPE_DEVICE || props->handleTypes)
-		return CUDA_ERROR_NOT_SUPPORTED; /* host memory; sharing with other processes */
+	if (props->location.type != CU_MEM_LOCATION_TYPE_DEVICE ||
+	    (unsigned int)props->handleTypes &
+		    ~(unsigned int)CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR)
+		return CUDA_ERROR_NOT_SUPPORTED; /* host memory; other systems' handles */
 	return device_at(props->location.id) ? 0 : CUDA_ERROR_INVALID_VALUE;
 }
 
@@ -208,10 +210,26 @@ PUBLIC CUresult cuMemPoolCreate(CUmemoryPool *pool, const CUmemPoolProps *props)
 	p = pool_new(props->location.id);
 	if (p) {
 		p->most = props->maxSize;
+		p->shareable = props->handleTypes != CU_MEM_HANDLE_TYPE_NONE;
 		*pool = pool_handle(p);
 	}
 	pthread_mutex_unlock(&pools_lock);
 	return p ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+CUmemoryPool pool_import(int device)
+{
+	CUmemoryPool handle = NULL;
+	struct pool *p;
+
+	pthread_mutex_lock(&pools_lock);
+	p = pool_new(device);
+	if (p) {
+		p->imported = true;
+		handle = pool_handle(p);
+	}
+	pthread_mutex_unlock(&pools_lock);
+	return handle;
 }
 
 /* Blocks that are in use stay so, and are freed as before. */

@@ -168,6 +168,43 @@ static struct physical *physical_find(CUmemGenericAllocationHandle handle)
 	return p && p->refs ? p : NULL;
 }
 
+uint64_t physical_to_share(CUmemGenericAllocationHandle handle)
+{
+	struct physical *p;
+	uint64_t wire = 0;
+
+	pthread_mutex_lock(&vmm_lock);
+	p = physical_find(handle);
+	if (p && !p->imported && p->prop.requestedHandleTypes)
+		wire = p->o.wire;
+	pthread_mutex_unlock(&vmm_lock);
+	return wire;
+}
+
+int physical_import(const void *token, CUmemGenericAllocationHandle *handle)
+{
+	struct physical *p = object_new(PVGPU_H_PHYSICAL);
+	int r;
+
+	if (!p)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	r = pvgpu_do_share_import(session(), token, PVGPU_SHARE_TOKEN, p->o.wire, &p->size);
+	if (r) {
+		object_free(&p->o);
+		return r;
+	}
+	p->prop = (CUmemAllocationProp){
+		.type = CU_MEM_ALLOCATION_TYPE_PINNED,
+		.requestedHandleTypes = CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR,
+		.location = {.type = CU_MEM_LOCATION_TYPE_DEVICE},
+	};
+	p->imported = true;
+	p->refs = 1;
+	object_publish(&p->o);
+	*handle = (uintptr_t)object_handle(&p->o);
+	return 0;
+}
+
 /* Under vmm_lock, after a count has gone down. True: it is the caller's to end. */
 static bool physical_unused(struct physical *p)
 {

@@ -28,25 +28,19 @@ static int enter(CUevent h, struct event **e)
 		  : CUDA_ERROR_INVALID_HANDLE;
 }
 
-PUBLIC CUresult cuEventCreate(CUevent *event, unsigned int flags)
+/* handle: of another process's event, or NULL. */
+static int make(struct ctx *c, unsigned int flags, const CUipcEventHandle *handle, CUevent *event)
 {
-	struct event *e;
-	struct ctx *c;
-	int r = ctx_enter(&c);
+	struct event *e = object_new(PVGPU_H_EVENT);
+	int r;
 
-	if (r)
-		return r;
-	if (!event || flags & ~(unsigned int)(EVENT_FLAGS | CU_EVENT_INTERPROCESS))
-		return CUDA_ERROR_INVALID_VALUE;
-	if (flags & CU_EVENT_INTERPROCESS)
-		return flags & CU_EVENT_DISABLE_TIMING ? CUDA_ERROR_NOT_SUPPORTED
-						       : CUDA_ERROR_INVALID_VALUE;
-	e = object_new(PVGPU_H_EVENT);
 	if (!e)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	e->o.ctx = c;
 	e->flags = flags;
-	r = pvgpu_do_event_create(session(), c->o.wire, flags, e->o.wire);
+	r = flags & CU_EVENT_INTERPROCESS
+		    ? shared_event_new(e, c, handle)
+		    : pvgpu_do_event_create(session(), c->o.wire, flags, e->o.wire);
 	if (r) {
 		object_free(&e->o);
 		return r;
@@ -54,6 +48,46 @@ PUBLIC CUresult cuEventCreate(CUevent *event, unsigned int flags)
 	object_publish(&e->o);
 	*event = object_handle(&e->o);
 	return CUDA_SUCCESS;
+}
+
+PUBLIC CUresult cuEventCreate(CUevent *event, unsigned int flags)
+{
+	struct ctx *c;
+	int r = ctx_enter(&c);
+
+	if (r)
+		return r;
+	if (!event || flags & ~(unsigned int)(EVENT_FLAGS | CU_EVENT_INTERPROCESS))
+		return CUDA_ERROR_INVALID_VALUE;
+	if (flags & CU_EVENT_INTERPROCESS && !(flags & CU_EVENT_DISABLE_TIMING))
+		return CUDA_ERROR_INVALID_VALUE;
+	return make(c, flags, NULL, event);
+}
+
+PUBLIC CUresult cuIpcGetEventHandle(CUipcEventHandle *handle, CUevent event)
+{
+	struct event *e;
+	uint32_t len = 0;
+	int r = enter(event, &e);
+
+	if (r)
+		return r;
+	if (!handle || !e->shared)
+		return CUDA_ERROR_INVALID_VALUE;
+	r = pvgpu_do_shared_event_token(session(), e->shared->o.wire, handle, sizeof(*handle),
+					&len);
+	return r || len == sizeof(*handle) ? r : CUDA_ERROR_UNKNOWN;
+}
+
+PUBLIC CUresult cuIpcOpenEventHandle(CUevent *event, CUipcEventHandle handle)
+{
+	struct ctx *c;
+	const int r = ctx_enter(&c);
+
+	if (r)
+		return r;
+	return event ? make(c, CU_EVENT_DISABLE_TIMING | CU_EVENT_INTERPROCESS, &handle, event)
+		     : CUDA_ERROR_INVALID_VALUE;
 }
 
 PUBLIC CUresult cuEventDestroy_v2(CUevent event)
@@ -65,7 +99,10 @@ PUBLIC CUresult cuEventDestroy_v2(CUevent event)
 		return r;
 	if (!object_retire(&e->o))
 		return CUDA_ERROR_INVALID_HANDLE;
-	pvgpu_do_event_destroy(session(), e->o.wire);
+	if (e->shared)
+		shared_event_free(e);
+	else
+		pvgpu_do_event_destroy(session(), e->o.wire);
 	object_free(&e->o);
 	return CUDA_SUCCESS;
 }
@@ -77,8 +114,11 @@ PUBLIC CUresult cuEventDestroy(CUevent event)
 
 int event_record(struct event *e, const struct target *t, bool by_node)
 {
-	const int r = pvgpu_do_event_record(session(), t->ctx->o.wire, t->stream, e->o.wire, 0);
+	int r;
 
+	if (e->shared)
+		return t->captured ? CUDA_ERROR_NOT_SUPPORTED : shared_event_record(e, t);
+	r = pvgpu_do_event_record(session(), t->ctx->o.wire, t->stream, e->o.wire, 0);
 	if (r)
 		return r;
 	atomic_store(&e->capture, t->captured ? capture_of(t) : 0);
@@ -88,6 +128,13 @@ int event_record(struct event *e, const struct target *t, bool by_node)
 	atomic_store(&e->place, done_place(t));
 	atomic_fetch_add(&e->records, 1);
 	return 0;
+}
+
+int event_wait(struct event *e, const struct target *t)
+{
+	return e->shared ? shared_event_wait(e, t)
+			 : pvgpu_do_stream_wait_event(session(), t->ctx->o.wire, t->stream,
+						      e->o.wire, 0);
 }
 
 static int record(CUevent event, CUstream stream, unsigned int flags, bool per_thread)
@@ -133,6 +180,8 @@ PUBLIC CUresult cuEventQuery(CUevent event)
 		return r;
 	if (unlikely(atomic_load_explicit(&e->capture, memory_order_relaxed)))
 		return capture_spoil(atomic_load(&e->capture), CUDA_ERROR_CAPTURED_EVENT);
+	if (e->shared)
+		return ctx_result(e->o.ctx, shared_event_query(e));
 	records = atomic_load(&e->records);
 	if (atomic_load(&e->completed) == records)
 		return CUDA_SUCCESS;
@@ -156,6 +205,8 @@ PUBLIC CUresult cuEventSynchronize(CUevent event)
 		return r;
 	if (unlikely(atomic_load_explicit(&e->capture, memory_order_relaxed)))
 		return capture_spoil(atomic_load(&e->capture), CUDA_ERROR_CAPTURED_EVENT);
+	if (e->shared)
+		return ctx_result(e->o.ctx, shared_event_synchronize(e));
 	records = atomic_load(&e->records);
 	if (!records)
 		return CUDA_SUCCESS;

@@ -9,12 +9,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct ctx;
 struct target;
 
 struct event {
 	struct object o;
 	unsigned int flags;
-	_Atomic uint32_t records;   /* how often it was recorded */
+	struct shared_event
+		*shared;          /* of one that processes share, which has all; NULL: it is not */
+	_Atomic uint32_t records; /* how often it was recorded */
 	_Atomic uint32_t completed; /* value of records that is known to be done */
 	_Atomic uint32_t waited;    /* the same, known by a call that waits */
 	_Atomic uint64_t place;     /* of the last record, see done.c */
@@ -23,5 +26,19 @@ struct event {
 };
 
 int event_record(struct event *e, const struct target *t, bool by_node);
+/* Let the stream wait for the last record. */
+int event_wait(struct event *e, const struct target *t);
+
+/* shared_event.c */
+struct shared_event {
+	struct object o;
+};
+/* Make the event's; token: open another process's, NULL: a new one. A CUresult. */
+int shared_event_new(struct event *e, struct ctx *c, const void *token);
+void shared_event_free(struct event *e);
+int shared_event_record(struct event *e, const struct target *t);
+int shared_event_wait(struct event *e, const struct target *t);
+int shared_event_query(struct event *e);
+int shared_event_synchronize(struct event *e);
 
 #endif

@@ -285,14 +285,16 @@ static int wait_event(CUstream h, CUevent event, unsigned int flags, bool per_th
 		return CUDA_ERROR_INVALID_HANDLE;
 	if (flags)
 		return graph_event_captured(&t, CU_GRAPH_NODE_TYPE_WAIT_EVENT, event);
+	if (t.captured && e->shared)
+		return CUDA_ERROR_NOT_SUPPORTED;
 	if (t.captured || atomic_load_explicit(&e->capture, memory_order_relaxed)) {
 		r = capture_event(&t, real, e, &join);
 		if (r || !join)
 			return r;
-	} else if (!atomic_load_explicit(&e->records, memory_order_relaxed)) {
+	} else if (!e->shared && !atomic_load_explicit(&e->records, memory_order_relaxed)) {
 		return CUDA_SUCCESS;
 	}
-	return pvgpu_do_stream_wait_event(session(), t.ctx->o.wire, t.stream, e->o.wire, 0);
+	return event_wait(e, &t);
 }
 
 /* Properties of a stream; the legacy default stream's are fixed. */

@@ -252,6 +252,19 @@ struct cudaMemPoolProps {
 	unsigned char reserved[54];
 };
 
+struct cudaMemPoolPtrExportData {
+	unsigned char reserved[64];
+};
+
+/* Handles by which another process opens memory and an event. */
+#define cudaIpcMemLazyEnablePeerAccess 1
+typedef struct cudaIpcMemHandle_st {
+	char reserved[64];
+} cudaIpcMemHandle_t;
+typedef struct cudaIpcEventHandle_st {
+	char reserved[64];
+} cudaIpcEventHandle_t;
+
 enum cudaMemPoolAttr {
 	cudaMemPoolReuseFollowEventDependencies = 1,
 	cudaMemPoolReuseAllowOpportunistic = 2,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Every device attribute of CUDA 13.0, by number. Limits are those of a Hopper-class device.
- * Features that the simulated GPU lacks (mipmaps, sharing) are reported as
+ * Features that the simulated GPU lacks (mipmaps) are reported as
  * absent, and their limits as 0.
  */
 #include "tests/simcuda/driver/sim.h"
@@ -63,14 +63,16 @@ static const struct attribute fixed[] =
 		{96, 0},          {97, 232448},            /* shared memory per block, opt-in */
 		{98, 0},          {99, 1},                 /* host register */
 		{100, 0},         {101, 0},     {102, 1},  /* virtual memory management */
-		{103, 0},                                  /* no shareable handles */
+		{103, 1},                                  /* file descriptors that share */
 		{104, 0},         {105, 0},     {106, 32}, /* blocks per multiprocessor */
 		{107, 0},         {108, 0},     {109, 0},        {110, 0},
 		{111, 1024},                /* shared memory reserved per block */
 		{113, 1},                   /* read-only host register */
 		{115, 1},                   /* memory pools */
+		{119, 1},                   /* that file descriptors share */
 		{121, 1},                   /* arrays to be mapped later */
 		{122, 1},                   /* 64-bit stream memory operations */
+		{125, 1},                   /* events that processes share */
 		{123, 1},         {126, SIM_SYNC_DOMAINS}, /* memory synchronisation domains */
 		{130, 0},                   /* no NUMA node of its own */
 		{131, -1},        {134, 0}, /* the host's node */

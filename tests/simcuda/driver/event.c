@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Events: a mark in a stream, the time at which it was passed, and waiting for it. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "tests/simcuda/driver/graph.h"
+#include "tests/simcuda/driver/share.h"
 
 #define EVENT_FLAGS (CU_EVENT_BLOCKING_SYNC | CU_EVENT_DISABLE_TIMING | CU_EVENT_INTERPROCESS)
 
@@ -18,6 +20,10 @@ struct sim_event {
 	uint64_t capture;
 	struct sim_node **dep;
 	uint32_t deps;
+	/* Of one that processes share (CU_EVENT_INTERPROCESS); NULL, 0: it is not. */
+	struct share_place *shared;
+	uint32_t place;          /* its own */
+	struct share_other from; /* another process's */
 };
 
 static struct pool event_pool = POOL(struct sim_event);
@@ -47,14 +53,61 @@ API(cuEventCreate, CUevent *out, unsigned int flags)
 	CURRENT(ctx);
 	if (!out || (flags & ~(unsigned int)EVENT_FLAGS))
 		return CUDA_ERROR_INVALID_VALUE;
-	if (flags & CU_EVENT_INTERPROCESS)
-		return flags & CU_EVENT_DISABLE_TIMING ? CUDA_ERROR_NOT_SUPPORTED
-						       : CUDA_ERROR_INVALID_VALUE;
+	if (flags & CU_EVENT_INTERPROCESS && !(flags & CU_EVENT_DISABLE_TIMING))
+		return CUDA_ERROR_INVALID_VALUE;
 	e = pool_new(&event_pool);
 	if (!e)
 		return CUDA_ERROR_OUT_OF_MEMORY;
+	if (flags & CU_EVENT_INTERPROCESS) {
+		e->place = share_new(&(struct share_place){.type = SHARE_EVENT});
+		e->shared = e->place ? share_at(e->place) : NULL;
+		if (!e->place) {
+			pool_free(&event_pool, e);
+			return CUDA_ERROR_OUT_OF_MEMORY;
+		}
+	}
 	e->ctx = ctx;
 	e->flags = flags;
+	*out = (CUevent)e;
+	return CUDA_SUCCESS;
+}
+
+API(cuIpcGetEventHandle, CUipcEventHandle *handle, CUevent event)
+{
+	struct share_handle h;
+	struct sim_event *e;
+
+	ENTER();
+	TRY(event_get(event, &e));
+	if (!handle || !e->place)
+		return CUDA_ERROR_INVALID_VALUE;
+	share_handle_of(e->place, &h);
+	memcpy(handle, &h, sizeof(h));
+	return CUDA_SUCCESS;
+}
+
+API(cuIpcOpenEventHandle, CUevent *out, CUipcEventHandle handle)
+{
+	struct share_handle h;
+	struct sim_event *e;
+	CUresult r;
+
+	ENTER();
+	CURRENT(ctx);
+	if (!out)
+		return CUDA_ERROR_INVALID_VALUE;
+	memcpy(&h, &handle, sizeof(h));
+	e = pool_new(&event_pool);
+	if (!e)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	r = share_take(&h, SHARE_EVENT, &e->from);
+	if (r) {
+		pool_free(&event_pool, e);
+		return r;
+	}
+	e->shared = e->from.place;
+	e->ctx = ctx;
+	e->flags = CU_EVENT_INTERPROCESS | CU_EVENT_DISABLE_TIMING;
 	*out = (CUevent)e;
 	return CUDA_SUCCESS;
 }
@@ -63,6 +116,10 @@ static void event_delete(struct sim_event *e)
 {
 	if (e->op)
 		op_put(e->op);
+	if (e->place)
+		share_forget(e->place);
+	else if (e->shared)
+		share_drop(&e->from);
 	free(e->dep);
 	pool_free(&event_pool, e);
 }
@@ -90,9 +147,30 @@ void event_drop_ctx(struct sim_ctx *ctx)
 	pool_each(&event_pool, drop, ctx);
 }
 
+/* How far it has come is a number that each process reads: of its records that many are done. */
+static CUresult shared_op(struct sim_event *e, struct sim_stream *s, enum op_kind kind,
+			  uint32_t value)
+{
+	struct op *op = op_new(kind, s, 0);
+
+	if (!op)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	op->value = (struct value_op){&e->shared->done, value, sizeof(value), 0};
+	exec_push(op, NULL, false);
+	return CUDA_SUCCESS;
+}
+
+static bool shared_pending(const struct sim_event *e)
+{
+	return (int32_t)(atomic_load(&e->shared->recorded) - atomic_load(&e->shared->done)) > 0;
+}
+
 static CUresult record_in(struct sim_event *e, struct sim_stream *s)
 {
 	struct op *op = NULL, *old;
+
+	if (e->shared)
+		return shared_op(e, s, OP_WRITE, atomic_fetch_add(&e->shared->recorded, 1) + 1);
 
 	if (!exec_idle(s)) {
 		op = op_new(OP_NOP, s, 0);
@@ -127,6 +205,8 @@ static CUresult record(CUevent handle, CUstream stream, unsigned int flags)
 		return CUDA_ERROR_ILLEGAL_STATE;
 	if (s->ctx != e->ctx)
 		return CUDA_ERROR_INVALID_HANDLE;
+	if (s->capture && e->shared)
+		return CUDA_ERROR_NOT_SUPPORTED;
 	if (s->capture)
 		return flags ? capture_event(s, CU_GRAPH_NODE_TYPE_EVENT_RECORD, handle)
 			     : capture_record(s, &e->capture, &e->dep, &e->deps);
@@ -171,6 +251,10 @@ static CUresult wait_in(struct sim_event *e, struct sim_stream *s)
 
 	if (sim_fault.wait_ignored)
 		return CUDA_SUCCESS;
+	if (e->shared)
+		return shared_pending(e)
+			       ? shared_op(e, s, OP_WAIT_VALUE, atomic_load(&e->shared->recorded))
+			       : CUDA_SUCCESS;
 	after = pending_op(e);
 	if (!after)
 		return CUDA_SUCCESS;
@@ -203,6 +287,8 @@ API_PTSZ(cuStreamWaitEvent, (CUstream stream, CUevent event, unsigned int flags)
 	if (flags)
 		return s->capture ? capture_event(s, CU_GRAPH_NODE_TYPE_WAIT_EVENT, event)
 				  : CUDA_ERROR_ILLEGAL_STATE;
+	if (s->capture && e->shared)
+		return CUDA_ERROR_NOT_SUPPORTED;
 	if (s->capture || e->capture)
 		return capture_join(s, e->recorded, e->capture, e->dep, e->deps);
 	return wait_in(e, s);
@@ -218,6 +304,8 @@ API(cuEventQuery, CUevent handle)
 	TRY(capture_unsafe());
 	if (e->capture)
 		return capture_spoil(e->capture, CUDA_ERROR_CAPTURED_EVENT);
+	if (e->shared)
+		return shared_pending(e) ? CUDA_ERROR_NOT_READY : ctx_error(e->ctx);
 	op = pending_op(e);
 	if (!op)
 		return ctx_error(e->ctx);
@@ -227,6 +315,7 @@ API(cuEventQuery, CUevent handle)
 
 API(cuEventSynchronize, CUevent handle)
 {
+	const struct timespec look = {.tv_nsec = 50000};
 	struct sim_event *e;
 	struct sim_ctx *ctx;
 	struct op *op;
@@ -237,6 +326,8 @@ API(cuEventSynchronize, CUevent handle)
 	TRY(capture_unsafe());
 	if (e->capture)
 		return capture_spoil(e->capture, CUDA_ERROR_CAPTURED_EVENT);
+	while (e->shared && shared_pending(e) && !ctx_error(ctx))
+		nanosleep(&look, NULL);
 	op = pending_op(e);
 	if (op) {
 		exec_wait(op);

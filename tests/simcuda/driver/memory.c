@@ -6,8 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
-#include "tests/simcuda/driver/sim.h"
+#include "tests/simcuda/driver/share.h"
 
 #define SEGMENT     SIM_GRANULARITY
 #define UNIT        512u
@@ -21,6 +22,8 @@ struct segment {
 	char *memory;
 	struct sim_ctx *ctx;
 	uint32_t used;
+	bool filed;               /* it lies in the process's memory file, */
+	uint64_t offset;          /* there */
 	uint64_t map[UNITS / 64]; /* a bit for each unit in use */
 };
 
@@ -123,7 +126,7 @@ static CUresult small_alloc(struct sim_ctx *ctx, size_t size, uint64_t *addr)
 	return s ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
 }
 
-static void small_free(uint64_t addr, size_t size)
+static void small_free(uint64_t addr, size_t size, bool shared)
 {
 	struct segment **p;
 
@@ -138,6 +141,8 @@ static void small_free(uint64_t addr, size_t size)
 		if (!s->used) {
 			*p = s->next;
 			munmap(s->memory, SEGMENT);
+			if (s->filed && !shared)
+				vmm_punch(s->offset, SEGMENT);
 			free(s);
 			arbiter_give_memory(SEGMENT);
 		}
@@ -173,15 +178,79 @@ static CUresult large_alloc(size_t size, uint64_t *addr)
 	return CUDA_SUCCESS;
 }
 
-static void release(uint64_t addr, size_t size)
+static void release(uint64_t addr, size_t size, uint32_t place)
 {
+	const uint64_t offset = place ? share_at(place)->offset : 0;
+	const bool shared = place && share_forget(place);
+
 	dirt_keep((const void *)addr, size);
 	if (size < LARGE) {
-		small_free(addr, size);
+		small_free(addr, size, shared);
 		return;
 	}
 	munmap((void *)addr, large_size(size));
+	if (place && !shared)
+		vmm_punch(offset, large_size(size));
 	arbiter_give_memory(large_size(size));
+}
+
+/* Pages move into the process's memory file, where they are; work in flight must have ended. */
+static bool move_pages(void *memory, size_t size, uint64_t *offset)
+{
+	const int file = vmm_file();
+	bool ok = vmm_take(size, offset);
+
+	exec_lock();
+	for (size_t at = 0; ok && at < size;) {
+		const ssize_t n =
+			pwrite(file, (char *)memory + at, size - at, (off_t)(*offset + at));
+
+		ok = n > 0;
+		at += ok ? (size_t)n : 0;
+	}
+	ok = ok && mmap(memory, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file,
+			(off_t)*offset) != MAP_FAILED;
+	exec_unlock();
+	return ok;
+}
+
+/* Small blocks: the whole segment is shared, as on a real device. */
+static bool file_segment(uint64_t addr, struct share_place *p)
+{
+	struct segment *s;
+	bool ok = false;
+
+	pthread_mutex_lock(&lock);
+	for (s = segments; s && addr - (uintptr_t)s->memory >= SEGMENT; s = s->next)
+		;
+	if (s && !s->filed)
+		s->filed = move_pages(s->memory, SEGMENT, &s->offset);
+	if (s && s->filed) {
+		ok = true;
+		p->offset = s->offset;
+		p->size = SEGMENT;
+		p->within = addr - (uintptr_t)s->memory;
+	}
+	pthread_mutex_unlock(&lock);
+	return ok;
+}
+
+CUresult memory_share(const struct range *r, enum share_type type, uint32_t *place)
+{
+	struct share_place p = {.type = type, .len = r->size, .size = large_size(r->size)};
+	bool ok;
+
+	*place = r->place;
+	if (*place)
+		return CUDA_SUCCESS;
+	exec_all_wait();
+	ok = r->size < LARGE ? file_segment(r->base, &p)
+			     : move_pages((void *)r->base, p.size, &p.offset);
+	*place = ok ? share_new(&p) : 0;
+	if (!*place)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	range_set_place(r->base, *place);
+	return CUDA_SUCCESS;
 }
 
 CUresult memory_alloc(struct sim_ctx *ctx, size_t size, uint64_t *addr)
@@ -197,7 +266,7 @@ CUresult memory_alloc(struct sim_ctx *ctx, size_t size, uint64_t *addr)
 	r.owner_size = size;
 	result = range_add(&r);
 	if (result != CUDA_SUCCESS)
-		release(*addr, size);
+		release(*addr, size, 0);
 	return result;
 }
 
@@ -217,7 +286,7 @@ CUresult memory_free(uint64_t addr)
 		return CUDA_SUCCESS;
 	}
 	mempool_gone(addr);
-	release(r.base, r.size);
+	release(r.base, r.size, r.place);
 	return CUDA_SUCCESS;
 }
 
@@ -226,7 +295,7 @@ void memory_free_now(uint64_t addr)
 	struct range r;
 
 	if (range_remove(addr, &r))
-		release(r.base, r.size);
+		release(r.base, r.size, r.place);
 }
 
 static void drop(const struct range *r)
@@ -237,7 +306,7 @@ static void drop(const struct range *r)
 		return;
 	if (r->kind == RANGE_DEVICE) {
 		mempool_gone(r->base);
-		release(r->base, r->size);
+		release(r->base, r->size, gone.place);
 	} else if (r->kind == RANGE_MANAGED) {
 		managed_release(r);
 	} else if (r->kind == RANGE_HOST) {
@@ -295,6 +364,8 @@ API(cuMemFree_v2, CUdeviceptr dptr)
 		return CUDA_SUCCESS;
 	if (range_find(dptr, &r) && (r.kind == RANGE_DEVICE || r.kind == RANGE_MANAGED))
 		TRY(ctx_status(r.ctx));
+	if (range_find(dptr, &r) && r.kind == RANGE_MAPPED)
+		return ipc_close(dptr, true);
 	return graph_memory_is(dptr) ? CUDA_SUCCESS : memory_free(dptr);
 }
 

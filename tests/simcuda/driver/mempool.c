@@ -4,12 +4,17 @@
  * allocated and given back when its turn in the stream has come.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "tests/simcuda/driver/graph.h"
+#include "tests/simcuda/driver/share.h"
 
 struct mempool {
 	struct handle h;
 	bool standard, dead;
+	bool shareable;          /* by a file descriptor */
+	uint32_t place;          /* share.c: exported; 0: not */
+	struct share_other from; /* another process's; page NULL: its own */
 	int reuse[3];
 	uint64_t threshold, most, used, high;
 };
@@ -19,6 +24,8 @@ struct lent { /* memory of a pool */
 	struct mempool *pool;
 	uint64_t addr, size;
 };
+
+#define SHAREABLE ((unsigned int)CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR)
 
 static struct pool mempools = POOL(struct mempool);
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -53,8 +60,13 @@ static CUresult find(CUmemoryPool handle, struct mempool **out)
 /* lock held */
 static void collect(struct mempool *p)
 {
-	if (p->dead && !p->used)
-		pool_free(&mempools, p);
+	if (!p->dead || p->used)
+		return;
+	if (p->place)
+		share_forget(p->place);
+	if (p->from.page)
+		share_drop(&p->from);
+	pool_free(&mempools, p);
 }
 
 CUmemoryPool mempool_of(uint64_t addr)
@@ -166,7 +178,8 @@ API(cuMemPoolCreate, CUmemoryPool *out, const CUmemPoolProps *props)
 	ENTER();
 	if (!out || !props || props->allocType != CU_MEM_ALLOCATION_TYPE_PINNED)
 		return CUDA_ERROR_INVALID_VALUE;
-	if (props->location.type != CU_MEM_LOCATION_TYPE_DEVICE || props->handleTypes)
+	if (props->location.type != CU_MEM_LOCATION_TYPE_DEVICE ||
+	    (unsigned int)props->handleTypes & ~SHAREABLE)
 		return CUDA_ERROR_NOT_SUPPORTED;
 	if (!device_is_valid(props->location.id))
 		return CUDA_ERROR_INVALID_VALUE;
@@ -175,6 +188,7 @@ API(cuMemPoolCreate, CUmemoryPool *out, const CUmemPoolProps *props)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	p->reuse[0] = p->reuse[1] = p->reuse[2] = 1;
 	p->most = props->maxSize;
+	p->shareable = props->handleTypes != 0;
 	*out = (CUmemoryPool)p;
 	return CUDA_SUCCESS;
 }
@@ -316,6 +330,74 @@ static CUresult lend(struct mempool *p, struct sim_ctx *ctx, size_t size, uint64
 	return r;
 }
 
+API(cuMemPoolExportToShareableHandle, void *out, CUmemoryPool pool, CUmemAllocationHandleType type,
+    unsigned long long flags)
+{
+	struct mempool *p;
+	int fd;
+
+	ENTER();
+	TRY(find(pool, &p));
+	if (!out || flags || (unsigned int)type != SHAREABLE || !p->shareable || p->from.page)
+		return CUDA_ERROR_INVALID_VALUE;
+	pthread_mutex_lock(&lock);
+	if (!p->place)
+		p->place = share_new(&(struct share_place){.type = SHARE_POOL});
+	fd = p->place ? share_fd(p->place) : -1;
+	pthread_mutex_unlock(&lock);
+	if (fd < 0)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	*(int *)out = fd;
+	return CUDA_SUCCESS;
+}
+
+API(cuMemPoolImportFromShareableHandle, CUmemoryPool *out, void *handle,
+    CUmemAllocationHandleType type, unsigned long long flags)
+{
+	struct share_other from;
+	struct mempool *p;
+
+	ENTER();
+	if (!out || flags || (unsigned int)type != SHAREABLE)
+		return CUDA_ERROR_INVALID_VALUE;
+	TRY(share_take_fd((int)(intptr_t)handle, SHARE_POOL, &from));
+	p = pool_new(&mempools);
+	if (!p) {
+		share_drop(&from);
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	}
+	p->from = from;
+	*out = (CUmemoryPool)p;
+	return CUDA_SUCCESS;
+}
+
+API(cuMemPoolExportPointer, CUmemPoolPtrExportData *data, CUdeviceptr addr)
+{
+	struct share_handle h;
+	uint32_t place;
+	struct range r;
+
+	ENTER();
+	if (!data || !range_find(addr, &r) || r.kind != RANGE_DEVICE || !mempool_of(addr) ||
+	    !((struct mempool *)mempool_of(addr))->shareable)
+		return CUDA_ERROR_INVALID_VALUE;
+	TRY(memory_share(&r, SHARE_POOL, &place));
+	share_handle_of(place, &h);
+	memcpy(data, &h, sizeof(h));
+	return CUDA_SUCCESS;
+}
+
+API(cuMemPoolImportPointer, CUdeviceptr *addr, CUmemoryPool pool, CUmemPoolPtrExportData *data)
+{
+	struct mempool *p;
+
+	ENTER();
+	TRY(find(pool, &p));
+	if (!addr || !data || !p->from.page)
+		return CUDA_ERROR_INVALID_VALUE;
+	return ipc_open(data, true, addr);
+}
+
 static CUresult captured(CUdeviceptr *out, size_t size, struct sim_stream *s)
 {
 	struct graph_memory *m;
@@ -371,6 +453,8 @@ API_PTSZ(cuMemAllocFromPoolAsync,
 
 	TRY(stream_get(stream, &s));
 	TRY(find(pool, &p));
+	if (p->from.page)
+		return CUDA_ERROR_INVALID_VALUE;
 	return alloc(out, size, p, stream);
 }
 
@@ -383,6 +467,8 @@ API_PTSZ(cuMemFreeAsync, (CUdeviceptr addr, CUstream stream), (addr, stream))
 	TRY(stream_get(stream, &s));
 	if (!addr)
 		return capture_check(s);
+	if (range_find(addr, &r) && r.kind == RANGE_MAPPED)
+		return ipc_close(addr, true);
 	if (!range_find(addr, &r) || r.base != addr || r.kind != RANGE_DEVICE)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (s->capture) {

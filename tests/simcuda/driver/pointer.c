@@ -43,6 +43,8 @@ static CUresult answer(const struct answer *a, CUpointer_attribute what, void *o
 		*(unsigned int *)out = a->known && r->kind == RANGE_MANAGED;
 		return CUDA_SUCCESS;
 	case CU_POINTER_ATTRIBUTE_IS_LEGACY_CUDA_IPC_CAPABLE:
+		*(unsigned int *)out = a->known && r->kind == RANGE_DEVICE && !mempool_of(p);
+		return CUDA_SUCCESS;
 	case CU_POINTER_ATTRIBUTE_IS_GPU_DIRECT_RDMA_CAPABLE:
 		*(unsigned int *)out = 0;
 		return CUDA_SUCCESS;

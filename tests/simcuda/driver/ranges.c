@@ -173,6 +173,17 @@ bool range_update(uint64_t base, uint32_t access, int sync_memops)
 	return found;
 }
 
+void range_set_place(uint64_t base, uint32_t place)
+{
+	size_t at;
+
+	pthread_mutex_lock(&lock);
+	at = position(base);
+	if (at < atomic_load(&count) && table[at].base == base)
+		table[at].place = place;
+	pthread_mutex_unlock(&lock);
+}
+
 bool range_any(uint64_t base, uint64_t size)
 {
 	size_t at;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Calls that the simulated GPU does not support: mipmapped arrays, texture references, sharing with
- * other processes and APIs. Every symbol exists, so that programs link, and returns
+ * Calls that the simulated GPU does not support: mipmapped arrays, texture references, sharing
+ * with other APIs. Every symbol exists, so that programs link, and returns
  * CUDA_ERROR_NOT_SUPPORTED. Calls by their names from before CUDA 3.2 take addresses of 32 bits and
  * work in contexts of that API alone, which nothing here makes: CUDA_ERROR_INVALID_CONTEXT.
  * Arguments are not used, so cuda.h is not included.

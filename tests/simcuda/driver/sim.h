@@ -402,11 +402,13 @@ struct range {
 	struct sim_ctx *ctx;
 	uint64_t ctx_id, buffer_id;
 	uint64_t owner_base, owner_size; /* what cuMemGetAddressRange reports */
+	uint32_t place;                  /* share.c: of memory that other processes may open; 0 */
 };
 CUresult range_add(const struct range *r);
 bool range_remove(uint64_t base, struct range *out);
 bool range_find(uint64_t addr, struct range *out);
 bool range_update(uint64_t base, uint32_t access, int sync_memops);
+void range_set_place(uint64_t base, uint32_t place);
 bool range_any(uint64_t base, uint64_t size); /* does a range overlap it? */
 /* Does it reach from registered memory into what lies beside it, which may be registered, too? The
  * driver copies and fills no such range; kernels may use it. */
@@ -471,8 +473,13 @@ CUmemoryPool mempool_of(uint64_t addr); /* NULL: of none */
 bool graph_memory_is(uint64_t addr);    /* graph_memory.c: it is freed with its graphs */
 void mempool_gone(uint64_t addr);       /* memory, of a pool or not, is freed */
 
-/* vmm.c */
+/* vmm.c: a process's device memory that can be shared lies in one sparse file */
+#define VMM_FILE_BYTES (1ull << 46)
 int vmm_open(void);
+int vmm_file(void);
+/* Bytes of it, which are zero and are never used twice; false: none are left. */
+bool vmm_take(uint64_t size, uint64_t *offset);
+void vmm_punch(uint64_t offset, uint64_t size);
 
 /* dirt.c: the fault mutate:scrub; without it all of this does nothing */
 int dirt_open(void);

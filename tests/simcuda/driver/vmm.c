@@ -11,15 +11,15 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "tests/simcuda/driver/sim.h"
-
-#define FILE_BYTES (1ull << 46)
+#include "tests/simcuda/driver/share.h"
 
 struct physical {
 	struct handle h;
 	uint64_t offset, size;
 	uint32_t refs, maps;
-	bool mapped; /* it was, ever */
+	bool mapped;             /* it was, ever */
+	uint32_t place;          /* share.c: exported; 0: not */
+	struct share_other from; /* share.c: imported; page NULL: not */
 	CUmemAllocationProp prop;
 };
 struct reservation {
@@ -44,7 +44,31 @@ int vmm_open(void)
 	file = memfd_create("simcuda-memory", MFD_CLOEXEC);
 	if (file < 0)
 		return -errno;
-	return ftruncate(file, (off_t)FILE_BYTES) ? -errno : 0;
+	if (ftruncate(file, (off_t)(VMM_FILE_BYTES + SHARE_BYTES)))
+		return -errno;
+	return share_open(file);
+}
+
+int vmm_file(void)
+{
+	return file;
+}
+
+bool vmm_take(uint64_t size, uint64_t *offset)
+{
+	bool ok;
+
+	pthread_mutex_lock(&lock);
+	ok = size <= VMM_FILE_BYTES - next_offset;
+	*offset = next_offset;
+	next_offset += ok ? size : 0;
+	pthread_mutex_unlock(&lock);
+	return ok;
+}
+
+void vmm_punch(uint64_t offset, uint64_t size)
+{
+	fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)size);
 }
 
 static bool aligned(uint64_t v)
@@ -146,21 +170,19 @@ API(cuMemCreate, CUmemGenericAllocationHandle *handle, size_t size, const CUmemA
     unsigned long long flags)
 {
 	struct physical *p;
+	uint64_t offset;
 
 	ENTER();
 	if (!handle || !aligned(size) || flags || !prop_is_valid(prop))
 		return CUDA_ERROR_INVALID_VALUE;
 	if (prop->location.id)
 		return CUDA_ERROR_INVALID_DEVICE;
-	/* Asked for in case they are wanted later: nothing is exported. */
 	if (prop->requestedHandleTypes & ~CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR)
 		return CUDA_ERROR_NOT_SUPPORTED;
 	TRY(arbiter_take_memory(size));
 	p = pool_new(&physical_pool);
-	pthread_mutex_lock(&lock);
-	if (p && next_offset + size <= FILE_BYTES) {
-		p->offset = next_offset;
-		next_offset += size;
+	if (p && vmm_take(size, &offset)) {
+		p->offset = offset;
 		p->size = size;
 		p->refs = 1;
 		p->prop = *prop;
@@ -169,7 +191,6 @@ API(cuMemCreate, CUmemGenericAllocationHandle *handle, size_t size, const CUmemA
 		pool_free(&physical_pool, p);
 		p = NULL;
 	}
-	pthread_mutex_unlock(&lock);
 	if (!p)
 		arbiter_give_memory(size);
 	return p ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
@@ -186,10 +207,71 @@ static void physical_free_if_unused(struct physical *p)
 {
 	if (p->refs || p->maps)
 		return;
-	fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)p->offset,
-		  (off_t)p->size);
-	arbiter_give_memory(p->size);
+	if (p->from.page) {
+		share_drop(&p->from);
+	} else {
+		if (!p->place || !share_forget(p->place))
+			vmm_punch(p->offset, p->size);
+		arbiter_give_memory(p->size);
+	}
 	pool_free(&physical_pool, p);
+}
+
+/* The descriptor stands for the memory but does not keep it: importing fails once it is freed. */
+API(cuMemExportToShareableHandle, void *shareable, CUmemGenericAllocationHandle handle,
+    CUmemAllocationHandleType type, unsigned long long flags)
+{
+	CUresult r = CUDA_ERROR_INVALID_VALUE;
+	struct physical *p;
+	int fd = -1;
+
+	ENTER();
+	if (!shareable || flags || type != CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR)
+		return CUDA_ERROR_INVALID_VALUE;
+	pthread_mutex_lock(&lock);
+	p = physical_of(handle);
+	if (p && p->prop.requestedHandleTypes & CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR &&
+	    !p->from.page) {
+		if (!p->place)
+			p->place = share_new(&(struct share_place){.type = SHARE_PHYSICAL,
+								   .offset = p->offset,
+								   .size = p->size,
+								   .len = p->size});
+		fd = p->place ? share_fd(p->place) : -1;
+		r = fd < 0 ? CUDA_ERROR_OUT_OF_MEMORY : CUDA_SUCCESS;
+	}
+	pthread_mutex_unlock(&lock);
+	if (!r)
+		*(int *)shareable = fd;
+	return r;
+}
+
+API(cuMemImportFromShareableHandle, CUmemGenericAllocationHandle *handle, void *shareable,
+    CUmemAllocationHandleType type)
+{
+	struct share_other from;
+	struct physical *p;
+
+	ENTER();
+	if (!handle || type != CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR)
+		return CUDA_ERROR_INVALID_VALUE;
+	TRY(share_take_fd((int)(intptr_t)shareable, SHARE_PHYSICAL, &from));
+	p = pool_new(&physical_pool);
+	if (!p) {
+		share_drop(&from);
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	}
+	p->from = from;
+	p->size = from.place->size;
+	p->mapped = true;
+	p->prop = (CUmemAllocationProp){
+		.type = CU_MEM_ALLOCATION_TYPE_PINNED,
+		.requestedHandleTypes = CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR,
+		.location = {.type = CU_MEM_LOCATION_TYPE_DEVICE},
+	};
+	p->refs = 1;
+	*handle = (uintptr_t)p;
+	return CUDA_SUCCESS;
 }
 
 API(cuMemRelease, CUmemGenericAllocationHandle handle)
@@ -216,6 +298,18 @@ static bool reserved(uint64_t addr, uint64_t size)
 	return false;
 }
 
+static bool map_pages(uint64_t addr, uint64_t size, const struct physical *p)
+{
+	void *to = (void *)addr;
+
+	/* Of a size of 0 it makes another mapping of the same pages. */
+	if (p->from.page)
+		return mremap(p->from.memory, 0, size, MREMAP_MAYMOVE | MREMAP_FIXED, to) !=
+		       MAP_FAILED;
+	return mmap(to, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file,
+		    (off_t)p->offset) != MAP_FAILED;
+}
+
 static CUresult map_locked(uint64_t addr, uint64_t size, struct physical *p)
 {
 	struct range r = {.base = addr,
@@ -230,8 +324,7 @@ static CUresult map_locked(uint64_t addr, uint64_t size, struct physical *p)
 		free(m);
 		return result == CUDA_ERROR_OUT_OF_MEMORY ? result : CUDA_ERROR_INVALID_VALUE;
 	}
-	if (mmap((void *)addr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file,
-		 (off_t)p->offset) == MAP_FAILED) {
+	if (!map_pages(addr, size, p)) {
 		range_remove(addr, NULL);
 		free(m);
 		return CUDA_ERROR_OUT_OF_MEMORY;

@@ -284,9 +284,7 @@ START_TEST(refused_calls_are_found)
 		{"cuVDPAUCtxCreate", 3020, 0, "cuVDPAUCtxCreate_v2"},
 		{"cuGraphicsVDPAURegisterVideoSurface", 3010, 0,
 		 "cuGraphicsVDPAURegisterVideoSurface"},
-		{"cuIpcGetMemHandle", 4010, 0, "cuIpcGetMemHandle"},
-		{"cuIpcOpenMemHandle", 13000, 0, "cuIpcOpenMemHandle_v2"},
-		{"cuIpcGetEventHandle", 4010, 0, "cuIpcGetEventHandle"},
+		{"cuImportExternalMemory", 10000, 0, "cuImportExternalMemory"},
 	};
 	void *self = dlopen("libcuda.so.1", RTLD_NOW | RTLD_NOLOAD), *p;
 	CUresult (*call)(void *, void *, void *, void *);

@@ -173,6 +173,16 @@ static const struct {
 	{PVGPU_SUP_ASSIGN, 0, CHECK_SERVING, -EPROTO},
 	{PVGPU_SUP_LEASED, 1, CHECK_SERVING, -EPROTO},
 	{PVGPU_SUP_DRAIN, 1, CHECK_SERVING, -EPROTO},
+	{PVGPU_SUP_SHARED, 1, CHECK_SERVING, 0},
+	{PVGPU_SUP_SHARED, 10000, CHECK_SERVING, -EPROTO},
+	{PVGPU_SUP_SHARED, 1, CHECK_SPARE, -EPROTO},
+	{PVGPU_SUP_DROP, 0, CHECK_SERVING, 0},
+	{PVGPU_SUP_DROP, 0, CHECK_SPARE, -EPROTO},
+	{PVGPU_SUP_HELD, 1, CHECK_SERVING, 0},
+	{PVGPU_SUP_HELD, 2, CHECK_SERVING, -EPROTO},
+	{PVGPU_SUP_IMPORT, 0, CHECK_ADOPTING, -EPROTO},
+	{PVGPU_SUP_WANTED, 0, CHECK_SERVING, -EPROTO},
+	{PVGPU_SUP_GIVEN, 0, CHECK_SERVING, -EPROTO},
 	{0, 0, CHECK_SERVING, -EPROTO},
 	{99, 0, CHECK_SERVING, -EPROTO},
 };
@@ -182,12 +192,37 @@ START_TEST(words_of_workers)
 	struct pvgpu_sup m = {.kind = words[_i].kind, .a = words[_i].a};
 
 	memset(m.reason, 0xff, sizeof(m.reason));
-	ck_assert_int_eq(check_from_worker(&m, sizeof(m), words[_i].state, reason),
+	ck_assert_int_eq(check_from_worker(&m, sizeof(m), 0, words[_i].state, reason),
 			 words[_i].result);
 	if (!words[_i].result)
 		ck_assert_uint_eq(strnlen(m.reason, sizeof(m.reason)), sizeof(m.reason) - 1);
-	ck_assert_int_eq(check_from_worker(&m, sizeof(m) - 1, words[_i].state, reason), -EPROTO);
-	ck_assert_int_eq(check_from_worker(&m, sizeof(m) + 1, words[_i].state, reason), -EPROTO);
+	ck_assert_int_eq(check_from_worker(&m, sizeof(m) - 1, 0, words[_i].state, reason), -EPROTO);
+	ck_assert_int_eq(check_from_worker(&m, sizeof(m) + 1, 0, words[_i].state, reason), -EPROTO);
+}
+END_TEST
+
+/* One file, with what is shared and with nothing else. */
+START_TEST(files_of_workers)
+{
+	struct pvgpu_sup m = {.kind = PVGPU_SUP_SHARED};
+
+	ck_assert_int_eq(check_from_worker(&m, sizeof(m), 1, CHECK_SERVING, reason), 0);
+	ck_assert_int_eq(check_from_worker(&m, sizeof(m), 0, CHECK_SERVING, reason), -EPROTO);
+	m.a = 1;
+	ck_assert_int_eq(check_from_worker(&m, sizeof(m), 1, CHECK_SERVING, reason), -EPROTO);
+	m = (struct pvgpu_sup){.kind = PVGPU_SUP_IMPORT};
+	ck_assert_int_eq(check_from_worker(&m, sizeof(m), 1, CHECK_SERVING, reason), -EPROTO);
+	memset(m.token, 0xff, sizeof(m.token));
+	ck_assert_int_eq(check_from_worker(&m, sizeof(m), 0, CHECK_SERVING, reason), 0);
+	ck_assert_uint_eq(m.token[0], 0xff);
+	m = (struct pvgpu_sup){.kind = PVGPU_SUP_LEASE, .a = 1};
+	ck_assert_int_eq(check_from_worker(&m, sizeof(m), 1, CHECK_SERVING, reason), -EPROTO);
+	m = (struct pvgpu_sup){.kind = PVGPU_SUP_GIVEN};
+	ck_assert_int_eq(check_from_daemon(&m, sizeof(m), CHECK_LOCAL_SESSION, 1, reason), 0);
+	ck_assert_int_eq(check_from_daemon(&m, sizeof(m), CHECK_LOCAL_SESSION, 0, reason), -EPROTO);
+	m.a = 1;
+	ck_assert_int_eq(check_from_daemon(&m, sizeof(m), CHECK_LOCAL_SESSION, 0, reason), 0);
+	ck_assert_int_eq(check_from_daemon(&m, sizeof(m), CHECK_NOTHING_YET, 0, reason), -EPROTO);
 }
 END_TEST
 
@@ -196,14 +231,14 @@ START_TEST(last_words_of_workers)
 {
 	struct pvgpu_sup m = {.kind = PVGPU_SUP_ENDED, .b = 700};
 
-	ck_assert_int_eq(check_from_worker(&m, sizeof(m), CHECK_SERVING, reason), 0);
+	ck_assert_int_eq(check_from_worker(&m, sizeof(m), 0, CHECK_SERVING, reason), 0);
 	m.c = 1;
-	ck_assert_int_eq(check_from_worker(&m, sizeof(m), CHECK_SERVING, reason), 0);
+	ck_assert_int_eq(check_from_worker(&m, sizeof(m), 0, CHECK_SERVING, reason), 0);
 	m.c = 2;
-	ck_assert_int_eq(check_from_worker(&m, sizeof(m), CHECK_SERVING, reason), -EPROTO);
+	ck_assert_int_eq(check_from_worker(&m, sizeof(m), 0, CHECK_SERVING, reason), -EPROTO);
 	m.c = 0;
 	m.b = UINT64_MAX;
-	ck_assert_int_eq(check_from_worker(&m, sizeof(m), CHECK_SERVING, reason), -EPROTO);
+	ck_assert_int_eq(check_from_worker(&m, sizeof(m), 0, CHECK_SERVING, reason), -EPROTO);
 }
 END_TEST
 
@@ -436,6 +471,7 @@ int main(void)
 	tcase_add_loop_test(t, chunk_requests, 0, (int)(sizeof(chunks) / sizeof(chunks[0])));
 	tcase_add_test(t, chunk_files);
 	tcase_add_loop_test(t, words_of_workers, 0, (int)(sizeof(words) / sizeof(words[0])));
+	tcase_add_test(t, files_of_workers);
 	tcase_add_test(t, last_words_of_workers);
 	tcase_add_test(t, words_of_pvgpud);
 	tcase_add_loop_test(t, words_on_the_xen_link, 0,

@@ -76,6 +76,8 @@ static const struct {
 	STREAM_OF(STREAM_WAIT_EVENT, stream_wait_event, NOT),
 	STREAM_OF(HOST_FUNC, host_func, NOT),
 	STREAM_OF(HOLD, hold, NOT),
+	STREAM_OF(SHARED_EVENT_RECORD, shared_event_record, NOT),
+	STREAM_OF(SHARED_EVENT_WAIT, shared_event_wait, NOT),
 	STREAM_OF(GRAPH_LAUNCH, graph_launch, KERNEL),
 	STREAM_OF(GRAPH_UPLOAD, graph_upload, NOT),
 	STREAM_OF(CAPTURE_BEGIN, capture_begin, NOT),
@@ -97,7 +99,8 @@ enum { TARGETS = sizeof(targets) / sizeof(targets[0]) };
 static const uint16_t frees[] = {
 	PVGPU_OP_MEM_FREE,      PVGPU_OP_MODULE_UNLOAD, PVGPU_OP_LIBRARY_UNLOAD,
 	PVGPU_OP_LINK_DESTROY,  PVGPU_OP_CTX_DESTROY,   PVGPU_OP_CTX_PRIMARY_RESET,
-	PVGPU_OP_ARRAY_DESTROY, PVGPU_OP_MEM_RELEASE,   PVGPU_OP_MEM_UNMAP};
+	PVGPU_OP_ARRAY_DESTROY, PVGPU_OP_MEM_RELEASE,   PVGPU_OP_MEM_UNMAP,
+	PVGPU_OP_SHARE_CLOSE};
 
 START_TEST(gate_and_targets)
 {

@@ -100,6 +100,11 @@ bool lease_is_up(struct worker *v)
 	return !seen.lost;
 }
 
+void share_heard(struct worker *v, const struct pvgpu_sup *m, int fd)
+{
+	ck_abort_msg("message %u of shared memory, fd %d", m->kind, fd);
+}
+
 void lease_heard(struct worker *v, const struct pvgpu_sup *m)
 {
 }

@@ -178,6 +178,25 @@ void lease_put(struct worker *w, uint64_t bytes)
 	pthread_mutex_unlock(&w->lock);
 }
 
+/* No pvgpud: nothing of another session can be had. */
+int share_ask(struct worker *w, uint32_t id, uint32_t kind, const void *token)
+{
+	(void)w, (void)id, (void)kind, (void)token;
+	return -1;
+}
+
+void share_answer(struct worker *w, uint32_t id, int result, uint64_t number, uint64_t bytes,
+		  int fd)
+{
+	(void)w, (void)id, (void)result, (void)number, (void)bytes, (void)fd;
+}
+
+bool share_drop(struct worker *w, uint64_t number)
+{
+	(void)w, (void)number;
+	return false;
+}
+
 void lease_info(struct worker *w, uint64_t *free_bytes, uint64_t *total)
 {
 	pthread_mutex_lock(&w->lock);

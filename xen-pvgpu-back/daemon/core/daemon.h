@@ -40,11 +40,13 @@
 
 struct cgroups;
 struct daemon;
+struct export;
 struct fault_record;
 struct gate;
 struct goals;
 struct held;
 struct held_file;
+struct holding;
 struct opening;
 struct schedule;
 struct tenant;
@@ -56,6 +58,7 @@ struct xen_lost;
 struct xen_session;
 struct xen_vgpu;
 struct xenbus;
+struct wish;
 
 /* The sender of the administrator's request that is being answered. */
 struct asks {
@@ -218,13 +221,14 @@ struct vgpu {
 	ev_timer pause;            /* it is used up: none is accepted */
 	struct ledger ledger;
 	TAILQ_HEAD(, claim) claims;
-	unsigned int sessions;  /* now */
-	unsigned int openings;  /* guests waiting for a session */
-	bool crowded;           /* max_opening of them: no more are accepted */
-	uint64_t served;        /* number of the last opening that got a worker; 0: none */
-	uint64_t counted;       /* of the last count of those that wait */
-	uint64_t total, failed; /* sessions ever; of these, ended by a failure or a breach */
-	uint64_t kills;         /* of these, ended by pvgpud */
+	LIST_HEAD(, export) exports; /* exports.c: what its sessions share */
+	unsigned int sessions;       /* now */
+	unsigned int openings;       /* guests waiting for a session */
+	bool crowded;                /* max_opening of them: no more are accepted */
+	uint64_t served;             /* number of the last opening that got a worker; 0: none */
+	uint64_t counted;            /* of the last count of those that wait */
+	uint64_t total, failed;      /* sessions ever; of these, ended by a failure or a breach */
+	uint64_t kills;              /* of these, ended by pvgpud */
 	enum pvgpu_drain drain;
 	uint64_t refused;            /* openings that got no session */
 	char refusing[CHECK_REASON]; /* why the latest opening got none; "": it did */
@@ -258,6 +262,7 @@ struct worker {
 	enum check_worker_state state;
 	bool ready;   /* sent READY, or was adopted */
 	bool answers; /* says when it has taken its session */
+	bool shares;  /* knows of memory that sessions share */
 	bool silent;  /* did not take its session: that goes to another worker */
 	bool sealed, adopted, killed;
 	bool surplus; /* it was ended because it was one too many */
@@ -287,7 +292,11 @@ struct worker {
 	uint64_t context_bytes; /* that it leases for a context, as it was told; 0: nothing */
 	struct held *held;      /* the record of what it holds; NULL while spare */
 	unsigned int claims;    /* in its vGPU's list */
-	uint64_t told;          /* free bytes plus its own, as last sent */
+	LIST_HEAD(, holding) holdings; /* exports.c: what it shares with other sessions */
+	unsigned int holdings_n, wishes;
+	uint64_t exported; /* bytes of its lease that it shares */
+	uint64_t imported; /* bytes that it has and that are in another session's lease */
+	uint64_t told;     /* free bytes plus its own, as last sent */
 	pid_t guest_pid;
 	uint64_t started_ms;       /* start of the session, CLOCK_BOOTTIME */
 	int end;                   /* enum pvgpu_end; -1: not reported */
@@ -316,6 +325,8 @@ struct daemon {
 	unsigned int vgpu_n;
 	TAILQ_HEAD(, worker) workers;
 	TAILQ_HEAD(, opening) openings;
+	LIST_HEAD(, wish) wishes; /* exports.c: imports that an owner is asked for */
+	uint32_t next_wish;
 	uint64_t served, counts; /* openings that got a worker; counts of vGPUs that wait */
 	unsigned int session_n, worker_n;
 	uint64_t workers_started; /* by this pvgpud */

@@ -122,9 +122,19 @@ static void use(struct worker *w, const struct health_msg *m, uint64_t now)
 		guilty_of_use(w, why);
 }
 
+/*
+ * Whether NVIDIA's driver counts memory of another process for one that has it open, too, is not
+ * known, so it may. The simulated GPU does not.
+ */
+static uint64_t tolerated(const struct worker *w)
+{
+	return w->d->cfg.exact_use ? 0 : w->imported;
+}
+
 /* Contexts, and what the driver takes for itself, count as it counts them. */
 static void memory(struct worker *w, const struct health_msg *m, uint64_t now)
 {
+	const uint64_t may = w->leased + tolerated(w);
 	struct account *a = &w->account;
 	uint64_t beyond;
 	char why[128];
@@ -132,10 +142,10 @@ static void memory(struct worker *w, const struct health_msg *m, uint64_t now)
 	a->memory = m->process.memory;
 	a->seen = true;
 	if (w->state == CHECK_SERVING &&
-	    judge_memory(&a->judge, m->at_ns, m->process.memory, w->leased,
-			 w->d->cfg.context_memory, now, why, sizeof(why)))
+	    judge_memory(&a->judge, m->at_ns, m->process.memory, may, w->d->cfg.context_memory, now,
+			 why, sizeof(why)))
 		guilty(w, GUILTY_OF_MEMORY, why);
-	judge_lease(&a->judge, w->leased, now);
+	judge_lease(&a->judge, may, now);
 	if (judge_beyond(&a->judge, m->at_ns, m->process.memory, &beyond))
 		lease_measured(w, beyond);
 }
@@ -201,8 +211,7 @@ static void too_much(struct vgpu *v, uint64_t total, uint64_t most)
 /* A round is over. Processes that were not in it are not on the GPU. */
 static void memory_round(struct vgpu *v, const struct health_msg *m, uint64_t now)
 {
-	const uint64_t most = lease_most(v);
-	uint64_t total = 0;
+	uint64_t total = 0, most = lease_most(v);
 	struct worker *w;
 
 	TAILQ_FOREACH(w, &v->d->workers, link)
@@ -215,6 +224,7 @@ static void memory_round(struct vgpu *v, const struct health_msg *m, uint64_t no
 		}
 		w->account.seen = false;
 		total += w->account.memory;
+		most += tolerated(w) < UINT64_MAX - most ? tolerated(w) : 0;
 		learn_context(w);
 	}
 	if (judge_total(&v->judge, m->at_ns, total, most, v->d->cfg.context_memory, now))

@@ -128,7 +128,6 @@ static int reach(const struct daemon *d, const char *file)
 
 	if (fd < 0)
 		return -1;
-	msg_refuse_fds(fd);
 	snprintf(a.sun_path, sizeof(a.sun_path), "/proc/self/fd/%d/%.82s", d->workers_dir, file);
 	if (connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0)
 		return fd;
@@ -415,6 +414,7 @@ void adopt_state(struct worker *w, const struct pvgpu_sup *m)
 		return;
 	w->state = CHECK_SERVING;
 	w->ready = w->sealed = true;
+	w->shares = m->knows & PVGPU_SUP_KNOWS_SHARE;
 	worker_deadline(w, 0, NULL);
 	watchdog_wake(d);
 	find_guest(w);

@@ -144,17 +144,29 @@ static void note(struct worker *w)
 	judge_lease(&w->account.judge, w->leased, pvgpu_poll_now());
 }
 
-void lease_returned(struct worker *w, const struct pvgpu_sup *m)
+void lease_given(struct worker *w, uint64_t bytes)
 {
 	note(w);
-	if (ledger_give(&w->vgpu->ledger, &w->leased, m->a) < 0) {
+	if (ledger_give(&w->vgpu->ledger, &w->leased, bytes) < 0) {
 		faults_kill(w, FAULT_PROTOCOL, "returns %" PRIu64 " bytes of a lease of %" PRIu64,
-			    m->a, w->leased);
+			    bytes, w->leased);
 		return;
 	}
 	held_set_leased(w->held, w->leased);
 	serve_claims(w->vgpu);
 	vgpu_changed(w->vgpu);
+}
+
+void lease_returned(struct worker *w, const struct pvgpu_sup *m)
+{
+	/* Shared memory is given back by DROP alone (exports.c). */
+	if (m->a > w->leased - w->exported)
+		faults_kill(w, FAULT_PROTOCOL,
+			    "returns %" PRIu64 " bytes of a lease of %" PRIu64
+			    ", of which it shares %" PRIu64,
+			    m->a, w->leased, w->exported);
+	else
+		lease_given(w, m->a);
 }
 
 void lease_measured(struct worker *w, uint64_t beyond)

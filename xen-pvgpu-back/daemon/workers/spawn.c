@@ -51,7 +51,6 @@ static int make_files(const struct daemon *d, const char *name, int fds[FILES])
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0 ||
 	    worker_log_make(logs) < 0)
 		err = errno;
-	msg_refuse_fds(pair[0]);
 	fds[CONTROL] = process_file(pair[0]);
 	fds[CONTROL_WORKER] = process_file(pair[1]);
 	fds[LOG] = process_file(logs[0]);

@@ -198,6 +198,7 @@ static void end_session(struct worker *w)
 	snprintf(v->last_reason, sizeof(v->last_reason), "session %u: %s", w->id, w->reason);
 	log_line(failed ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "%s: ended: %s", worker_name(w),
 		 w->reason);
+	exports_worker_gone(w);
 	lease_died(w);
 	open_failed(w);
 	if (w->number)
@@ -466,6 +467,7 @@ int supervise_say(struct worker *w, uint32_t kind, uint32_t id, uint64_t a)
 	if (w->vgpu && (kind == PVGPU_SUP_LEASED || kind == PVGPU_SUP_MEMINFO)) {
 		m.b = lease_free(w->vgpu);
 		m.c = w->leased;
+		m.knows = PVGPU_SUP_KNOWS_TAKEN | PVGPU_SUP_KNOWS_SHARE;
 		w->told = m.b + m.c;
 	}
 	return supervise_tell(w, &m, -1);
@@ -484,6 +486,7 @@ static void ready(struct worker *w, const struct pvgpu_sup *m)
 	w->state = CHECK_SPARE;
 	w->ready = true;
 	w->answers = m->c & PVGPU_SUP_KNOWS_TAKEN;
+	w->shares = m->c & PVGPU_SUP_KNOWS_SHARE;
 	worker_deadline(w, 0, NULL);
 	if (pool_starts_fail(p))
 		xenbus_host_changed(d);
@@ -514,7 +517,7 @@ static void ended(struct worker *w, const struct pvgpu_sup *m)
 	worker_deadline(w, w->d->cfg.worker_ms + EXIT_MS, "did not exit after its end");
 }
 
-static void handle(struct worker *w, const struct pvgpu_sup *m)
+static void handle(struct worker *w, const struct pvgpu_sup *m, int fd)
 {
 	switch (m->kind) {
 	case PVGPU_SUP_READY:
@@ -546,6 +549,18 @@ static void handle(struct worker *w, const struct pvgpu_sup *m)
 	case PVGPU_SUP_CHUNKED:
 		xenctl_chunked(w, m);
 		break;
+	case PVGPU_SUP_IMPORT:
+		exports_wanted(w, m);
+		break;
+	case PVGPU_SUP_SHARED:
+		exports_shared(w, m, fd);
+		break;
+	case PVGPU_SUP_DROP:
+		exports_dropped(w, m);
+		break;
+	case PVGPU_SUP_HELD:
+		exports_held(w, m);
+		break;
 	case PVGPU_SUP_CANARIED:
 		canary_answered(w, m);
 		break;
@@ -569,7 +584,7 @@ static void on_message(struct worker *w)
 	struct pvgpu_sup m;
 	char reason[CHECK_REASON];
 	struct msg_in in;
-	int r = msg_recv(w->control, &m, sizeof(m), 0, &in);
+	int r = msg_recv(w->control, &m, sizeof(m), 1, &in);
 
 	if (r == -EAGAIN)
 		return;
@@ -577,12 +592,13 @@ static void on_message(struct worker *w)
 		hung_up(w);
 		return;
 	}
-	if (w->state == CHECK_ENDED)
-		return;
-	r = in.fds_lost ? -EPROTO : check_from_worker(&m, in.len, w->state, reason);
+	r = 0;
+	if (w->state != CHECK_ENDED)
+		r = in.fds_lost ? -EPROTO : check_from_worker(&m, in.len, in.n, w->state, reason);
 	if (r < 0)
 		faults_kill(w, FAULT_PROTOCOL, "broke the protocol: %s",
 			    in.fds_lost ? "message with file descriptors" : reason);
-	else
-		handle(w, &m);
+	else if (w->state != CHECK_ENDED)
+		handle(w, &m, in.n ? in.fds[0] : -1);
+	msg_close_fds(&in);
 }

@@ -16,8 +16,8 @@ struct opening {
 	TAILQ_ENTRY(opening) link;
 	const struct opening_ops *ops;
 	struct vgpu *vgpu;
-	bool asked;       /* waits for a worker */
-	struct worker *w; /* the worker that prepares for the session */
+	bool asked;                 /* waits for a worker */
+	struct worker *w;           /* the worker that prepares for the session */
 	unsigned int tries, silent; /* workers that died; that did not take it */
 	ev_timer limit;
 	uint32_t cmd_size, rep_size;
@@ -96,12 +96,22 @@ void open_accept(struct vgpu *v, int fd);
 /* lease.c: workers' memory */
 void lease_asked(struct worker *w, const struct pvgpu_sup *m);
 void lease_returned(struct worker *w, const struct pvgpu_sup *m);
+/* Bytes of its lease are free. */
+void lease_given(struct worker *w, uint64_t bytes);
 /* The worker is dead: takes its lease back. */
 void lease_died(struct worker *w);
 /* The vGPU's quota has become known or has changed. */
 void lease_quota_known(struct vgpu *v);
 /* Bytes that sessions of the vGPU can lease, including those that ending sessions will return. */
 uint64_t lease_free(const struct vgpu *v);
+
+/* exports.c: memory and events that the sessions of a vGPU share */
+void exports_wanted(struct worker *w, const struct pvgpu_sup *m);
+void exports_shared(struct worker *w, const struct pvgpu_sup *m, int fd);
+void exports_dropped(struct worker *w, const struct pvgpu_sup *m);
+void exports_held(struct worker *w, const struct pvgpu_sup *m);
+/* Before its lease is taken back: other sessions may still have what it shared. */
+void exports_worker_gone(struct worker *w);
 
 /* spawn.c: a worker process; 0 or -errno, logged */
 int spawn_worker(struct worker *w);

@@ -131,6 +131,12 @@ static bool read_one(struct worker *w)
 	case PVGPU_SUP_MEMINFO:
 		lease_heard(w, &m.head);
 		break;
+	case PVGPU_SUP_WANTED:
+	case PVGPU_SUP_GIVEN:
+	case PVGPU_SUP_CHARGED:
+	case PVGPU_SUP_LEFT:
+		share_heard(w, &m.head, in.n ? in.fds[0] : -1);
+		return true;
 	default:
 		w->link->control(w, &m.head, in.fds);
 		return true;

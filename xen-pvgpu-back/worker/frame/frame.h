@@ -42,6 +42,8 @@ struct options {
 
 /* lease.c */
 struct lease_wait;
+struct share_has;
+struct share_asks;
 struct lease {
 	pthread_mutex_t lock;
 	pthread_cond_t answered; /* CLOCK_MONOTONIC */
@@ -54,6 +56,10 @@ struct lease {
 	bool unsettled;
 	uint64_t stated;
 	struct lease_wait *waits;
+	/* share.c */
+	bool shares; /* pvgpud is there, knows of shared memory and has heard of all in `has` */
+	struct share_has *has;
+	struct share_asks *asks;
 	atomic_uint waiting; /* callers of lease_get: the decoding thread looks at the control
 				socket more often */
 };
@@ -217,6 +223,14 @@ int lease_up(struct worker *w);
 void lease_ended(struct worker *w);  /* no caller need wait any more */
 void lease_tell(struct worker *w);   /* report changes to pvgpud */
 bool lease_behind(struct worker *w); /* there are unreported changes */
+
+/* share.c, with the lease's lock held */
+void share_tell(struct worker *w);
+bool share_behind(const struct worker *w);
+void share_up(struct worker *w); /* pvgpud knows of shared memory */
+void share_down(struct worker *w);
+/* share.c: WANTED, GIVEN, CHARGED, LEFT; the fd is the callee's */
+void share_heard(struct worker *w, const struct pvgpu_sup *m, int fd);
 
 /* arena.c */
 struct check_arena arena_window(const struct worker *w);

@@ -64,6 +64,7 @@ static void tell(struct worker *w)
 			return;
 		l->owed = 0;
 	}
+	share_tell(w);
 	for (struct lease_wait *x = l->waits; x; x = x->next) {
 		if (x->sent || x->done)
 			continue;
@@ -86,7 +87,7 @@ bool lease_behind(struct worker *w)
 	bool behind;
 
 	pthread_mutex_lock(&l->lock);
-	behind = l->up && l->owed;
+	behind = (l->up && l->owed) || share_behind(w);
 	for (struct lease_wait *x = l->waits; x; x = x->next)
 		behind |= l->up && !x->sent && !x->done;
 	pthread_mutex_unlock(&l->lock);
@@ -227,6 +228,10 @@ void lease_heard(struct worker *w, const struct pvgpu_sup *m)
 		l->heard_free = m->b;
 		l->heard_leased = m->c;
 	}
+	if (m->kind == PVGPU_SUP_MEMINFO && m->knows & PVGPU_SUP_KNOWS_SHARE) {
+		share_up(w);
+		tell(w);
+	}
 	settle(w, m);
 	pthread_mutex_unlock(&l->lock);
 }
@@ -239,6 +244,7 @@ void lease_down(struct worker *w)
 	pthread_mutex_lock(&l->lock);
 	l->up = false;
 	leased = l->leased;
+	share_down(w);
 	/* The successor hears of all this in STATE, or is asked again. */
 	l->owed = 0;
 	l->unsettled = false;
@@ -257,7 +263,8 @@ int lease_up(struct worker *w)
 					    ? (uint32_t)(w->arena.used / PVGPU_RING_PAGE_SIZE)
 					    : 0,
 			      .b = w->info.guest_pid,
-			      .c = w->started_ms};
+			      .c = w->started_ms,
+			      .knows = PVGPU_SUP_KNOWS_TAKEN | PVGPU_SUP_KNOWS_SHARE};
 	int err;
 
 	memcpy(m.vgpu, w->info.vgpu, sizeof(m.vgpu));

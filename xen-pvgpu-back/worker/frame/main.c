@@ -274,7 +274,7 @@ static int say_ready(struct worker *w)
 	struct pvgpu_sup m = {.kind = PVGPU_SUP_READY,
 			      .a = (uint64_t)w->far.driver_version,
 			      .b = w->far.total_mem,
-			      .c = PVGPU_SUP_KNOWS_TAKEN};
+			      .c = PVGPU_SUP_KNOWS_TAKEN | PVGPU_SUP_KNOWS_SHARE};
 
 	return control_tell(w, &m, w->far.model);
 }
@@ -295,6 +295,7 @@ static int serve(struct worker *w)
 		control_say(w, PVGPU_SUP_TAKEN, 0, 0, NULL);
 	take_info(w, &m);
 	lease_init(w, w->info.quota);
+	w->lease.shares = m.head.a & PVGPU_SUP_KNOWS_SHARE;
 	r = link_take(w, &m, fds, n, reason, sizeof(reason));
 	if (r == -EPROTO)
 		return fail_as(w, PVGPU_END_PROTOCOL, reason);

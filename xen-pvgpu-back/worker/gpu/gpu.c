@@ -167,6 +167,7 @@ void gpu_shutdown(struct worker *w)
 	callbacks_free(g);
 	bounce_free(g);
 	evict_free(g);
+	shares_end(g);
 	vmm_end(g);
 	tables_free(g);
 	mem_fini(g);

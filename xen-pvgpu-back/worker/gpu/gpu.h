@@ -43,6 +43,17 @@ void gpu_gate_lost(struct worker *w);
 void gpu_gate_look(struct worker *w, bool rung);
 int gpu_gate_look_ms(struct worker *w);
 
+/*
+ * share.c, decoding thread: another session wants what the token of that kind stands for:
+ * share_answer() follows. gpu_share_given: the answer to share_ask(); a result of 0 comes with the
+ * shared thing's number, its bytes of device memory and an fd, which is the callee's.
+ * gpu_share_left: a session that had a shared event has ended.
+ */
+void gpu_share_wanted(struct worker *w, uint32_t id, uint64_t kind, const void *token);
+void gpu_share_given(struct worker *w, uint32_t id, int result, uint64_t number, uint64_t bytes,
+		     int fd);
+void gpu_share_left(struct worker *w, uint64_t number, uint32_t session);
+
 /* complete.c: the guest waits in a call for work on the GPU; there is a wait that no thread has
  * taken yet. */
 bool gpu_is_awaited(struct worker *w);

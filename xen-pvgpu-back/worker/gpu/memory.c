@@ -11,6 +11,7 @@
 #include "context.h"
 #include "memory.h"
 #include "pvgpu_wire.h"
+#include "share.h"
 #include "state.h"
 #include "xen-pvgpu-back/worker/far.h"
 #include "xen-pvgpu-back/worker/worker.h"
@@ -23,6 +24,7 @@ int mem_init(struct gpu *g)
 		.location = {.type = CU_MEM_LOCATION_TYPE_DEVICE, .id = g->far->dev},
 	};
 	size_t granularity = 0;
+	int able = 0;
 	const int r = (int)g->far->cuMemGetAllocationGranularity(&granularity, &prop,
 								 CU_MEM_ALLOC_GRANULARITY_MINIMUM);
 
@@ -31,6 +33,13 @@ int mem_init(struct gpu *g)
 	if (!granularity || granularity & (granularity - 1) || granularity > 1u << 30)
 		return CUDA_ERROR_NOT_SUPPORTED;
 	m->win.page = granularity > PVGPU_ALLOC_PAGE ? granularity : PVGPU_ALLOC_PAGE;
+	m->prop = prop;
+	if (g->far->cuMemExportToShareableHandle && g->far->cuMemImportFromShareableHandle &&
+	    !g->far->cuDeviceGetAttribute(
+		    &able, CU_DEVICE_ATTRIBUTE_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR_SUPPORTED,
+		    g->far->dev) &&
+	    able)
+		m->prop.requestedHandleTypes = CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR;
 	m->waiting_tail = &m->waiting;
 	spare_init(m);
 	pthread_mutex_init(&m->lock, NULL);
@@ -41,16 +50,11 @@ int mem_init(struct gpu *g)
 static int area_map(struct gpu *g, struct area *a)
 {
 	const struct far *far = g->far;
-	const CUmemLocation here = {.type = CU_MEM_LOCATION_TYPE_DEVICE, .id = far->dev};
-	const CUmemAllocationProp prop = {
-		.type = CU_MEM_ALLOCATION_TYPE_PINNED,
-		.location = here,
-	};
 	const CUmemAccessDesc access = {
-		.location = here,
+		.location = g->mem.prop.location,
 		.flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE,
 	};
-	int r = (int)far->cuMemCreate(&a->far, a->size, &prop, 0);
+	int r = (int)far->cuMemCreate(&a->far, a->size, &g->mem.prop, 0);
 
 	if (r)
 		return r;
@@ -79,7 +83,8 @@ void area_unmap(struct gpu *g, struct area *a)
 
 	far->cuMemUnmap(a->addr, a->size);
 	far->cuMemRelease(a->far);
-	lease_put(g->w, a->size);
+	if (!(a->number && share_drop(g->w, a->number)) && !a->imported)
+		lease_put(g->w, a->size);
 	pthread_mutex_lock(&g->mem.lock);
 	window_put(v, a->addr, a->size / v->page);
 	if (a->freeing)
@@ -273,6 +278,11 @@ static bool alloc_at(const struct area *a, uint64_t addr, uint64_t *start, uint6
 {
 	uint64_t block;
 
+	if (a->imported) {
+		*start = a->addr + a->from;
+		*len = a->len;
+		return a->len != 0;
+	}
 	if (!a->slab) {
 		*start = a->addr;
 		*len = a->size;
@@ -399,6 +409,9 @@ void globals_remove(struct gpu *g, const void *which)
 
 void area_freeing(struct memory *m, struct area *a)
 {
+	/* It is not this session's that gets it back. */
+	if (a->imported)
+		return;
 	a->freeing = true;
 	m->freeing += a->size;
 }
@@ -413,7 +426,7 @@ bool mem_forget(struct gpu *g, uint64_t addr, struct area **area, uint32_t *bloc
 
 	pthread_mutex_lock(&m->lock);
 	*area = area_at(m, addr);
-	ok = *area && alloc_at(*area, addr, &start, &size) && start == addr;
+	ok = *area && !(*area)->imported && alloc_at(*area, addr, &start, &size) && start == addr;
 	if (ok && (*area)->slab) {
 		*block = (uint32_t)((addr - (*area)->addr) / (*area)->slab->block);
 		(*area)->slab->len[*block] = 0;
@@ -424,7 +437,60 @@ bool mem_forget(struct gpu *g, uint64_t addr, struct area **area, uint32_t *bloc
 		area_freeing(m, *area);
 	}
 	pthread_mutex_unlock(&m->lock);
+	if (ok && (*area)->tokens)
+		share_forget(g, addr, size);
 	return ok;
+}
+
+struct area *mem_shareable(struct gpu *g, uint64_t addr, uint64_t size, uint64_t *serial)
+{
+	struct memory *m = &g->mem;
+	uint64_t start, len;
+	struct area *a;
+
+	pthread_mutex_lock(&m->lock);
+	a = area_at(m, addr);
+	if (a && (a->imported || a->physical || !alloc_at(a, addr, &start, &len) ||
+		  !inside(addr, size, start, len)))
+		a = NULL;
+	if (a && !a->serial)
+		a->serial = ++m->serials;
+	*serial = a ? a->serial : 0;
+	pthread_mutex_unlock(&m->lock);
+	return a;
+}
+
+struct area *mem_shared(struct memory *m, uint64_t addr, uint64_t serial)
+{
+	struct area *a = area_at(m, addr);
+
+	return a && a->serial == serial ? a : NULL;
+}
+
+void mem_import(struct gpu *g, struct ctx *c, struct area *a)
+{
+	pthread_mutex_lock(&g->mem.lock);
+	heap_add(g, c, a);
+	g->mem.blocks++;
+	pthread_mutex_unlock(&g->mem.lock);
+}
+
+struct area *mem_forget_import(struct gpu *g, uint64_t addr)
+{
+	struct memory *m = &g->mem;
+	struct area *a;
+
+	pthread_mutex_lock(&m->lock);
+	a = area_at(m, addr);
+	if (a && a->imported && a->len && a->addr + a->from == addr) {
+		heap_del(g, a);
+		a->len = 0;
+		m->blocks--;
+	} else {
+		a = NULL;
+	}
+	pthread_mutex_unlock(&m->lock);
+	return a;
 }
 
 static void area_done(struct gpu *g, struct area *a, bool may_linger)
@@ -432,7 +498,8 @@ static void area_done(struct gpu *g, struct area *a, bool may_linger)
 	slab_free(a->slab);
 	a->slab = NULL;
 	a->len = 0;
-	if (!spare_keep(g, a, may_linger))
+	/* Another session may have it mapped: nothing else is put there. */
+	if (a->number || !spare_keep(g, a, may_linger))
 		area_unmap(g, a);
 }
 

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "pvgpu_wire.h"
+#include "xen-pvgpu-back/worker/far.h"
 
 struct gpu;
 struct ctx;
@@ -74,8 +75,14 @@ struct area { /* pages mapped together */
 	struct area *next, *prev; /* in the context's heap, or in a list to release */
 	struct area *more, *less; /* slabs of the same class with room */
 	bool open, detached, freeing;
-	uint64_t until;            /* spare: when it is given back; 0: it is kept */
-	bool orphan;               /* its context has gone, frees of its blocks have not come yet */
+	uint64_t until; /* spare: when it is given back; 0: it is kept */
+	bool orphan;    /* its context has gone, frees of its blocks have not come yet */
+	/* share.c: a number while other sessions may have it (mem.lock); it was imported: then the
+	 * first len bytes from `from` on are the guest's. */
+	uint64_t number, from;
+	bool imported;
+	bool tokens;               /* it may have some; decoding thread */
+	uint64_t serial;           /* of the area, 0: none yet; mem.lock */
 	struct physical *physical; /* mapped by the guest (vmm.c); referenced; NULL: it is not */
 	uint32_t access;           /* then, the device's: a CUmemAccess_flags */
 };
@@ -102,7 +109,10 @@ struct memory {
 	uint64_t lingering;  /* bytes of the others */
 	uint64_t linger_ns;  /* time from a free until they are given back */
 	uint32_t blocks;     /* allocations */
-	uint64_t freeing;    /* bytes */
+	uint64_t serials;    /* given to areas so far */
+	/* How memory is made: so that other sessions can have it, where the far end can do that. */
+	CUmemAllocationProp prop;
+	uint64_t freeing; /* bytes */
 	struct global *global;
 	uint32_t globals, global_cap;
 	atomic_uint pending;                      /* frees that have not given their memory back */
@@ -124,6 +134,15 @@ int mem_get(struct gpu *g, struct ctx *c, uint64_t size, bool may_wait, uint64_t
 /* An allocation's address is invalid from here on; the memory is free with mem_put. */
 bool mem_forget(struct gpu *g, uint64_t addr, struct area **area, uint32_t *block);
 void mem_put(struct gpu *g, struct area *a, uint32_t block);
+/* The area of an allocation that holds the range, and its serial number; NULL: none, or it was
+ * imported. */
+struct area *mem_shareable(struct gpu *g, uint64_t addr, uint64_t size, uint64_t *serial);
+/* The area that mem_shareable() found, as long as it is there. mem.lock held. */
+struct area *mem_shared(struct memory *m, uint64_t addr, uint64_t serial);
+/* Imported memory, mapped, is the guest's in c from now on. */
+void mem_import(struct gpu *g, struct ctx *c, struct area *a);
+/* Imported memory that begins at addr is the guest's no longer; NULL: there is none. */
+struct area *mem_forget_import(struct gpu *g, uint64_t addr);
 /* Take a context's memory out of the map; to be given to mem_release when its work has ended. */
 struct area *mem_detach(struct gpu *g, struct ctx *c);
 void mem_release(struct gpu *g, struct area *list);

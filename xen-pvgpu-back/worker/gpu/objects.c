@@ -165,6 +165,8 @@ static void obj_free(struct obj *o)
 		if (e->s)
 			obj_unref(e->s);
 	}
+	if (o->type == PVGPU_H_SHARED_EVENT)
+		shared_event_free(o);
 	if (o->type == PVGPU_H_LINK)
 		link_free((struct link *)o);
 	if (o->type == PVGPU_H_GRAPH || o->type == PVGPU_H_GRAPH_EXEC)

@@ -33,6 +33,7 @@
 #include "output.h"
 #include "park.h"
 #include "pvgpu_decode.h"
+#include "share.h"
 #include "side.h"
 
 struct ctx;
@@ -75,6 +76,7 @@ struct gpu {
 	struct side side;
 	struct memory mem;
 	struct evict evict;
+	struct shares shares;
 	struct {
 		pthread_mutex_t lock;
 		uint64_t bytes; /* of all that are loaded, as charged */

@@ -108,10 +108,6 @@ int handle_mem_unreserve(struct worker *w, const struct pvgpu_in_mem_unreserve *
 
 static int make(struct gpu *g, struct physical *p)
 {
-	const CUmemAllocationProp prop = {
-		.type = CU_MEM_ALLOCATION_TYPE_PINNED,
-		.location = {.type = CU_MEM_LOCATION_TYPE_DEVICE, .id = g->far->dev},
-	};
 	CUmemGenericAllocationHandle far = 0;
 	int r;
 
@@ -122,7 +118,7 @@ static int make(struct gpu *g, struct physical *p)
 		if (!lease_get(g->w, p->size))
 			return CUDA_ERROR_OUT_OF_MEMORY;
 	}
-	r = (int)g->far->cuMemCreate(&far, p->size, &prop, 0);
+	r = (int)g->far->cuMemCreate(&far, p->size, &g->mem.prop, 0);
 	if (r) {
 		lease_put(g->w, p->size);
 		return r;
@@ -178,8 +174,10 @@ static void physical_put(struct gpu *g, struct physical *p)
 {
 	if (--p->users)
 		return;
+	atomic_store(&p->gone, true);
 	g->far->cuMemRelease(p->far);
-	lease_put(g->w, p->size);
+	if (!(p->number && share_drop(g->w, p->number)) && !p->imported)
+		lease_put(g->w, p->size);
 }
 
 static void run_release(struct gpu *g, struct job *job)

@@ -3,6 +3,8 @@
 #ifndef PVGPU_WORKER_VMM_H
 #define PVGPU_WORKER_VMM_H
 
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "objects.h"
@@ -19,7 +21,10 @@ struct physical {
 	struct obj o;
 	unsigned long long far;
 	uint64_t size;
-	uint32_t users; /* side lane: its handle, and areas that map it; 0: the memory is gone */
+	uint64_t number; /* share.c, side lane: other sessions may have it; 0: none has */
+	bool imported;
+	atomic_bool gone; /* the memory is */
+	uint32_t users;   /* side lane: its handle, and areas that map it; 0: the memory is gone */
 };
 
 /* At the end, when no thread is left: unmap and free all that the guest has left. */
