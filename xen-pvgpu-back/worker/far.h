@@ -172,6 +172,8 @@
 	X(cuEventRecordWithFlags)                                                                  \
 	X(cuCtxResetPersistingL2Cache)                                                             \
 	X(cuStreamWaitValue32_v2)                                                                  \
+	X(cuStreamBatchMemOp_v2)                                                                   \
+	X(cuStreamSetAttribute)                                                                    \
 	X(cuGraphKernelNodeGetAttribute)                                                           \
 	X(cuGraphKernelNodeSetAttribute)                                                           \
 	X(cuGraphKernelNodeCopyAttributes)                                                         \
