@@ -10,7 +10,7 @@
  * xen-pvgpu-back/worker/gpu/lt_algo.c xen-pvgpu-back/worker/gpu/lt_ask.c
  * xen-pvgpu-back/worker/gpu/lt_far.c
  * xen-pvgpu-back/worker/gpu/chunks.c xen-pvgpu-back/worker/gpu/complete.c
- * xen-pvgpu-back/worker/gpu/context.c xen-pvgpu-back/worker/gpu/copy.c
+ * xen-pvgpu-back/worker/gpu/context.c xen-pvgpu-back/worker/gpu/copy.c xen-pvgpu-back/worker/gpu/copy_batch.c
  * xen-pvgpu-back/worker/gpu/deferred.c xen-pvgpu-back/worker/gpu/device.c
  * xen-pvgpu-back/worker/gpu/capture.c xen-pvgpu-back/worker/gpu/graph.c
  * xen-pvgpu-back/worker/gpu/graph_attr.c xen-pvgpu-back/worker/gpu/graph_child.c
@@ -33,8 +33,9 @@
  * xen-pvgpu-back/worker/gpu/share.c xen-pvgpu-back/worker/gpu/shared_event.c
  * xen-pvgpu-back/worker/gpu/side.c xen-pvgpu-back/worker/gpu/span.c
  * xen-pvgpu-back/worker/gpu/staging.c xen-pvgpu-back/worker/gpu/stream.c
- * xen-pvgpu-back/worker/gpu/suballoc.c xen-pvgpu-back/worker/gpu/submit.c
- * xen-pvgpu-back/worker/gpu/sync.c xen-pvgpu-back/worker/gpu/vmm.c xen-pvgpu-back/worker/gpu/wait.c
+ * xen-pvgpu-back/worker/gpu/stream_ops.c xen-pvgpu-back/worker/gpu/suballoc.c
+ * xen-pvgpu-back/worker/gpu/submit.c xen-pvgpu-back/worker/gpu/sync.c
+ * xen-pvgpu-back/worker/gpu/vmm.c xen-pvgpu-back/worker/gpu/wait.c
  * xen-pvgpu-back/worker/gpu/window.c libpvgpu/image/fatbin.c
  * libpvgpu/image/unpack.c libpvgpu/image/declared.c libpvgpu/image/ptx_text.c
  * tests/fuzz/threads.c */

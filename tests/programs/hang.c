@@ -2,6 +2,7 @@
 /*
  * hang [delay MS N]: N kernels that occupy the GPU for MS milliseconds each, and their results.
  * hang endless: a kernel that never ends; prints the error, which must be sticky.
+ * hang word: a stream waits for a word that nobody writes; the same.
  * hang wild: a kernel that writes to an unmapped address; the same.
  * hang idle: a kernel that is not waited for; stops itself, and looks when it is continued.
  * hang wait: the same, behind a host function that does not return before it is continued.
@@ -62,6 +63,24 @@ static int spoil(const char *name)
 	WANT(r, cuCtxSynchronize());
 	WANT(r, cuMemAlloc(&more, 4096));
 	WANT(r, cuLaunchKernel(kernel, 1, 1, 1, 1, 1, 1, 0, NULL, (void *[]){&word, &value}, NULL));
+	printf("%s\n", result_name(r));
+	return 0;
+}
+
+static int word(void)
+{
+	CUdeviceptr at, more;
+	CUresult r;
+
+	start();
+	at = device_alloc(sizeof(uint32_t));
+	CU(cuMemsetD32(at, 0, 1));
+	CU(cuStreamWaitValue32(NULL, at, 1, CU_STREAM_WAIT_VALUE_EQ));
+	puts("running");
+	r = cuCtxSynchronize();
+	CHECK(r, "a word that nobody writes has come");
+	WANT(r, cuCtxSynchronize());
+	WANT(r, cuMemAlloc(&more, 4096));
 	printf("%s\n", result_name(r));
 	return 0;
 }
@@ -182,6 +201,8 @@ int main(int argc, char **argv)
 
 	if (!strcmp(what, "endless"))
 		return spoil("endless");
+	if (!strcmp(what, "word"))
+		return word();
 	if (!strcmp(what, "wild"))
 		return spoil("write_word");
 	if (!strcmp(what, "idle") || !strcmp(what, "wait"))

@@ -109,7 +109,7 @@ struct pvgpu_gate_report {
 	 * follow with the next command only. */
 	uint64_t awaited;
 	uint32_t issued; /* 1: since the gate opened there was a time when nothing was parked */
-	uint32_t pad;
+	uint32_t words; /* 1: a stream waits for a word. It counts as running, whatever it uses */
 	/* Estimated GPU time until all that is in flight has ended, from `oldest_ns` on, if streams
 	 * overlap as much as the worker hopes; 0: nothing is, or the worker is an older one. */
 	uint64_t drain_ns;

@@ -175,6 +175,8 @@
 	X(cuStreamWriteValue32_v2)                                                                 \
 	X(cuMemExportToShareableHandle)                                                            \
 	X(cuMemImportFromShareableHandle)                                                          \
+	X(cuStreamBatchMemOp_v2)                                                                   \
+	X(cuStreamSetAttribute)                                                                    \
 	X(cuGraphKernelNodeGetAttribute)                                                           \
 	X(cuGraphKernelNodeSetAttribute)                                                           \
 	X(cuGraphKernelNodeCopyAttributes)                                                         \

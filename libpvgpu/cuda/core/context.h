@@ -35,6 +35,13 @@ struct ctx_settings {
 	} cache;
 };
 
+enum { STREAM_ATTRS = 5 };
+/* Launch attributes of a stream, see memory/stream_attr.c. Under its context's lock. */
+struct stream_attrs {
+	uint32_t given; /* bits: those that were set */
+	_Alignas(8) char value[STREAM_ATTRS][64];
+};
+
 struct ctx {
 	struct object o;
 	_Atomic int state; /* 0: usable; else the result of every call in it */
@@ -49,6 +56,7 @@ struct ctx {
 	pthread_mutex_t lock;
 	struct object *objects;       /* those that live in it; under lock */
 	struct ctx_settings settings; /* under lock */
+	struct stream_attrs legacy_attrs;
 };
 
 static inline bool ctx_ref_live(const struct ctx_ref *r)

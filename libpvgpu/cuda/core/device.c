@@ -5,6 +5,7 @@
 #include "cuda/core/public.h"
 
 #include <pthread.h>
+#include <pvgpu_cuda_array.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -185,6 +186,62 @@ PUBLIC CUresult cuDeviceGetUuid(CUuuid *uuid, CUdevice dev)
 PUBLIC CUresult cuDeviceGetUuid_v2(CUuuid *uuid, CUdevice dev)
 {
 	return cuDeviceGetUuid(uuid, dev);
+}
+
+/* LUIDs are Windows'. */
+PUBLIC CUresult cuDeviceGetLuid(char *luid, unsigned int *node_mask, CUdevice dev)
+{
+	struct device *d;
+	const int r = query(dev, luid, &d);
+
+	return r ? r : CUDA_ERROR_NOT_SUPPORTED;
+}
+
+/* As the attribute HOST_NATIVE_ATOMIC_SUPPORTED says. */
+PUBLIC CUresult cuDeviceGetHostAtomicCapabilities(unsigned int *capabilities,
+						  const CUatomicOperation *operations,
+						  unsigned int count, CUdevice dev)
+{
+	struct device *d;
+	const int r = query(dev, capabilities, &d);
+
+	if (r)
+		return r;
+	if (!operations || !count)
+		return CUDA_ERROR_INVALID_VALUE;
+	for (unsigned int i = 0; i < count; i++)
+		if ((unsigned int)operations[i] >= CU_ATOMIC_OPERATION_MAX)
+			return CUDA_ERROR_INVALID_VALUE;
+	memset(capabilities, 0, count * sizeof(*capabilities));
+	return CUDA_SUCCESS;
+}
+
+/* There is no pair of devices. */
+PUBLIC CUresult cuDeviceGetP2PAtomicCapabilities(unsigned int *capabilities,
+						 const CUatomicOperation *operations,
+						 unsigned int count, CUdevice src, CUdevice dst)
+{
+	const int r = guest_enter();
+
+	if (r)
+		return r;
+	if (!capabilities || !operations || !count)
+		return CUDA_ERROR_INVALID_VALUE;
+	return CUDA_ERROR_INVALID_DEVICE;
+}
+
+PUBLIC CUresult cuDeviceGetTexture1DLinearMaxWidth(size_t *width, CUarray_format format,
+						   unsigned int channels, CUdevice dev)
+{
+	struct device *d;
+	const int r = query(dev, width, &d);
+
+	if (r)
+		return r;
+	if (!pvgpu_channel_bytes(format) || (channels != 1 && channels != 2 && channels != 4))
+		return CUDA_ERROR_INVALID_VALUE;
+	*width = (size_t)device_value(dev, CU_DEVICE_ATTRIBUTE_MAXIMUM_TEXTURE1D_LINEAR_WIDTH);
+	return CUDA_SUCCESS;
 }
 
 PUBLIC CUresult cuDeviceTotalMem_v2(size_t *bytes, CUdevice dev)

@@ -26,7 +26,10 @@
 #include "pvgpu_cuda_tex.h"
 
 #include "pvgpu_cuda_graphs.h"
+#include "pvgpu_cuda_batch.h"
+#include "pvgpu_cuda_debug.h"
 #include "pvgpu_cuda_ipc.h"
+#include "pvgpu_cuda_memops.h"
 #include "pvgpu_cuda_managed.h"
 #include "pvgpu_cuda_node.h"
 #include "pvgpu_cuda_pools.h"
@@ -373,10 +376,6 @@ PVGPU_CU_PTSZ(cuStreamGetFlags, (CUstream stream, unsigned int *flags));
 PVGPU_CU_PTSZ(cuStreamGetId, (CUstream stream, unsigned long long *id));
 PVGPU_CU_PTSZ(cuStreamGetCtx, (CUstream stream, CUcontext *ctx));
 PVGPU_CU_PTSZ(cuStreamGetCtx_v2, (CUstream stream, CUcontext *ctx, CUgreenCtx *green));
-CUresult CUDAAPI cuStreamWriteValue32_v2(CUstream stream, CUdeviceptr addr, cuuint32_t value,
-					 unsigned int flags);
-CUresult CUDAAPI cuStreamWaitValue32_v2(CUstream stream, CUdeviceptr addr, cuuint32_t value,
-					unsigned int flags);
 PVGPU_CU_PTSZ(cuStreamWaitEvent, (CUstream stream, CUevent event, unsigned int flags));
 PVGPU_CU_PTSZ(cuStreamAddCallback,
 	      (CUstream stream, CUstreamCallback fn, void *user_data, unsigned int flags));

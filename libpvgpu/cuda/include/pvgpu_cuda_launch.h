@@ -111,4 +111,31 @@ static inline CUresult pvgpu_node_attr_check(CUlaunchAttributeID id,
 	}
 }
 
+/* The same for an attribute of a stream. A window without bytes is none. */
+static inline CUresult pvgpu_stream_attr_check(CUlaunchAttributeID id,
+					       const CUlaunchAttributeValue *value)
+{
+	switch ((unsigned int)id) {
+	case CU_LAUNCH_ATTRIBUTE_ACCESS_POLICY_WINDOW:
+		return !value->accessPolicyWindow.num_bytes ||
+				       pvgpu_launch_window_ok(&value->accessPolicyWindow)
+			       ? CUDA_SUCCESS
+			       : CUDA_ERROR_INVALID_VALUE;
+	case CU_LAUNCH_ATTRIBUTE_SYNCHRONIZATION_POLICY:
+		return (unsigned int)value->syncPolicy - CU_SYNC_POLICY_AUTO <
+				       CU_SYNC_POLICY_BLOCKING_SYNC
+			       ? CUDA_SUCCESS
+			       : CUDA_ERROR_INVALID_VALUE;
+	case CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN:
+		return (unsigned int)value->memSyncDomain <= CU_LAUNCH_MEM_SYNC_DOMAIN_REMOTE
+			       ? CUDA_SUCCESS
+			       : CUDA_ERROR_INVALID_VALUE;
+	case CU_LAUNCH_ATTRIBUTE_PRIORITY:
+	case CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN_MAP:
+		return CUDA_SUCCESS;
+	default:
+		return CUDA_ERROR_INVALID_VALUE;
+	}
+}
+
 #endif

@@ -51,11 +51,6 @@ typedef struct CUuuid_st {
 #define CU_DEVICE_CPU        ((CUdevice)-1)
 #define CU_DEVICE_INVALID    ((CUdevice)-2)
 
-/* Flags of cuStreamWaitValue32 */
-typedef enum CUstreamWaitValue_flags_enum {
-	CU_STREAM_WAIT_VALUE_GEQ = 0x0,
-} CUstreamWaitValue_flags;
-
 /* Flags of pinned host memory: cuMemHostAlloc, then cuMemHostRegister */
 #define CU_MEMHOSTALLOC_PORTABLE      0x01
 #define CU_MEMHOSTALLOC_DEVICEMAP     0x02

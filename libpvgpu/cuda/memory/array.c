@@ -179,3 +179,34 @@ PUBLIC CUresult cuArrayDestroy(CUarray array)
 	object_free(&a->o);
 	return r;
 }
+
+/* No array is of a format with planes, sparse, or mapped later: FLAGS_REFUSED and the formats see
+ * to it. */
+static int refuse(const void *out, CUarray array)
+{
+	const struct array *a;
+	const int r = array_enter(array, &a);
+
+	(void)out;
+	return r ? r : CUDA_ERROR_INVALID_VALUE;
+}
+
+PUBLIC CUresult cuArrayGetPlane(CUarray *plane, CUarray array, unsigned int index)
+{
+	return refuse(plane, array);
+}
+
+PUBLIC CUresult cuArrayGetSparseProperties(CUDA_ARRAY_SPARSE_PROPERTIES *properties, CUarray array)
+{
+	return refuse(properties, array);
+}
+
+PUBLIC CUresult cuArrayGetMemoryRequirements(CUDA_ARRAY_MEMORY_REQUIREMENTS *needs, CUarray array,
+					     CUdevice dev)
+{
+	const int r = guest_enter();
+
+	if (r)
+		return r;
+	return device_at(dev) ? refuse(needs, array) : CUDA_ERROR_INVALID_DEVICE;
+}

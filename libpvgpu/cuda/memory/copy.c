@@ -181,7 +181,11 @@ static int copy(uint64_t dst, side_fn *dst_fn, uint64_t src, side_fn *src_fn, ui
 	r = dst_fn(dst, len, &c.dst_side);
 	if (!r)
 		r = src_fn(src, len, &c.src_side);
-	return r ? r : copy_between(&t, &c);
+	if (!r)
+		r = copy_between(&t, &c);
+	if (!r && !async && (range_is_sync(dst) || range_is_sync(src)))
+		r = stream_drain(&t);
+	return r;
 }
 
 CU_PTDS(cuMemcpy, (CUdeviceptr dst, CUdeviceptr src, size_t bytes),

@@ -5,9 +5,11 @@
 #include "cuda/core/public.h"
 #include "cuda/core/target.h"
 #include "cuda/memory/array.h"
+#include "cuda/memory/batch.h"
 #include "cuda/memory/box.h"
 #include "cuda/memory/copy.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "pvgpu_wire.h"
@@ -191,6 +193,106 @@ int copy_node(struct ctx *c, const CUDA_MEMCPY3D *copy, struct pvgpu_graph_node 
 	n->depth = b.depth;
 	return 0;
 }
+
+/* An operand of a batch, whose lengths count in elements of so many bytes. */
+static struct operand of_batch(const CUmemcpy3DOperand *o, const CUextent3D *e, size_t element)
+{
+	const size_t row = o->op.ptr.rowLength ? o->op.ptr.rowLength : e->width;
+	struct operand p = {.type = CU_MEMORYTYPE_UNIFIED};
+
+	if (o->type == CU_MEMCPY_OPERAND_TYPE_ARRAY) {
+		const CUoffset3D *at = &o->op.array.offset;
+
+		p.type = CU_MEMORYTYPE_ARRAY;
+		p.array = o->op.array.array;
+		p.y = at->y;
+		p.z = at->z;
+		if (__builtin_mul_overflow(at->x, element, &p.x))
+			p.x = SIZE_MAX;
+		return p;
+	}
+	p.device = o->op.ptr.ptr;
+	p.height = o->op.ptr.layerHeight ? o->op.ptr.layerHeight : e->height;
+	if (__builtin_mul_overflow(row, element, &p.pitch))
+		p.pitch = SIZE_MAX;
+	return p;
+}
+
+static int element_of(const CUmemcpy3DOperand *o, size_t *element)
+{
+	const struct array *a;
+	int r;
+
+	if (o->type == CU_MEMCPY_OPERAND_TYPE_POINTER)
+		return 0;
+	if (o->type != CU_MEMCPY_OPERAND_TYPE_ARRAY || !o->op.array.array)
+		return CUDA_ERROR_INVALID_VALUE;
+	r = array_enter(o->op.array.array, &a);
+	if (!r && *element && *element != a->texel_bytes)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!r)
+		*element = a->texel_bytes;
+	return r;
+}
+
+static int box_of_batch(const CUDA_MEMCPY3D_BATCH_OP *o, uint64_t max_pitch, struct box *b)
+{
+	struct operand dst, src;
+	size_t element = 0;
+	int r = element_of(&o->src, &element);
+
+	if (!r)
+		r = element_of(&o->dst, &element);
+	if (r)
+		return r;
+	element = element ? element : 1;
+	*b = (struct box){.rows = o->extent.height, .depth = o->extent.depth, .async = true};
+	if (!batch_order_known(o->srcAccessOrder) || !b->rows || !b->depth || !o->extent.width ||
+	    o->flags & ~(unsigned int)CU_MEMCPY_FLAG_PREFER_OVERLAP_WITH_COMPUTE ||
+	    __builtin_mul_overflow(o->extent.width, element, &b->width))
+		return CUDA_ERROR_INVALID_VALUE;
+	dst = of_batch(&o->dst, &o->extent, element);
+	src = of_batch(&o->src, &o->extent, element);
+	r = place_operand(&dst, b, max_pitch, &b->dst);
+	return r ? r : place_operand(&src, b, max_pitch, &b->src);
+}
+
+static int copy_boxes(size_t count, const CUDA_MEMCPY3D_BATCH_OP *ops, size_t *fail,
+		      unsigned long long flags, CUstream stream, bool per_thread)
+{
+	uint64_t max_pitch;
+	struct target t;
+	struct box *b;
+	int r = batch_enter(stream, per_thread, &t);
+
+	if (fail)
+		*fail = SIZE_MAX;
+	if (r)
+		return r;
+	if (!count || !ops || flags || count > SIZE_MAX / sizeof(*b))
+		return CUDA_ERROR_INVALID_VALUE;
+	max_pitch = (uint64_t)device_value(t.ctx->device, CU_DEVICE_ATTRIBUTE_MAX_PITCH);
+	b = malloc(count * sizeof(*b));
+	if (!b)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	for (size_t i = 0; i < count && !r; i++) {
+		r = box_of_batch(&ops[i], max_pitch ? max_pitch : INT32_MAX, &b[i]);
+		if (r && fail)
+			*fail = i;
+	}
+	for (size_t i = 0; i < count && !r; i++)
+		r = copy_box(&t, &b[i]);
+	free(b);
+	return r;
+}
+
+CU_PTSZ(cuMemcpy3DBatchAsync,
+	(size_t count, CUDA_MEMCPY3D_BATCH_OP *ops, size_t *fail, unsigned long long flags,
+	 CUstream stream),
+	copy_boxes(count, ops, fail, flags, stream, per_thread))
+CU_PTSZ(cuMemcpy3DBatchAsync_v2,
+	(size_t count, CUDA_MEMCPY3D_BATCH_OP *ops, unsigned long long flags, CUstream stream),
+	copy_boxes(count, ops, NULL, flags, stream, per_thread))
 
 static int copy_3d_peer(const CUDA_MEMCPY3D_PEER *p, CUstream stream, bool per_thread, bool async)
 {

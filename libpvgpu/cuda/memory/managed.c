@@ -11,6 +11,7 @@
 #include "cuda/core/init.h"
 #include "cuda/core/public.h"
 #include "cuda/core/target.h"
+#include "cuda/memory/batch.h"
 #include "cuda/memory/managed.h"
 #include "cuda/memory/memory_map.h"
 
@@ -268,6 +269,77 @@ CU_PTSZ(cuMemPrefetchAsync, (CUdeviceptr addr, size_t bytes, CUdevice to, CUstre
 CU_PTSZ(cuMemPrefetchAsync_v2,
 	(CUdeviceptr addr, size_t bytes, CUmemLocation to, unsigned int flags, CUstream stream),
 	prefetch(addr, bytes, to, flags, stream, per_thread))
+
+struct fetches {
+	const CUdeviceptr *addr;
+	const size_t *size;
+	size_t count;
+	/* NULL: nothing is prefetched */
+	const CUmemLocation *where;
+	const size_t *first;
+	size_t groups;
+	unsigned long long flags;
+};
+
+/* Discarded memory may keep its value. */
+static int fetch_all(const struct fetches *b, CUstream stream, bool per_thread)
+{
+	struct change c = {.advice = 0};
+	struct range range;
+	struct part pages;
+	struct target t;
+	size_t group = 0;
+	int r = batch_enter(stream, per_thread, &t);
+
+	if (r)
+		return r;
+	if (!b->addr || !b->size || !b->count || b->flags ||
+	    (b->where && !batch_groups(b->first, b->groups, b->count)))
+		return CUDA_ERROR_INVALID_VALUE;
+	for (size_t i = 0; i < b->count && !r; i++)
+		r = find(b->addr[i], b->size[i], &pages, &range);
+	for (size_t i = 0; b->where && i < b->groups && !r; i++) {
+		c.where = b->where[i];
+		r = check_location(&c.where, true);
+	}
+	if (!r && t.captured)
+		r = capture_refuse(&t);
+	for (size_t i = 0; b->where && i < b->count && !r; i++) {
+		if (group + 1 < b->groups && b->first[group + 1] == i)
+			group++;
+		c.where = b->where[group];
+		check_location(&c.where, true);
+		r = find(b->addr[i], b->size[i], &pages, &range);
+		if (!r)
+			r = change(&range, &pages, &c);
+	}
+	return r;
+}
+
+/* Of a call whose places are not optional. */
+static int fetch_to(const struct fetches *b, CUstream stream, bool per_thread)
+{
+	const int r = guest_enter();
+
+	return !r && !b->where ? CUDA_ERROR_INVALID_VALUE : fetch_all(b, stream, per_thread);
+}
+
+CU_PTSZ(cuMemPrefetchBatchAsync,
+	(CUdeviceptr * addrs, size_t *sizes, size_t count, CUmemLocation *places, size_t *first,
+	 size_t groups, unsigned long long flags, CUstream stream),
+	fetch_to(&(struct fetches){addrs, sizes, count, places, first, groups, flags}, stream,
+		 per_thread))
+
+CU_PTSZ(cuMemDiscardBatchAsync,
+	(CUdeviceptr * addrs, size_t *sizes, size_t count, unsigned long long flags,
+	 CUstream stream),
+	fetch_all(&(struct fetches){addrs, sizes, count, NULL, NULL, 0, flags}, stream, per_thread))
+
+CU_PTSZ(cuMemDiscardAndPrefetchBatchAsync,
+	(CUdeviceptr * addrs, size_t *sizes, size_t count, CUmemLocation *places, size_t *first,
+	 size_t groups, unsigned long long flags, CUstream stream),
+	fetch_to(&(struct fetches){addrs, sizes, count, places, first, groups, flags}, stream,
+		 per_thread))
 
 static int advise(uint64_t addr, size_t bytes, CUmem_advise advice, CUmemLocation where)
 {

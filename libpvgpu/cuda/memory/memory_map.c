@@ -268,6 +268,40 @@ void range_set_access(uint64_t addr, uint64_t len, unsigned int flags)
 	pthread_rwlock_unlock(&device_map.lock);
 }
 
+atomic_bool range_any_sync;
+
+static bool set_sync(struct map *m, uint64_t addr, bool sync)
+{
+	struct node *n;
+	bool found;
+
+	pthread_rwlock_wrlock(&m->lock);
+	n = floor_of(m->root, addr);
+	found = n && addr - n->r.base < n->r.size;
+	if (found)
+		n->r.sync = sync;
+	pthread_rwlock_unlock(&m->lock);
+	return found;
+}
+
+bool range_set_sync(uint64_t addr, bool sync)
+{
+	const bool device = set_sync(&device_map, addr, sync);
+	const bool host = set_sync(&host_map, addr, sync);
+
+	if (sync)
+		atomic_store(&range_any_sync, true);
+	return device || host;
+}
+
+bool range_is_sync(uint64_t addr)
+{
+	struct range r;
+
+	return atomic_load_explicit(&range_any_sync, memory_order_relaxed) &&
+	       (range_find_device(addr, &r) || range_find_host(addr, &r)) && r.sync;
+}
+
 bool range_remove(uint64_t addr, enum range_kind kind, struct range *out)
 {
 	struct map *m = map_of(kind);

@@ -5,6 +5,7 @@
 
 #include "cuda/core/public.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -35,6 +36,7 @@ struct range {
 	struct ctx *ctx;
 	/* RANGE_GLOBAL: module or library; RANGE_MAPPED: its memory; RANGE_RESERVED: itself */
 	const struct object *owner;
+	bool sync;           /* synchronous copies and fills of it wait: SYNC_MEMOPS */
 	struct block *block; /* of a pool, see pool.h; NULL: of none */
 };
 
@@ -54,6 +56,11 @@ bool range_is_free(uint64_t addr, uint64_t len);
 bool range_is_mapped(uint64_t addr, uint64_t len);
 /* Set the access of these. */
 void range_set_access(uint64_t addr, uint64_t len, unsigned int flags);
+/* Copies and fills of the memory at this address by synchronous calls wait for their end. */
+bool range_set_sync(uint64_t addr, bool sync);
+extern atomic_bool range_any_sync;
+/* Is that asked for? */
+bool range_is_sync(uint64_t addr);
 /* Remove the range of this kind that begins at addr. */
 bool range_remove(uint64_t addr, enum range_kind kind, struct range *out);
 /* Remove the device ranges of an owner (a module, a library). Called before the worker is told to

@@ -5,6 +5,7 @@
 #include "cuda/core/public.h"
 #include "cuda/core/target.h"
 #include "cuda/memory/copy.h"
+#include "cuda/memory/memory_map.h"
 #include "cuda/streams/stream.h"
 
 #include <string.h>
@@ -67,7 +68,7 @@ static int fill(struct fill f, CUstream stream, bool per_thread, bool async)
 	r = pvgpu_do_memset(session(), t.ctx->o.wire, t.stream, f.dst, f.pitch, f.value, f.element,
 			    f.width, f.height);
 	/* The caller may read pinned memory as soon as a synchronous call returns. */
-	if (!r && !async && side == SIDE_PINNED)
+	if (!r && !async && (side == SIDE_PINNED || range_is_sync(f.dst)))
 		r = stream_drain(&t);
 	return r;
 }

@@ -51,9 +51,10 @@ static int attribute(void *value, CUpointer_attribute attr, const struct range *
 		GIVE(void *, (void *)(uintptr_t)addr);
 	case CU_POINTER_ATTRIBUTE_IS_MANAGED:
 		GIVE(unsigned int, range_is_managed(r));
+	case CU_POINTER_ATTRIBUTE_SYNC_MEMOPS:
+		GIVE(unsigned int, r->sync);
 	case CU_POINTER_ATTRIBUTE_IS_LEGACY_CUDA_IPC_CAPABLE:
 		GIVE(unsigned int, r->kind == RANGE_DEVICE && !r->block && !r->flags);
-	case CU_POINTER_ATTRIBUTE_SYNC_MEMOPS:
 	case CU_POINTER_ATTRIBUTE_IS_GPU_DIRECT_RDMA_CAPABLE:
 		GIVE(unsigned int, 0);
 	case CU_POINTER_ATTRIBUTE_BUFFER_ID:
@@ -146,5 +147,18 @@ PUBLIC CUresult cuPointerGetAttributes(unsigned int count, CUpointer_attribute *
 		if (attrs[i] == CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL)
 			*(int *)values[i] = CU_DEVICE_INVALID;
 	}
+	return CUDA_SUCCESS;
+}
+
+PUBLIC CUresult cuPointerSetAttribute(const void *value, CUpointer_attribute what, CUdeviceptr addr)
+{
+	struct ctx *c;
+	const int r = ctx_enter(&c);
+
+	if (r)
+		return r;
+	if (!value || what != CU_POINTER_ATTRIBUTE_SYNC_MEMOPS ||
+	    !range_set_sync(addr, *(const unsigned int *)value != 0))
+		return CUDA_ERROR_INVALID_VALUE;
 	return CUDA_SUCCESS;
 }

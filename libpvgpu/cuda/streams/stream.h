@@ -15,6 +15,7 @@ struct stream {
 	unsigned int flags;
 	int priority;
 	uint64_t id;
+	struct stream_attrs attrs;
 	_Atomic uint64_t
 		capture; /* number of the capture that it takes part in, or of an ended one */
 };

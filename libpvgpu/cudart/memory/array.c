@@ -160,3 +160,19 @@ RT_API(cudaGetChannelDesc, struct cudaChannelFormatDesc *desc, cudaArray_const_t
 		return rt_fail(cudaErrorInvalidValue);
 	return cudaArrayGetInfo(desc, NULL, NULL, (cudaArray_t)(uintptr_t)array);
 }
+
+RT_API(cudaArrayGetPlane, cudaArray_t *plane, cudaArray_t array, unsigned int index)
+{
+	RT_THROUGH(cuArrayGetPlane((CUarray *)(void *)plane, (CUarray)(uintptr_t)array, index));
+}
+
+/* The driver fills the runtime's structures: their layouts are the same. */
+RT_API(cudaArrayGetSparseProperties, void *properties, cudaArray_t array)
+{
+	RT_THROUGH(cuArrayGetSparseProperties(properties, (CUarray)(uintptr_t)array));
+}
+
+RT_API(cudaArrayGetMemoryRequirements, void *needs, cudaArray_t array, int device)
+{
+	RT_THROUGH(cuArrayGetMemoryRequirements(needs, (CUarray)(uintptr_t)array, device));
+}

@@ -49,3 +49,11 @@ RT_STREAM(cudaMemcpyBatchAsync,
 	RT_THROUGH(cuMemcpyBatchAsync(dsts, srcs, sizes, count, attrs, indexes, num_attrs, failed,
 				      stream));
 }
+
+/* The runtime's operands are laid out as the driver's. */
+RT_STREAM(cudaMemcpy3DBatchAsync,
+	  (size_t count, void *ops, size_t *failed, unsigned long long flags, cudaStream_t stream),
+	  (count, ops, failed, flags, stream))
+{
+	RT_THROUGH(cuMemcpy3DBatchAsync(count, ops, failed, flags, stream));
+}

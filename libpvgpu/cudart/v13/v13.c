@@ -43,3 +43,36 @@ RT_STREAM(cudaMemcpyBatchAsync,
 	RT_THROUGH(
 		cuMemcpyBatchAsync_v2(dsts, srcs, sizes, count, attrs, indexes, num_attrs, stream));
 }
+
+/* The runtime's operands are laid out as the driver's. */
+RT_STREAM(cudaMemcpy3DBatchAsync,
+	  (size_t count, void *ops, unsigned long long flags, cudaStream_t stream),
+	  (count, ops, flags, stream))
+{
+	RT_THROUGH(cuMemcpy3DBatchAsync_v2(count, ops, flags, stream));
+}
+
+RT_STREAM(cudaMemPrefetchBatchAsync,
+	  (void **ptrs, size_t *sizes, size_t count, struct cudaMemLocation *places,
+	   size_t *indexes, size_t num_places, unsigned long long flags, cudaStream_t stream),
+	  (ptrs, sizes, count, places, indexes, num_places, flags, stream))
+{
+	RT_THROUGH(cuMemPrefetchBatchAsync(ptrs, sizes, count, places, indexes, num_places, flags,
+					   stream));
+}
+
+RT_STREAM(cudaMemDiscardBatchAsync,
+	  (void **ptrs, size_t *sizes, size_t count, unsigned long long flags, cudaStream_t stream),
+	  (ptrs, sizes, count, flags, stream))
+{
+	RT_THROUGH(cuMemDiscardBatchAsync(ptrs, sizes, count, flags, stream));
+}
+
+RT_STREAM(cudaMemDiscardAndPrefetchBatchAsync,
+	  (void **ptrs, size_t *sizes, size_t count, struct cudaMemLocation *places,
+	   size_t *indexes, size_t num_places, unsigned long long flags, cudaStream_t stream),
+	  (ptrs, sizes, count, places, indexes, num_places, flags, stream))
+{
+	RT_THROUGH(cuMemDiscardAndPrefetchBatchAsync(ptrs, sizes, count, places, indexes,
+						     num_places, flags, stream));
+}

@@ -367,7 +367,7 @@ def run(c):
 def table(api):
     lines = ["const struct pvgpu_cmd_desc pvgpu_cmds[] = {"]
     for c in api.by_op():
-        carries = c.gate == "copy" and any(f.kind == "bytes" for f in c.fields)
+        carries = c.gate == "copy" and any(f.kind == "bytes" and f.name == "data" for f in c.fields)
         flags = [w for w, on in (("PVGPU_DESC_AWAITED", c.awaited), ("PVGPU_DESC_MARK", c.mark),
                                  ("PVGPU_DESC_FREES", c.frees), ("PVGPU_DESC_CARRIES", carries)) if on]
         at = {s.name: s.offset for s in c.request.slots}

@@ -9,7 +9,7 @@ REGISTERS = 6
 # Types of 32 bits that are not enumerations, and those of 64 that are no addresses.
 SIGNED, UNSIGNED = {"int", "CUdevice"}, {"unsigned int", "unsigned char", "unsigned short", "cuuint32_t", "uint32_t"}
 WIDE = {"size_t", "cuuint64_t", "unsigned long long", "uint64_t", "int64_t", "long long"}
-ADDRESS = {"CUdeviceptr", "CUtexObject", "CUsurfObject", "CUmemGenericAllocationHandle", "CUhostFn", "CUstreamCallback", "CUoccupancyB2DSize"}
+ADDRESS = {"CUdeviceptr", "CUtexObject", "CUsurfObject", "CUmemGenericAllocationHandle", "CUhostFn", "CUstreamCallback", "CUoccupancyB2DSize", "CUlogsCallback"}
 FLOAT = {"float", "double"}
 BY_VALUE = {"CUmemLocation": "x", "CUipcMemHandle": "m", "CUipcEventHandle": "m"}  # structures: of 8 bytes, and of 64, which are on the stack
 INPUTS = {"params", "extra", "options", "values", "attrs"}  # arrays, though their types may be written to

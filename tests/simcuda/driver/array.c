@@ -185,6 +185,25 @@ API(cuArrayGetMemoryRequirements, CUDA_ARRAY_MEMORY_REQUIREMENTS *needs, CUarray
 	return CUDA_SUCCESS;
 }
 
+/* None has planes. */
+API(cuArrayGetPlane, CUarray *plane, CUarray array, unsigned int index)
+{
+	struct sim_array *a;
+
+	ENTER_ANY();
+	TRY(array_get(array, &a));
+	return CUDA_ERROR_INVALID_VALUE;
+}
+
+API(cuArrayGetSparseProperties, CUDA_ARRAY_SPARSE_PROPERTIES *properties, CUarray array)
+{
+	struct sim_array *a;
+
+	ENTER_ANY();
+	TRY(array_get(array, &a));
+	return CUDA_ERROR_INVALID_VALUE;
+}
+
 API(cuArrayDestroy, CUarray array)
 {
 	struct sim_array *a;

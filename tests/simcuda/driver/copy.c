@@ -109,6 +109,18 @@ CUresult copy_submit(struct sim_stream *s, const struct copy_op *asked, bool syn
 	return push(s, &c, pageable);
 }
 
+static CUresult check_linear(void *dst, const void *src, size_t n, bool from_device, bool to_device)
+{
+	if (!n)
+		return CUDA_SUCCESS;
+	if (!dst || !src || range_leaves_registered((uintptr_t)dst, n) ||
+	    range_leaves_registered((uintptr_t)src, n))
+		return CUDA_ERROR_INVALID_VALUE;
+	if ((from_device && !known(src, n, false)) || (to_device && !known(dst, n, true)))
+		return CUDA_ERROR_INVALID_VALUE;
+	return CUDA_SUCCESS;
+}
+
 static CUresult linear(struct sim_stream *s, void *dst, const void *src, size_t n, bool from_device,
 		       bool to_device, bool sync)
 {
@@ -120,13 +132,7 @@ static CUresult linear(struct sim_stream *s, void *dst, const void *src, size_t 
 			    .from_device = from_device,
 			    .to_device = to_device};
 
-	if (!n)
-		return CUDA_SUCCESS;
-	if (!dst || !src || range_leaves_registered((uintptr_t)dst, n) ||
-	    range_leaves_registered((uintptr_t)src, n))
-		return CUDA_ERROR_INVALID_VALUE;
-	if ((from_device && !known(src, n, false)) || (to_device && !known(dst, n, true)))
-		return CUDA_ERROR_INVALID_VALUE;
+	TRY(check_linear(dst, src, n, from_device, to_device));
 	return copy_submit(s, &c, sync);
 }
 
@@ -136,6 +142,15 @@ static bool on_device(const void *p)
 	struct range r;
 
 	return range_find((uintptr_t)p, &r) && (r.kind == RANGE_DEVICE || r.kind == RANGE_MAPPED);
+}
+
+CUresult copy_line(struct sim_stream *s, CUdeviceptr dst, CUdeviceptr src, size_t n, bool run)
+{
+	void *const to = (void *)dst, *const from = (void *)src;
+
+	if (!run)
+		return check_linear(to, from, n, on_device(from), on_device(to));
+	return linear(s, to, from, n, on_device(from), on_device(to), false);
 }
 
 #define COPY(handle, dst, src, from, to, sync)                                                     \
@@ -287,8 +302,10 @@ static CUresult resolve(const struct side *s, const struct copy_op *c, bool writ
 	return CUDA_SUCCESS;
 }
 
+enum how { COPY_ASYNC, COPY_SYNC, COPY_CHECK };
+
 static CUresult box(CUstream stream, const struct side *src, const struct side *dst, size_t width,
-		    size_t height, size_t depth, bool sync)
+		    size_t height, size_t depth, enum how how)
 {
 	struct copy_op c = {.width = width, .height = height, .depth = depth};
 	struct sim_stream *s;
@@ -308,10 +325,10 @@ static CUresult box(CUstream stream, const struct side *src, const struct side *
 		c.width = width * height * depth;
 		c.height = c.depth = 1;
 	}
-	return copy_submit(s, &c, sync);
+	return how == COPY_CHECK ? CUDA_SUCCESS : copy_submit(s, &c, how == COPY_SYNC);
 }
 
-static CUresult copy_2d(CUstream stream, const CUDA_MEMCPY2D *p, bool sync)
+static CUresult copy_2d(CUstream stream, const CUDA_MEMCPY2D *p, enum how how)
 {
 	struct side src, dst;
 
@@ -323,10 +340,10 @@ static CUresult copy_2d(CUstream stream, const CUDA_MEMCPY2D *p, bool sync)
 	dst = (struct side){
 		p->dstMemoryType, p->dstHost, p->dstDevice, p->dstArray, p->dstXInBytes, p->dstY, 0,
 		p->dstPitch,      0};
-	return box(stream, &src, &dst, p->WidthInBytes, p->Height, 1, sync);
+	return box(stream, &src, &dst, p->WidthInBytes, p->Height, 1, how);
 }
 
-static CUresult copy_3d(CUstream stream, const CUDA_MEMCPY3D *p, bool sync)
+static CUresult copy_3d(CUstream stream, const CUDA_MEMCPY3D *p, enum how how)
 {
 	struct side src, dst;
 
@@ -336,10 +353,10 @@ static CUresult copy_3d(CUstream stream, const CUDA_MEMCPY3D *p, bool sync)
 			    p->srcY,          p->srcZ,    p->srcPitch,  p->srcHeight};
 	dst = (struct side){p->dstMemoryType, p->dstHost, p->dstDevice, p->dstArray, p->dstXInBytes,
 			    p->dstY,          p->dstZ,    p->dstPitch,  p->dstHeight};
-	return box(stream, &src, &dst, p->WidthInBytes, p->Height, p->Depth, sync);
+	return box(stream, &src, &dst, p->WidthInBytes, p->Height, p->Depth, how);
 }
 
-static CUresult copy_3d_peer(CUstream stream, const CUDA_MEMCPY3D_PEER *p, bool sync)
+static CUresult copy_3d_peer(CUstream stream, const CUDA_MEMCPY3D_PEER *p, enum how how)
 {
 	struct side src, dst;
 
@@ -352,11 +369,12 @@ static CUresult copy_3d_peer(CUstream stream, const CUDA_MEMCPY3D_PEER *p, bool 
 			    p->srcY,          p->srcZ,    p->srcPitch,  p->srcHeight};
 	dst = (struct side){p->dstMemoryType, p->dstHost, p->dstDevice, p->dstArray, p->dstXInBytes,
 			    p->dstY,          p->dstZ,    p->dstPitch,  p->dstHeight};
-	return box(stream, &src, &dst, p->WidthInBytes, p->Height, p->Depth, sync);
+	return box(stream, &src, &dst, p->WidthInBytes, p->Height, p->Depth, how);
 }
 
 /* One side is an array of one dimension, and so may be the other. */
-static CUresult array_copy(CUstream stream, struct side dst, struct side src, size_t n, bool sync)
+static CUresult array_copy(CUstream stream, struct side dst, struct side src, size_t n,
+			   enum how how)
 {
 	struct sim_array *a;
 
@@ -369,7 +387,7 @@ static CUresult array_copy(CUstream stream, struct side dst, struct side src, si
 		if (a->desc.Height || a->desc.Depth)
 			return CUDA_ERROR_INVALID_VALUE;
 	}
-	return box(stream, &src, &dst, n, 1, 1, sync);
+	return box(stream, &src, &dst, n, 1, 1, how);
 }
 
 #define IN_ARRAY(a, offset) ((struct side){.type = CU_MEMORYTYPE_ARRAY, .array = a, .x = offset})
@@ -380,60 +398,65 @@ API_PTDS(cuMemcpyHtoA_v2, (CUarray dst, size_t at, const void *src, size_t n),
 	 (CUarray dst, size_t at, const void *src, size_t n, CUstream stream),
 	 (dst, at, src, n, CU_STREAM_LEGACY), (dst, at, src, n, CU_STREAM_PER_THREAD))
 {
-	return array_copy(stream, IN_ARRAY(dst, at), ON_HOST(src), n, true);
+	return array_copy(stream, IN_ARRAY(dst, at), ON_HOST(src), n, COPY_SYNC);
 }
 
 API_PTDS(cuMemcpyAtoH_v2, (void *dst, CUarray src, size_t at, size_t n),
 	 (void *dst, CUarray src, size_t at, size_t n, CUstream stream),
 	 (dst, src, at, n, CU_STREAM_LEGACY), (dst, src, at, n, CU_STREAM_PER_THREAD))
 {
-	return array_copy(stream, ON_HOST(dst), IN_ARRAY(src, at), n, true);
+	return array_copy(stream, ON_HOST(dst), IN_ARRAY(src, at), n, COPY_SYNC);
 }
 
 API_PTDS(cuMemcpyDtoA_v2, (CUarray dst, size_t at, CUdeviceptr src, size_t n),
 	 (CUarray dst, size_t at, CUdeviceptr src, size_t n, CUstream stream),
 	 (dst, at, src, n, CU_STREAM_LEGACY), (dst, at, src, n, CU_STREAM_PER_THREAD))
 {
-	return array_copy(stream, IN_ARRAY(dst, at), ON_DEVICE(src), n, true);
+	return array_copy(stream, IN_ARRAY(dst, at), ON_DEVICE(src), n, COPY_SYNC);
 }
 
 API_PTDS(cuMemcpyAtoD_v2, (CUdeviceptr dst, CUarray src, size_t at, size_t n),
 	 (CUdeviceptr dst, CUarray src, size_t at, size_t n, CUstream stream),
 	 (dst, src, at, n, CU_STREAM_LEGACY), (dst, src, at, n, CU_STREAM_PER_THREAD))
 {
-	return array_copy(stream, ON_DEVICE(dst), IN_ARRAY(src, at), n, true);
+	return array_copy(stream, ON_DEVICE(dst), IN_ARRAY(src, at), n, COPY_SYNC);
 }
 
 API_PTDS(cuMemcpyAtoA_v2, (CUarray dst, size_t to, CUarray src, size_t from, size_t n),
 	 (CUarray dst, size_t to, CUarray src, size_t from, size_t n, CUstream stream),
 	 (dst, to, src, from, n, CU_STREAM_LEGACY), (dst, to, src, from, n, CU_STREAM_PER_THREAD))
 {
-	return array_copy(stream, IN_ARRAY(dst, to), IN_ARRAY(src, from), n, true);
+	return array_copy(stream, IN_ARRAY(dst, to), IN_ARRAY(src, from), n, COPY_SYNC);
 }
 
 API_PTSZ(cuMemcpyHtoAAsync_v2, (CUarray dst, size_t at, const void *src, size_t n, CUstream stream),
 	 (dst, at, src, n, stream))
 {
-	return array_copy(stream, IN_ARRAY(dst, at), ON_HOST(src), n, false);
+	return array_copy(stream, IN_ARRAY(dst, at), ON_HOST(src), n, COPY_ASYNC);
 }
 
 API_PTSZ(cuMemcpyAtoHAsync_v2, (void *dst, CUarray src, size_t at, size_t n, CUstream stream),
 	 (dst, src, at, n, stream))
 {
-	return array_copy(stream, ON_HOST(dst), IN_ARRAY(src, at), n, false);
+	return array_copy(stream, ON_HOST(dst), IN_ARRAY(src, at), n, COPY_ASYNC);
 }
 
 #define BOX_SYNC(name, type, fn)                                                                   \
 	API_PTDS(name, (const type *p), (const type *p, CUstream stream), (p, CU_STREAM_LEGACY),   \
 		 (p, CU_STREAM_PER_THREAD))                                                        \
 	{                                                                                          \
-		return fn(stream, p, true);                                                        \
+		return fn(stream, p, COPY_SYNC);                                                   \
 	}
 #define BOX_ASYNC(name, type, fn)                                                                  \
 	API_PTSZ(name, (const type *p, CUstream stream), (p, stream))                              \
 	{                                                                                          \
-		return fn(stream, p, false);                                                       \
+		return fn(stream, p, COPY_ASYNC);                                                  \
 	}
+
+CUresult copy_box(CUstream stream, const CUDA_MEMCPY3D *p, bool run)
+{
+	return copy_3d(stream, p, run ? COPY_ASYNC : COPY_CHECK);
+}
 
 BOX_SYNC(cuMemcpy2D_v2, CUDA_MEMCPY2D, copy_2d)
 BOX_SYNC(cuMemcpy2DUnaligned_v2, CUDA_MEMCPY2D, copy_2d)

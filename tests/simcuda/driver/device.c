@@ -5,6 +5,8 @@
 
 #include "tests/simcuda/driver/sim.h"
 
+#include <pvgpu_cuda_array.h>
+
 #define NAME    "pvgpu simulated GPU"
 #define PCI_BUS (unsigned int)(sim_config.device + 1)
 
@@ -70,6 +72,48 @@ API(cuDeviceGetLuid, char *luid, unsigned int *mask, CUdevice dev)
 	ENTER();
 	TRY(check(dev));
 	return CUDA_ERROR_NOT_SUPPORTED; /* Windows only */
+}
+
+API(cuDeviceGetHostAtomicCapabilities, unsigned int *capabilities,
+    const CUatomicOperation *operations, unsigned int count, CUdevice dev)
+{
+	ENTER();
+	if (!capabilities)
+		return CUDA_ERROR_INVALID_VALUE;
+	TRY(check(dev));
+	if (!operations || !count)
+		return CUDA_ERROR_INVALID_VALUE;
+	for (unsigned int i = 0; i < count; i++)
+		if ((unsigned int)operations[i] >= CU_ATOMIC_OPERATION_MAX)
+			return CUDA_ERROR_INVALID_VALUE;
+	for (unsigned int i = 0; i < count; i++)
+		capabilities[i] = 0;
+	return CUDA_SUCCESS;
+}
+
+API(cuDeviceGetP2PAtomicCapabilities, unsigned int *capabilities,
+    const CUatomicOperation *operations, unsigned int count, CUdevice src, CUdevice dst)
+{
+	ENTER();
+	if (!capabilities || !operations || !count)
+		return CUDA_ERROR_INVALID_VALUE;
+	return CUDA_ERROR_INVALID_DEVICE; /* one device: no pair */
+}
+
+API(cuDeviceGetTexture1DLinearMaxWidth, size_t *width, CUarray_format format, unsigned int channels,
+    CUdevice dev)
+{
+	int most = 0;
+
+	ENTER();
+	if (!width)
+		return CUDA_ERROR_INVALID_VALUE;
+	TRY(check(dev));
+	if (!pvgpu_channel_bytes(format) || (channels != 1 && channels != 2 && channels != 4))
+		return CUDA_ERROR_INVALID_VALUE;
+	TRY(device_attribute(CU_DEVICE_ATTRIBUTE_MAXIMUM_TEXTURE1D_LINEAR_WIDTH, &most));
+	*width = (size_t)most;
+	return CUDA_SUCCESS;
 }
 
 /* The first revision gives 32 bits. */

@@ -194,14 +194,14 @@ static bool value_reached(const struct value_op *v)
 				    : __atomic_load_n((const uint64_t *)v->addr, __ATOMIC_ACQUIRE);
 
 	switch (v->flags & 3) {
-	case WAIT_GEQ:
+	case CU_STREAM_WAIT_VALUE_GEQ:
 		return v->size == 4 ? (int32_t)((uint32_t)now - (uint32_t)v->value) >= 0
 				    : (int64_t)(now - v->value) >= 0;
-	case WAIT_EQ:
+	case CU_STREAM_WAIT_VALUE_EQ:
 		return now == (v->value & mask);
-	case WAIT_AND:
+	case CU_STREAM_WAIT_VALUE_AND:
 		return now & v->value;
-	default: /* WAIT_NOR */
+	default: /* CU_STREAM_WAIT_VALUE_NOR */
 		return (~(now | v->value) & mask) != 0;
 	}
 }

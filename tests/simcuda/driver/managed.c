@@ -178,6 +178,62 @@ API_PTSZ(cuMemPrefetchAsync_v2,
 	return flags ? CUDA_ERROR_INVALID_VALUE : prefetch(addr, size, to, stream);
 }
 
+static CUresult check_all(const CUdeviceptr *addr, const size_t *size, size_t count,
+			  unsigned long long flags, CUstream stream)
+{
+	struct sim_stream *st;
+	struct span s;
+
+	TRY(batch_stream(stream));
+	TRY(stream_get(stream, &st));
+	if (!addr || !size || !count || flags)
+		return CUDA_ERROR_INVALID_VALUE;
+	for (size_t i = 0; i < count; i++) {
+		TRY(lock_span(addr[i], size[i], &s));
+		pthread_mutex_unlock(&lock);
+	}
+	return st->capture ? capture_wait(st) : CUDA_SUCCESS;
+}
+
+API_PTSZ(cuMemDiscardBatchAsync,
+	 (CUdeviceptr * addr, size_t *size, size_t count, unsigned long long flags,
+	  CUstream stream),
+	 (addr, size, count, flags, stream))
+{
+	return check_all(addr, size, count, flags, stream);
+}
+
+API_PTSZ(cuMemPrefetchBatchAsync,
+	 (CUdeviceptr * addr, size_t *size, size_t count, CUmemLocation *where, size_t *first,
+	  size_t groups, unsigned long long flags, CUstream stream),
+	 (addr, size, count, where, first, groups, flags, stream))
+{
+	TRY(batch_stream(stream));
+	if (!where || !batch_groups(first, groups, count))
+		return CUDA_ERROR_INVALID_VALUE;
+	TRY(check_all(addr, size, count, flags, stream));
+	for (size_t i = 0; i < groups; i++) {
+		CUmemLocation to = where[i];
+
+		TRY(find_place(&to, true));
+	}
+	for (size_t i = 0, group = 0; i < count; i++) {
+		if (group + 1 < groups && first[group + 1] == i)
+			group++;
+		TRY(prefetch(addr[i], size[i], where[group], stream));
+	}
+	return CUDA_SUCCESS;
+}
+
+/* Discarded memory may keep its value. */
+API_PTSZ(cuMemDiscardAndPrefetchBatchAsync,
+	 (CUdeviceptr * addr, size_t *size, size_t count, CUmemLocation *where, size_t *first,
+	  size_t groups, unsigned long long flags, CUstream stream),
+	 (addr, size, count, where, first, groups, flags, stream))
+{
+	return do_cuMemPrefetchBatchAsync(addr, size, count, where, first, groups, flags, stream);
+}
+
 static void advise_page(struct page *p, CUmem_advise advice, CUmemLocation where)
 {
 	const uint8_t by = where.type == CU_MEM_LOCATION_TYPE_DEVICE ? BY_GPU : BY_CPU;

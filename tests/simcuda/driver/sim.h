@@ -244,16 +244,6 @@ void print_keep(struct sim_ctx *ctx, const char *text, size_t len);
 void print_kept(bool is_assertion); /* at the end of the calling worker's turn */
 void print_flush(struct sim_ctx *ctx);
 
-/* Bits of the stream memory operations' flags, which our own cuda.h has no need of. */
-enum {
-	WAIT_GEQ = 0,
-	WAIT_EQ = 1,
-	WAIT_AND = 2,
-	WAIT_NOR = 3,
-	WAIT_FLUSH = 1 << 30,
-	WRITE_NO_BARRIER = 1
-};
-
 /* exec.c: a graph of operations; a stream is a chain in it. */
 enum op_kind { OP_NOP, OP_KERNEL, OP_COPY, OP_MEMSET, OP_HOST, OP_WRITE, OP_WAIT_VALUE, OP_FREE };
 struct edge {
@@ -320,6 +310,7 @@ struct op {
 	};
 	_Alignas(16) char params[];
 };
+enum { SIM_STREAM_ATTRS = 5 };
 struct sim_stream {
 	struct handle h;
 	struct sim_ctx *ctx;
@@ -328,7 +319,9 @@ struct sim_stream {
 	uint32_t flags;
 	int priority;
 	bool legacy, per_thread;
-	bool gone;                   /* destroyed, with work in flight */
+	bool gone;            /* destroyed, with work in flight */
+	uint32_t attrs_given; /* bits; see stream_attr.c */
+	CUlaunchAttributeValue attr[SIM_STREAM_ATTRS];
 	struct sim_capture *capture; /* graph_lock */
 	struct sim_node **cap_dep;   /* what the next captured operation depends on */
 	uint32_t cap_deps;
@@ -495,6 +488,13 @@ void event_drop_ctx(struct sim_ctx *ctx);
 
 /* copy.c */
 CUresult copy_submit(struct sim_stream *s, const struct copy_op *c, bool sync);
+/* An asynchronous copy between any two places, or (run: false) only its checks. */
+CUresult copy_line(struct sim_stream *s, CUdeviceptr dst, CUdeviceptr src, size_t n, bool run);
+CUresult copy_box(CUstream stream, const CUDA_MEMCPY3D *p, bool run);
+
+/* batch.c: the rules of batches */
+CUresult batch_stream(CUstream stream);
+bool batch_groups(const size_t *first, size_t groups, size_t count);
 
 /* module.c, function.c, library.c */
 struct sim_module {

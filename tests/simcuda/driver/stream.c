@@ -211,60 +211,6 @@ API_PTSZ(cuStreamGetCtx_v2, (CUstream stream, CUcontext *ctx, CUgreenCtx *green)
 	return CUDA_SUCCESS;
 }
 
-/* A stream's scheduling attributes have no effect here and are not stored. */
-static CUresult get_attribute(struct sim_stream *s, int id, CUlaunchAttributeValue *value)
-{
-	memset(value, 0, sizeof(*value));
-	switch (id) {
-	case CU_LAUNCH_ATTRIBUTE_ACCESS_POLICY_WINDOW:
-	case CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN:
-	case CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN_MAP:
-		return CUDA_SUCCESS;
-	case CU_LAUNCH_ATTRIBUTE_SYNCHRONIZATION_POLICY:
-		value->syncPolicy = CU_SYNC_POLICY_AUTO;
-		return CUDA_SUCCESS;
-	case CU_LAUNCH_ATTRIBUTE_PRIORITY:
-		value->priority = s->priority;
-		return CUDA_SUCCESS;
-	default:
-		return CUDA_ERROR_INVALID_VALUE;
-	}
-}
-
-API_PTSZ(cuStreamGetAttribute, (CUstream stream, CUstreamAttrID id, CUstreamAttrValue *value),
-	 (stream, id, value))
-{
-	struct sim_stream *s;
-
-	TRY(stream_get(stream, &s));
-	return value ? get_attribute(s, (int)id, value) : CUDA_ERROR_INVALID_VALUE;
-}
-
-API_PTSZ(cuStreamSetAttribute, (CUstream stream, CUstreamAttrID id, const CUstreamAttrValue *value),
-	 (stream, id, value))
-{
-	CUlaunchAttributeValue known;
-	struct sim_stream *s;
-
-	TRY(stream_get(stream, &s));
-	if (!value)
-		return CUDA_ERROR_INVALID_VALUE;
-	TRY(get_attribute(s, (int)id, &known));
-	if ((int)id == CU_LAUNCH_ATTRIBUTE_PRIORITY)
-		s->priority = value->priority;
-	return CUDA_SUCCESS;
-}
-
-API_PTSZ(cuStreamCopyAttributes, (CUstream dst, CUstream stream), (dst, stream))
-{
-	struct sim_stream *a, *b;
-
-	TRY(stream_get(dst, &a));
-	TRY(stream_get(stream, &b));
-	a->priority = b->priority;
-	return CUDA_SUCCESS;
-}
-
 API_PTSZ(cuLaunchHostFunc, (CUstream stream, CUhostFn fn, void *arg), (stream, fn, arg))
 {
 	struct sim_stream *s;
@@ -303,43 +249,3 @@ API_PTSZ(cuStreamAddCallback,
 	exec_push(op, NULL, false);
 	return CUDA_SUCCESS;
 }
-
-static CUresult value_op(CUstream stream, CUdeviceptr addr, uint64_t value, unsigned int flags,
-			 enum op_kind kind, uint32_t size)
-{
-	struct sim_stream *s;
-	uint64_t lo, hi;
-	struct op *op;
-
-	TRY(stream_get(stream, &s));
-	TRY(capture_check(s));
-	if (!addr || addr % size || !range_check(addr, size, kind == OP_WRITE, &lo, &hi))
-		return CUDA_ERROR_INVALID_VALUE;
-	if (kind == OP_WRITE ? flags & ~(unsigned int)WRITE_NO_BARRIER
-			     : flags & ~(3u | (unsigned int)WAIT_FLUSH))
-		return CUDA_ERROR_INVALID_VALUE;
-	if (kind != OP_WRITE && flags & (unsigned int)WAIT_FLUSH)
-		return CUDA_ERROR_NOT_SUPPORTED;
-	op = op_new(kind, s, 0);
-	if (!op)
-		return CUDA_ERROR_OUT_OF_MEMORY;
-	op->value = (struct value_op){(void *)addr, value, size, flags};
-	exec_push(op, NULL, false);
-	return CUDA_SUCCESS;
-}
-
-#define VALUE_API(name, type, kind)                                                                \
-	API_PTSZ(name, (CUstream stream, CUdeviceptr addr, type value, unsigned int flags),        \
-		 (stream, addr, value, flags))                                                     \
-	{                                                                                          \
-		return value_op(stream, addr, value, flags, kind, sizeof(type));                   \
-	}
-
-VALUE_API(cuStreamWaitValue32, cuuint32_t, OP_WAIT_VALUE)
-VALUE_API(cuStreamWaitValue64, cuuint64_t, OP_WAIT_VALUE)
-VALUE_API(cuStreamWriteValue32, cuuint32_t, OP_WRITE)
-VALUE_API(cuStreamWriteValue64, cuuint64_t, OP_WRITE)
-VALUE_API(cuStreamWaitValue32_v2, cuuint32_t, OP_WAIT_VALUE)
-VALUE_API(cuStreamWaitValue64_v2, cuuint64_t, OP_WAIT_VALUE)
-VALUE_API(cuStreamWriteValue32_v2, cuuint32_t, OP_WRITE)
-VALUE_API(cuStreamWriteValue64_v2, cuuint64_t, OP_WRITE)

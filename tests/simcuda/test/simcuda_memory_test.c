@@ -111,6 +111,46 @@ START_TEST(linear_copies)
 }
 END_TEST
 
+START_TEST(batches)
+{
+	CUmemcpyAttributes attrs = {.srcAccessOrder = CU_MEMCPY_SRC_ACCESS_ORDER_STREAM};
+	unsigned char a[600], b[600];
+	CUdeviceptr d, dst[3], src[3];
+	size_t size[] = {100, 0, 300}, first[] = {0, 2}, wrong[] = {0, 3};
+	CUstream s;
+
+	start();
+	fill(a, sizeof(a), 7);
+	OK(cuMemAlloc(&d, 1000));
+	OK(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+	for (int i = 0; i < 3; i++) {
+		dst[i] = d + (CUdeviceptr)i * 300;
+		src[i] = (CUdeviceptr)(uintptr_t)(a + (ptrdiff_t)i * 100);
+	}
+	OK(cuMemcpyBatchAsync(dst, src, size, 3, &attrs, first, 1, s));
+	OK(cuStreamSynchronize(s));
+	OK(cuMemcpyDtoH(b, d + 600, 300));
+	ck_assert_mem_eq(b, a + 200, 300);
+	OK(cuMemcpyBatchAsync(dst, src, size, 3, (CUmemcpyAttributes[]){attrs, attrs}, first, 2,
+			      s));
+	FAILS(CUDA_ERROR_INVALID_VALUE,
+	      cuMemcpyBatchAsync(dst, src, size, 3, &attrs, first, 1, NULL));
+	FAILS(CUDA_ERROR_INVALID_VALUE, cuMemcpyBatchAsync(dst, src, size, 3, &attrs, wrong, 2, s));
+	FAILS(CUDA_ERROR_INVALID_VALUE,
+	      cuMemcpyBatchAsync(dst, src, size, 3, &attrs, first + 1, 1, s));
+	FAILS(CUDA_ERROR_INVALID_VALUE, cuMemcpyBatchAsync(dst, src, size, 0, &attrs, first, 1, s));
+	/* Nothing is copied when one of them is wrong. */
+	OK(cuMemsetD8(d, 9, 1000));
+	size[2] = 401;
+	FAILS(CUDA_ERROR_INVALID_VALUE, cuMemcpyBatchAsync(dst, src, size, 3, &attrs, first, 1, s));
+	OK(cuMemcpyDtoH(b, d, 300));
+	ck_assert_int_eq(b[0], 9);
+	attrs.srcAccessOrder = CU_MEMCPY_SRC_ACCESS_ORDER_INVALID;
+	size[2] = 300;
+	FAILS(CUDA_ERROR_INVALID_VALUE, cuMemcpyBatchAsync(dst, src, size, 3, &attrs, first, 1, s));
+}
+END_TEST
+
 START_TEST(box_copies)
 {
 	enum { W = 100, H = 20, D = 5 };
@@ -362,6 +402,7 @@ int main(void)
 	tcase_add_test(t, allocation_counts);
 	tcase_add_test(t, context_takes_its_memory_along);
 	tcase_add_test(t, linear_copies);
+	tcase_add_test(t, batches);
 	tcase_add_test(t, box_copies);
 	tcase_add_test(t, memsets);
 	tcase_add_test(t, host_memory);

@@ -412,6 +412,45 @@ START_TEST(many_allocations)
 }
 END_TEST
 
+/* One record for each COPIES_MAX copies, and no call that waits; what comes back to pageable memory
+ * is waited for once for each record. */
+START_TEST(batches_travel_together)
+{
+	enum { N = 700, LEN = 100 };
+	static const unsigned int records[] = {11, 11, 11, 11};
+	CUmemcpyAttributes attrs = {.srcAccessOrder = CU_MEMCPY_SRC_ACCESS_ORDER_STREAM};
+	CUdeviceptr dst[N], src[N], mem = dev + BIG / 2;
+	size_t size[N], first = 0;
+	unsigned int before;
+	CUstream s;
+
+	ck_assert_int_eq(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING), 0);
+	memcpy((void *)(uintptr_t)mem, host, N * LEN);
+	memcpy(pinned, host, N * LEN);
+	for (int i = 0; i < N; i++) {
+		dst[i] = (_i < 3 ? dev : (CUdeviceptr)(uintptr_t)back) + (N - 1 - i) * LEN;
+		src[i] = (_i == 1   ? (CUdeviceptr)(uintptr_t)pinned
+			  : _i == 2 ? (CUdeviceptr)(uintptr_t)host
+				    : mem) +
+			 i * LEN;
+		size[i] = LEN;
+	}
+	before = fake_commands();
+	ck_assert_int_eq(cuMemcpyBatchAsync_v2(dst, src, size, N, &attrs, &first, 1, s), 0);
+	ck_assert_uint_eq(fake.count[PVGPU_OP_COPY_BATCH], records[_i]);
+	ck_assert_uint_eq(fake_commands() - before, records[_i]);
+	ck_assert_uint_eq(fake.marked, _i < 2 ? 0 : records[_i]);
+	for (int i = 0; i < N; i++)
+		ck_assert_mem_eq((void *)(uintptr_t)dst[i], host + i * LEN, LEN);
+	/* All are checked before the first one is sent. */
+	before = fake_commands();
+	src[N - 1] = dev + BIG;
+	ck_assert_int_eq(cuMemcpyBatchAsync_v2(dst, src, size, N, &attrs, &first, 1, s),
+			 CUDA_ERROR_INVALID_VALUE);
+	ck_assert_uint_eq(fake_commands() - before, 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("guest_copy");
@@ -434,6 +473,7 @@ int main(void)
 	tcase_add_test(t, fills);
 	tcase_add_test(t, what_is_known_of_addresses);
 	tcase_add_test(t, many_allocations);
+	tcase_add_loop_test(t, batches_travel_together, 0, 4);
 	suite_add_tcase(s, t);
 	t = tcase_create("nothing pinned");
 	tcase_add_unchecked_fixture(t, make_noise, NULL);

@@ -240,6 +240,14 @@ static void run_hold(const struct pvgpu_wire_hold *h)
 		sched_yield();
 }
 
+static void run_copy_batch(const struct pvgpu_wire_copy_batch *c)
+{
+	const struct pvgpu_copy_line *line = (const void *)(c + 1);
+
+	for (uint32_t i = 0; i < c->lines_len / sizeof(*line); i++)
+		memmove(at(line[i].dst), at(line[i].src), line[i].size);
+}
+
 static void execute(const struct pvgpu_cmd_hdr *h)
 {
 	const struct pvgpu_wire_copy *copy = (const void *)h;
@@ -251,6 +259,9 @@ static void execute(const struct pvgpu_cmd_hdr *h)
 		break;
 	case PVGPU_OP_COPY_INLINE:
 		memcpy(at(in->dst), in + 1, in->data_len);
+		break;
+	case PVGPU_OP_COPY_BATCH:
+		run_copy_batch((const void *)h);
 		break;
 	case PVGPU_OP_COPY_3D:
 		run_copy_3d((const void *)h);

@@ -557,6 +557,129 @@ START_TEST(copies_wait_in_the_stream)
 }
 END_TEST
 
+static int batch(struct worker *w, uint32_t seq, const struct pvgpu_copy_line *line, uint32_t n,
+		 uint32_t extra)
+{
+	struct pvgpu_wire_copy_batch b = {.hdr = {.flags = PVGPU_CMD_MARK},
+					  .ctx = FAKE_CTX,
+					  .stream = STREAM,
+					  .lines_len = n * (uint32_t)sizeof(*line) + extra};
+
+	return fake_submit(w, &b, sizeof(b), PVGPU_OP_COPY_BATCH, seq, line, b.lines_len);
+}
+
+/* All of a batch is checked before any of it is done; its chunks stay until its mark. */
+START_TEST(batches_are_checked_whole)
+{
+	struct pvgpu_copy_line line[PVGPU_COPIES_MAX + 1];
+	struct worker *w = open_sim();
+	struct pvgpu_wire_host_func h = {.ctx = FAKE_CTX, .stream = STREAM, .id = 7};
+	const uint64_t at = w->arena_base + DATA_AT, chunk = w->arena_base + (4u << 20);
+	unsigned char *bytes = (unsigned char *)(uintptr_t)at;
+	uint64_t d = fake_alloc(w, 10, FAKE_CTX, 1 << 20);
+
+	fake_chunk(w, 4u << 20, 4u << 20);
+	for (uint32_t i = 0; i < PVGPU_COPIES_MAX; i++) {
+		line[i] = (struct pvgpu_copy_line){d + i * 64, at + i * 32, 32};
+		memset(bytes + i * 32, (int)i, 32);
+	}
+	ck_assert_int_eq(batch(w, 20, line, PVGPU_COPIES_MAX, 0), 0);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_MARK, 20), 0);
+	copy(w, 21, at, d, PVGPU_COPIES_MAX * 64);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_MARK, 21), 0);
+	for (uint32_t i = 0; i < PVGPU_COPIES_MAX; i++)
+		ck_assert_int_eq(bytes[i * 64 + 31], (int)(i & 255));
+	/* The worker's own memory; beyond the window; nothing; over the end of addresses. */
+	for (int bad = 0; bad < 4; bad++) {
+		const struct pvgpu_copy_line was = line[3];
+
+		memset(bytes, 77, 64);
+		line[3] = (struct pvgpu_copy_line[]){{d, (uintptr_t)&line[0], 16},
+						     {d + (1ull << 46), at, 32},
+						     {d, at, 0},
+						     {d, at, UINT64_MAX - 5}}[bad];
+		ck_assert_int_eq(batch(w, 30 + (uint32_t)bad, line, 5, 0), 0);
+		ck_assert_int_eq(fake_result(w, PVGPU_REP_MARK, 30 + (uint32_t)bad),
+				 CUDA_ERROR_INVALID_VALUE);
+		line[3] = was;
+	}
+	copy(w, 35, at, d, 64);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_MARK, 35), 0);
+	ck_assert_int_eq(bytes[0], 0);
+	ck_assert_int_eq(batch(w, 36, line, 2, 8), 0);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_MARK, 36), CUDA_ERROR_INVALID_VALUE);
+	/* Behind a host function: the chunk is in use. */
+	FAKE_SUBMIT(w, HOST_FUNC, 0, h);
+	line[0].src = chunk;
+	ck_assert_int_eq(batch(w, 40, line, 2, 0), 0);
+	ck_assert_int_eq(gpu_arena_remove(w, chunk, 4u << 20), -EBUSY);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_CALLBACK, 0), 0);
+	callback_done(w, 1);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_MARK, 40), 0);
+	ck_assert_int_eq(gpu_arena_remove(w, chunk, 4u << 20), 0);
+	fake_close(w);
+}
+END_TEST
+
+static int ops(struct worker *w, uint32_t seq, bool waits, const struct pvgpu_mem_op *op,
+	       uint32_t n)
+{
+	struct pvgpu_wire_stream_ops o = {
+		.ctx = FAKE_CTX, .stream = STREAM, .ops_len = n * (uint32_t)sizeof(*op)};
+
+	return fake_submit(w, &o, sizeof(o), waits ? PVGPU_OP_STREAM_OPS : PVGPU_OP_STREAM_WRITE,
+			   seq, op, o.ops_len);
+}
+
+/* Words are the session's alone; nothing of what is refused is done. */
+START_TEST(operations_stay_inside)
+{
+	struct worker *w = open_sim();
+	const uint64_t at = w->arena_base + DATA_AT;
+	uint32_t *word = (uint32_t *)(uintptr_t)at, own = 0, seq = 30;
+	uint64_t d = fake_alloc(w, 10, FAKE_CTX, 4096);
+	const struct pvgpu_mem_op first = {CU_STREAM_MEM_OP_WRITE_VALUE_32, 0, at, 99};
+	const struct pvgpu_mem_op bad[] = {
+		{CU_STREAM_MEM_OP_WRITE_VALUE_32, 0, (uintptr_t)&own, 1},
+		{CU_STREAM_MEM_OP_WAIT_VALUE_32, 0, (uintptr_t)&own, 0},
+		{CU_STREAM_MEM_OP_WRITE_VALUE_32, 0, d + 2, 1},
+		{CU_STREAM_MEM_OP_WRITE_VALUE_64, 0, d + 4, 1},
+		{CU_STREAM_MEM_OP_WRITE_VALUE_64, 0, UINT64_MAX - 7, 1},
+		{CU_STREAM_MEM_OP_WRITE_VALUE_32, 2, d, 1},
+		{CU_STREAM_MEM_OP_WAIT_VALUE_32, 4, d, 1},
+		{CU_STREAM_MEM_OP_FLUSH_REMOTE_WRITES, 0, 0, 0},
+		{CU_STREAM_MEM_OP_BARRIER, 2, 0, 0},
+		{7, 0, d, 1},
+	};
+
+	*word = 5;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		ck_assert_int_eq(ops(w, 0, true, (struct pvgpu_mem_op[]){first, bad[i]}, 2), 0);
+		/* The next call that waits says so. */
+		ck_assert_int_eq(sync_stream(w, seq++), CUDA_ERROR_INVALID_VALUE);
+	}
+	/* A wait has no place among writes, which do not count against the kernel limit. */
+	ck_assert_int_eq(ops(w, 0, false,
+			     &(struct pvgpu_mem_op){CU_STREAM_MEM_OP_WAIT_VALUE_32, 0, at, 5}, 1),
+			 0);
+	ck_assert_int_eq(sync_stream(w, seq++), CUDA_ERROR_INVALID_VALUE);
+	ck_assert_uint_eq(*word, 5);
+	ck_assert_uint_eq(own, 0);
+	ck_assert_int_eq(ops(w, 0, false, &first, 1), 0);
+	ck_assert_int_eq(
+		ops(w, 0, true,
+		    (struct pvgpu_mem_op[]){
+			    {CU_STREAM_MEM_OP_WAIT_VALUE_32, CU_STREAM_WAIT_VALUE_EQ, at, 99},
+			    {CU_STREAM_MEM_OP_BARRIER, 1, 0, 0},
+			    {CU_STREAM_MEM_OP_WRITE_VALUE_64, 0, at + 8, 1ull << 40}},
+		    3),
+		0);
+	ck_assert_int_eq(sync_stream(w, seq++), 0);
+	ck_assert_uint_eq(word[3], 1u << 8);
+	fake_close(w);
+}
+END_TEST
+
 /* width, height, depth, pitch and rows of one side, of the other */
 static const uint64_t boxes[][7] = {
 	{100, 7, 5, 128, 9, 112, 7},
@@ -653,6 +776,8 @@ int main(void)
 	tcase_add_test(t, bad_image);
 	tcase_add_loop_test(t, copies_wait_in_the_stream, 0, 2);
 	tcase_add_loop_test(t, boxes_of_all_shapes, 0, (int)(sizeof(boxes) / sizeof(boxes[0])));
+	tcase_add_test(t, batches_are_checked_whole);
+	tcase_add_test(t, operations_stay_inside);
 	tcase_add_test(t, fault_before_copies);
 	tcase_set_timeout(t, 120);
 	r = srunner_create(s);

@@ -183,6 +183,7 @@ void gate_report(const struct gate *g, struct pvgpu_gate_report *out)
 	*out = (struct pvgpu_gate_report){0};
 	out->wants = LOAD(&r->wants) != 0;
 	out->sleeps = LOAD(&r->sleeps) != 0;
+	out->words = LOAD(&r->words);
 	out->inflight_ns = LOAD(&r->inflight_ns);
 	out->busy_ns = LOAD(&r->busy_ns);
 	out->copy_ns = LOAD(&r->copy_ns);

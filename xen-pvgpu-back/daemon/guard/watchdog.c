@@ -73,7 +73,8 @@ static bool view(struct worker *w, uint64_t now, struct overdue_view *v)
 		.grace_ns = w->d->cfg.watchdog_grace_ms * MS,
 	};
 	v->others_ns = share_gate_others_ns(w);
-	v->used_known = account_used(w, &v->used_ns);
+	/* A stream that waits for a word uses nothing of the GPU. */
+	v->used_known = account_used(w, &v->used_ns) && !r.words;
 	return true;
 }
 

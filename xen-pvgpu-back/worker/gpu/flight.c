@@ -55,6 +55,7 @@ static struct load difference(const struct load *a, const struct load *b)
 		.cost = a->cost - b->cost,
 		.copy = a->copy - b->copy,
 		.unsure = a->unsure - b->unsure,
+		.words = a->words - b->words,
 	};
 }
 
@@ -64,6 +65,7 @@ static void add(struct load *l, const struct load *more)
 	l->cost += more->cost;
 	l->copy += more->copy;
 	l->unsure += more->unsure;
+	l->words += more->words;
 }
 
 static struct load load_of(const struct stream *s)
@@ -151,6 +153,7 @@ void flight_tell(struct gpu *g)
 	t->longest = longest_of(&t->dying, any_holds, longest_of(&t->busy, any_holds, 0));
 	set_drain(t, &counted);
 	gate_put(&t->report->inflight_ns, counted.cost);
+	__atomic_store_n(&t->report->words, t->flying.words != 0, __ATOMIC_RELAXED);
 	gate_put(&t->report->busy_ns, t->busy_ns);
 	gate_put(&t->report->copy_ns, t->copy_ns);
 }

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* How long a command will take that has not run: the gate decides by that. */
+#include <string.h>
+
 #include "estimate.h"
 #include "memory.h"
 #include "pvgpu_decode.h"
@@ -57,6 +59,25 @@ static uint64_t of_copy(struct gpu *g, bool to_device, bool from_device, uint64_
 	return estimate_bytes(g, kind, bytes);
 }
 
+/* Of the kind of its first copy. */
+static uint64_t of_batch(struct gpu *g, const void *rec)
+{
+	const struct pvgpu_wire_copy_batch *c = rec;
+	const uint64_t room = c->hdr.len - sizeof(*c);
+	const uint64_t len = c->lines_len < room ? c->lines_len : room;
+	struct pvgpu_copy_line first = {0}, line;
+	uint64_t bytes = 0;
+
+	for (uint64_t at = 0; at + sizeof(line) <= len; at += sizeof(line)) {
+		memcpy(&line, (const char *)(c + 1) + at, sizeof(line));
+		if (!at)
+			first = line;
+		if (__builtin_add_overflow(bytes, line.size, &bytes))
+			bytes = UINT64_MAX;
+	}
+	return of_copy(g, on_device(g, 0, first.dst), on_device(g, 0, first.src), bytes);
+}
+
 static uint64_t of_bytes(struct gpu *g, const struct pvgpu_cmd_desc *d, const void *rec)
 {
 	switch (d->op) {
@@ -65,6 +86,8 @@ static uint64_t of_bytes(struct gpu *g, const struct pvgpu_cmd_desc *d, const vo
 
 		return of_copy(g, on_device(g, 0, c->dst), on_device(g, 0, c->src), c->size);
 	}
+	case PVGPU_OP_COPY_BATCH:
+		return of_batch(g, rec);
 	case PVGPU_OP_COPY_3D: {
 		const struct pvgpu_wire_copy_3d *c = rec;
 
@@ -101,6 +124,9 @@ uint64_t work_foresee(struct gpu *g, const struct pvgpu_cmd_desc *d, const void 
 	case PVGPU_OP_GRAPH_LAUNCH:
 		return estimate_of(g, ((const struct pvgpu_wire_graph_launch *)rec)->exec, NULL,
 				   known);
+	/* A wait is as good as none to what it waits for. */
+	case PVGPU_OP_STREAM_OPS:
+		return ESTIMATE_LEAST_NS;
 	default:
 		return estimate_of(g, d->op, NULL, known);
 	}

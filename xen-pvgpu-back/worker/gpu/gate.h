@@ -25,6 +25,7 @@ struct load {
 	uint64_t cost;   /* estimated */
 	uint64_t copy;   /* of that, on the copy path */
 	uint64_t unsure; /* commands of which nothing is known */
+	uint64_t words;  /* that wait for words */
 };
 
 /* How far the streams' work overlaps, as learned from what ends (overlap.c). */

@@ -124,6 +124,33 @@ void limits_end(struct gpu *g, struct ctx *c)
 		g->far->cuCtxResetPersistingL2Cache();
 }
 
+static void run_reset(struct gpu *g, struct job *job)
+{
+	struct limit_job *j = (struct limit_job *)job;
+
+	limits_end(g, j->c);
+	obj_unref(j->c);
+	free(j);
+}
+
+int handle_ctx_reset_l2(struct worker *w, const struct pvgpu_in_ctx_reset_l2 *in,
+			struct pvgpu_out_ctx_reset_l2 *out)
+{
+	struct gpu *g = worker_gpu(w);
+	struct limit_job *j;
+	const int r = obj_error(in->ctx);
+
+	if (r)
+		return r;
+	j = calloc(1, sizeof(*j));
+	if (!j)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	j->c = obj_ref(in->ctx);
+	j->job.run = run_reset;
+	side_push(g, &j->job);
+	return 0;
+}
+
 static void run_set(struct gpu *g, struct job *job)
 {
 	struct limit_job *j = (struct limit_job *)job;

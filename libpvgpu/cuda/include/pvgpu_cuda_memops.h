@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/* Memory operations of streams: a part of cuda.h. */
+#ifndef PVGPU_CUDA_MEMOPS_H
+#define PVGPU_CUDA_MEMOPS_H
+
+#include "pvgpu_cuda_structs.h"
+
+typedef enum CUstreamWaitValue_flags_enum {
+	CU_STREAM_WAIT_VALUE_GEQ = 0x0, /* compared over the overflow */
+	CU_STREAM_WAIT_VALUE_EQ = 0x1,
+	CU_STREAM_WAIT_VALUE_AND = 0x2,
+	CU_STREAM_WAIT_VALUE_NOR = 0x3,
+	CU_STREAM_WAIT_VALUE_FLUSH = 1 << 30
+} CUstreamWaitValue_flags;
+
+typedef enum CUstreamWriteValue_flags_enum {
+	CU_STREAM_WRITE_VALUE_DEFAULT = 0x0,
+	CU_STREAM_WRITE_VALUE_NO_MEMORY_BARRIER = 0x1
+} CUstreamWriteValue_flags;
+
+typedef enum CUstreamBatchMemOpType_enum {
+	CU_STREAM_MEM_OP_WAIT_VALUE_32 = 1,
+	CU_STREAM_MEM_OP_WRITE_VALUE_32 = 2,
+	CU_STREAM_MEM_OP_FLUSH_REMOTE_WRITES = 3,
+	CU_STREAM_MEM_OP_WAIT_VALUE_64 = 4,
+	CU_STREAM_MEM_OP_WRITE_VALUE_64 = 5,
+	CU_STREAM_MEM_OP_BARRIER = 6
+} CUstreamBatchMemOpType;
+
+typedef enum CUstreamMemoryBarrier_flags_enum {
+	CU_STREAM_MEMORY_BARRIER_TYPE_SYS = 0x0,
+	CU_STREAM_MEMORY_BARRIER_TYPE_GPU = 0x1
+} CUstreamMemoryBarrier_flags;
+
+typedef union CUstreamBatchMemOpParams_union {
+	CUstreamBatchMemOpType operation;
+	struct CUstreamMemOpWaitValueParams_st {
+		CUstreamBatchMemOpType operation;
+		CUdeviceptr address;
+		union {
+			cuuint32_t value;
+			cuuint64_t value64;
+		};
+		unsigned int flags;
+		CUdeviceptr alias; /* the driver's own */
+	} waitValue;
+	struct CUstreamMemOpWriteValueParams_st {
+		CUstreamBatchMemOpType operation;
+		CUdeviceptr address;
+		union {
+			cuuint32_t value;
+			cuuint64_t value64;
+		};
+		unsigned int flags;
+		CUdeviceptr alias;
+	} writeValue;
+	struct CUstreamMemOpFlushRemoteWritesParams_st {
+		CUstreamBatchMemOpType operation;
+		unsigned int flags;
+	} flushRemoteWrites;
+	struct CUstreamMemOpMemoryBarrierParams_st {
+		CUstreamBatchMemOpType operation;
+		unsigned int flags;
+	} memoryBarrier;
+	cuuint64_t pad[6];
+} CUstreamBatchMemOpParams_v1;
+typedef CUstreamBatchMemOpParams_v1 CUstreamBatchMemOpParams;
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+#pragma GCC visibility push(default)
+
+#define PVGPU_CU_PTSZ(name, params)                                                                \
+	CUresult CUDAAPI name params;                                                              \
+	CUresult CUDAAPI name##_ptsz params
+
+PVGPU_CU_PTSZ(cuStreamWaitValue32,
+	      (CUstream stream, CUdeviceptr addr, cuuint32_t value, unsigned int flags));
+PVGPU_CU_PTSZ(cuStreamWaitValue32_v2,
+	      (CUstream stream, CUdeviceptr addr, cuuint32_t value, unsigned int flags));
+PVGPU_CU_PTSZ(cuStreamWaitValue64,
+	      (CUstream stream, CUdeviceptr addr, cuuint64_t value, unsigned int flags));
+PVGPU_CU_PTSZ(cuStreamWaitValue64_v2,
+	      (CUstream stream, CUdeviceptr addr, cuuint64_t value, unsigned int flags));
+PVGPU_CU_PTSZ(cuStreamWriteValue32,
+	      (CUstream stream, CUdeviceptr addr, cuuint32_t value, unsigned int flags));
+PVGPU_CU_PTSZ(cuStreamWriteValue32_v2,
+	      (CUstream stream, CUdeviceptr addr, cuuint32_t value, unsigned int flags));
+PVGPU_CU_PTSZ(cuStreamWriteValue64,
+	      (CUstream stream, CUdeviceptr addr, cuuint64_t value, unsigned int flags));
+PVGPU_CU_PTSZ(cuStreamWriteValue64_v2,
+	      (CUstream stream, CUdeviceptr addr, cuuint64_t value, unsigned int flags));
+PVGPU_CU_PTSZ(cuStreamBatchMemOp, (CUstream stream, unsigned int count,
+				   CUstreamBatchMemOpParams *ops, unsigned int flags));
+PVGPU_CU_PTSZ(cuStreamBatchMemOp_v2, (CUstream stream, unsigned int count,
+				      CUstreamBatchMemOpParams *ops, unsigned int flags));
+#undef PVGPU_CU_PTSZ
+
+#pragma GCC visibility pop
+#ifdef __cplusplus
+}
+#endif
+
+#ifndef __CUDA_API_VERSION_INTERNAL
+#define cuStreamWaitValue32  __CUDA_API_PTSZ(cuStreamWaitValue32_v2)
+#define cuStreamWaitValue64  __CUDA_API_PTSZ(cuStreamWaitValue64_v2)
+#define cuStreamWriteValue32 __CUDA_API_PTSZ(cuStreamWriteValue32_v2)
+#define cuStreamWriteValue64 __CUDA_API_PTSZ(cuStreamWriteValue64_v2)
+#define cuStreamBatchMemOp   __CUDA_API_PTSZ(cuStreamBatchMemOp_v2)
+#endif
+
+#endif
