@@ -31,7 +31,7 @@ FAULTS = {
     "mutate:cmp": ["reduce", "vecadd", "printf"],
     "mutate:copy-tail": ["copies", "pending", "pinned", "params", "fatbin", "fork", "threads", "contexts", "library",
                          "churn", "crowd", "pinned_many", "cublas", "arrays", "pools", "vmm",
-                         "graphmem", "forms", "managed", "graphany", "graphevents", "graphcalls", "graphattrs"],
+                         "graphmem", "forms", "managed", "captures", "graphany", "graphevents", "graphcalls", "graphattrs"],
     "mutate:filter": ["textures"],
     "mutate:surface-row": ["textures"],
     "mutate:memset": ["memsets", "meminfo", "meanwhile", "release", "graphs", "graphattrs"],

@@ -163,6 +163,30 @@ static void check_frees(CUstream s, CUstream t, CUdeviceptr p)
 	free(own);
 }
 
+/* A capture ends with the stream, or the context, in which it began. */
+static void check_gone(CUdeviceptr p)
+{
+	CUcontext before, own;
+	CUdeviceptr q;
+	CUstream s;
+
+	CU(cuStreamCreate(&s, CU_STREAM_DEFAULT));
+	CU(cuStreamBeginCapture(s, CU_STREAM_CAPTURE_MODE_GLOBAL));
+	launch(s, p, 1);
+	CU(cuStreamDestroy(s));
+	CU(cuCtxGetCurrent(&before));
+	CU(cuCtxCreate(&own, NULL, 0, 0));
+	CU(cuStreamCreate(&s, CU_STREAM_DEFAULT));
+	CU(cuStreamBeginCapture(s, CU_STREAM_CAPTURE_MODE_GLOBAL));
+	CU(cuCtxDestroy(own));
+	CU(cuCtxSetCurrent(before));
+	/* None of these is allowed while there is a capture. */
+	CU(cuMemsetD8Async(p, 0, 1, CU_STREAM_LEGACY));
+	CU(cuCtxSynchronize());
+	CU(cuMemAlloc(&q, 4));
+	CU(cuMemFree(q));
+}
+
 static void check_wrong(CUstream s, CUstream t)
 {
 	CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_RELAXED;
@@ -242,6 +266,7 @@ static void check_wrong(CUstream s, CUstream t)
 	CU(cuEventDestroy(e));
 	CU(cuEventDestroy(other));
 	CU(cuStreamDestroy(blocking));
+	check_gone(p);
 	CU(cuMemFree(p));
 	printf("wrong uses: all right\n");
 }

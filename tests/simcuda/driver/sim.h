@@ -432,6 +432,8 @@ CUresult capture_legacy(struct sim_ctx *ctx); /* the legacy stream is used: an e
 CUresult capture_check(struct sim_stream *s); /* work for it: has its capture become invalid? */
 CUresult capture_wait(struct sim_stream *s);  /* a wait or query of it: not while it is captured */
 CUresult capture_wait_ctx(struct sim_ctx *ctx);
+/* The stream is destroyed: exec held. */
+void capture_abandon(struct sim_stream *s);
 CUresult capture_unsafe_slow(void);
 void capture_add(struct op *op);
 static inline CUresult capture_unsafe(void)
