@@ -87,8 +87,6 @@ CUmemoryPool pool_of_block(const struct block *b);
 /* pool_alloc.c */
 /* The block's use has ended: cuMemFree(). */
 void pool_free(struct block *b);
-/* Give back what pools keep unused. False: nothing. */
-bool pool_reclaim(void);
 void pool_forget_ctx(struct ctx *c);
 
 #endif

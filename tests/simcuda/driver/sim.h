@@ -444,6 +444,8 @@ static inline CUresult capture_unsafe(void)
 
 /* memory.c */
 CUresult memory_alloc(struct sim_ctx *ctx, size_t size, uint64_t *addr);
+/* The same; waits for memory that work under way frees. With no lock held. */
+CUresult memory_alloc_waiting(struct sim_ctx *ctx, size_t size, uint64_t *addr);
 CUresult memory_free(uint64_t addr);
 void memory_free_now(uint64_t addr); /* no work uses it any more */
 size_t memory_mapped(size_t size);   /* what is mapped for an allocation of this size */
@@ -472,6 +474,8 @@ void texture_drop_ctx(struct sim_ctx *ctx);
 CUmemoryPool mempool_of(uint64_t addr); /* NULL: of none */
 bool graph_memory_is(uint64_t addr);    /* graph_memory.c: it is freed with its graphs */
 void mempool_gone(uint64_t addr);       /* memory, of a pool or not, is freed */
+void mempool_freed(void);               /* the turn of a cuMemFreeAsync() has come */
+bool mempool_wait(void);                /* for all of these; false: there are none */
 
 /* vmm.c */
 int vmm_open(void);

@@ -146,6 +146,7 @@ API(cuMemCreate, CUmemGenericAllocationHandle *handle, size_t size, const CUmemA
     unsigned long long flags)
 {
 	struct physical *p;
+	CUresult r;
 
 	ENTER();
 	if (!handle || !aligned(size) || flags || !prop_is_valid(prop))
@@ -155,7 +156,10 @@ API(cuMemCreate, CUmemGenericAllocationHandle *handle, size_t size, const CUmemA
 	/* Asked for in case they are wanted later: nothing is exported. */
 	if (prop->requestedHandleTypes & ~CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR)
 		return CUDA_ERROR_NOT_SUPPORTED;
-	TRY(arbiter_take_memory(size));
+	r = arbiter_take_memory(size);
+	if (r == CUDA_ERROR_OUT_OF_MEMORY && mempool_wait())
+		r = arbiter_take_memory(size);
+	TRY(r);
 	p = pool_new(&physical_pool);
 	pthread_mutex_lock(&lock);
 	if (p && next_offset + size <= FILE_BYTES) {
