@@ -276,6 +276,30 @@ static void CUDA_CB count_up(void *arg)
 	++*(int *)arg;
 }
 
+/* Destroyed nodes, and those of other graphs, have no copy in a clone. */
+static void check_clones(CUgraph other)
+{
+	CUgraphNode a, b, found = NULL;
+	CUgraph g, clone;
+
+	CU(cuGraphCreate(&g, 0));
+	CU(cuGraphAddEmptyNode(&a, g, NULL, 0));
+	CU(cuGraphAddEmptyNode(&b, g, NULL, 0));
+	CU(cuGraphClone(&clone, g));
+	CU(cuGraphNodeFindInClone(&found, a, clone));
+	if (handles_are_checked())
+		WANT(CUDA_ERROR_INVALID_VALUE, cuGraphNodeFindInClone(&found, found, clone));
+	WANT(CUDA_ERROR_INVALID_VALUE, cuGraphNodeFindInClone(&found, a, other));
+	CU(cuGraphNodeFindInClone(&found, a, clone));
+	CU(cuGraphDestroyNode(found));
+	WANT(CUDA_ERROR_INVALID_VALUE, cuGraphNodeFindInClone(&found, a, clone));
+	CU(cuGraphDestroyNode(b));
+	if (handles_are_checked())
+		WANT(CUDA_ERROR_INVALID_VALUE, cuGraphNodeFindInClone(&found, b, clone));
+	CU(cuGraphDestroy(clone));
+	CU(cuGraphDestroy(g));
+}
+
 /* Nodes added by hand, of all kinds, and changed. */
 static void check_nodes(CUstream s)
 {
@@ -357,6 +381,7 @@ static void check_nodes(CUstream s)
 	WANT(CUDA_ERROR_INVALID_VALUE, cuGraphHostNodeGetParams(k, &got_host));
 	CU(cuGraphClone(&clone, g));
 	CU(cuGraphNodeFindInClone(&nodes[0], k, clone));
+	check_clones(g);
 	CU(cuGraphInstantiate(&exec, g, 0));
 	CU(cuGraphLaunch(exec, s));
 	CU(cuGraphLaunch(exec, s));

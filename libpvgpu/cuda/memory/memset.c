@@ -5,6 +5,7 @@
 #include "cuda/core/public.h"
 #include "cuda/core/target.h"
 #include "cuda/memory/copy.h"
+#include "cuda/memory/memory_map.h"
 #include "cuda/streams/stream.h"
 
 #include <string.h>
@@ -58,6 +59,8 @@ static int fill(struct fill f, CUstream stream, bool per_thread, bool async)
 	if (f.pitch < row || !extent(&f, row, &bytes))
 		return CUDA_ERROR_INVALID_VALUE;
 	r = side_of_device(f.dst, bytes, &side);
+	if (!r && range_read_only(f.dst, bytes))
+		r = CUDA_ERROR_INVALID_VALUE;
 	if (r)
 		return r;
 	if (side == SIDE_REGISTERED ||
