@@ -438,12 +438,23 @@ static void check_kernel_of_library(CUstream s)
 	CUlibrary lib;
 	CUgraphNode k;
 	CUfunction f;
-	CUgraph g;
+	CUgraph g, captured;
+	size_t count;
 
 	CU(cuLibraryLoadData(&lib, ptx_vector, NULL, NULL, 0, NULL, NULL, 0));
 	CU(cuGraphCreate(&g, 0));
 	WANT(CUDA_ERROR_INVALID_HANDLE, cuGraphAddKernelNode(&k, g, NULL, 0, &p));
 	CU(cuLibraryGetKernel(&p.kern, lib, "fill"));
+	/* Captured, before anybody has asked for its function. */
+	CU(cuStreamBeginCapture(s, CU_STREAM_CAPTURE_MODE_GLOBAL));
+	LAUNCH((CUfunction)p.kern, WORDS / 256, 256, 0, s, &a, &n, &seed);
+	CU(cuStreamEndCapture(s, &captured));
+	count = 1;
+	CU(cuGraphGetNodes(captured, &k, &count));
+	CU(cuGraphKernelNodeGetParams(k, &got));
+	CHECK((got.func || got.kern) && got.gridDimX == WORDS / 256,
+	      "a captured kernel's parameters");
+	CU(cuGraphDestroy(captured));
 	CU(cuKernelGetFunction(&f, p.kern));
 	CU(cuGraphAddKernelNode(&k, g, NULL, 0, &p));
 	CU(cuGraphKernelNodeGetParams(k, &got));
