@@ -187,6 +187,11 @@ static void check_gone(CUdeviceptr p)
 	CU(cuMemFree(q));
 }
 
+static void CUDA_CB no_callback(CUstream s, CUresult status, void *arg)
+{
+	FAIL("a callback that was refused runs");
+}
+
 static void check_wrong(CUstream s, CUstream t)
 {
 	CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_RELAXED;
@@ -212,6 +217,9 @@ static void check_wrong(CUstream s, CUstream t)
 	end_invalid(s, CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
 	CU(cuStreamBeginCapture(s, CU_STREAM_CAPTURE_MODE_GLOBAL));
 	WANT(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, cuCtxSynchronize());
+	end_invalid(s, CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
+	CU(cuStreamBeginCapture(s, CU_STREAM_CAPTURE_MODE_GLOBAL));
+	WANT(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, cuStreamAddCallback(s, no_callback, NULL, 0));
 	end_invalid(s, CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
 	/* In relaxed mode, of the capture or the thread, an allocation is allowed. */
 	CU(cuStreamBeginCapture(s, CU_STREAM_CAPTURE_MODE_RELAXED));
