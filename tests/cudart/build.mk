@@ -23,7 +23,7 @@ $(CUDART_PROGRAMS): $(B)/cudart/%: $(B)/obj/cudart/%.o $(B)/lib/libcudart.so.12
 
 # Some also with the static runtime, and with both kinds of CUDA 13's.
 CUDART_STATICS := $(if $(CUDART_TESTS),vecadd errors device fork functions)
-CUDART_NEWER   := $(if $(CUDART_TESTS),device memory errors)
+CUDART_NEWER   := $(if $(CUDART_TESTS),device memory errors pools)
 TESTPROGS += $(CUDART_STATICS:%=$(B)/cudart/%-static) $(CUDART_NEWER:%=$(B)/cudart/%-13) $(CUDART_NEWER:%=$(B)/cudart/%-13static)
 $(CUDART_STATICS:%=$(B)/cudart/%-static): $(B)/cudart/%-static: $(B)/obj/cudart/%.o $(B)/cudart/12/libcudart_static.a
 	$(CUDART_LINK)

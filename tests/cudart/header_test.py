@@ -63,6 +63,15 @@ def size_lines(names):
 
 
 class Sizes(unittest.TestCase):
+    def test_beside_the_driver_s(self):
+        """The headers of both libraries, in either order, in C and C++."""
+        for order in (("cuda.h", "cuda_runtime.h"), ("cuda_runtime.h", "cuda.h")):
+            for language in ("c", "c++"):
+                text = "".join(f"#include <{name}>\n" for name in order) + "CUuuid a;\ncudaUUID_t *b = &a;\n"
+                run = subprocess.run([*CC, "-x", language, "-fsyntax-only", f"-I{OURS}", f"-I{TREE / 'libpvgpu' / 'cuda' / 'include'}", "-"],
+                                     input=text, capture_output=True, text=True, timeout=120, check=False)
+                self.assertEqual((run.returncode, run.stderr), (0, ""), f"{order} in {language}")
+
     def test_sizes(self):
         for major, properties in PROPERTIES.items():
             known = {**SIZES, **GREW, "cudaDeviceProp": properties}

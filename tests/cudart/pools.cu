@@ -49,6 +49,15 @@ int main()
 	props.location.type = cudaMemLocationTypeDevice;
 	RT(cudaMemPoolCreate(&own, &props));
 	RT(cudaMemPoolDestroy(own));
+#if CUDART_VERSION >= 13000
+	struct cudaMemLocation here = {cudaMemLocationTypeDevice, 0};
+	cudaMemPool_t given = NULL;
+	RT(cudaMemGetDefaultMemPool(&given, &here, 1));
+	CHECK(given == pool, "the default pool");
+	RT(cudaMemSetMemPool(&here, 1, pool));
+	RT(cudaMemGetMemPool(&given, &here, 1));
+	CHECK(given == pool, "the pool that was set");
+#endif
 	allocate(0);
 	RT(cudaFreeAsync(NULL, s));
 	RT(cudaStreamDestroy(s));

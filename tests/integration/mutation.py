@@ -33,7 +33,7 @@ FAULTS = {
     "mutate:cmp": ["reduce", "vecadd", "printf"],
     "mutate:copy-tail": ["copies", "pending", "pinned", "params", "fatbin", "fork", "threads", "contexts", "library",
                          "churn", "crowd", "pinned_many", "cublas", "cublaslt", "trainstep", "arrays", "batches", "pools", "vmm", "sharing",
-                         "graphmem", "forms", "present", "managed", "graphany", "graphevents", "graphcalls", "graphattrs"],
+                         "graphmem", "forms", "present", "managed", "captures", "graphany", "graphevents", "graphcalls", "graphattrs"],
     "mutate:filter": ["textures"],
     "mutate:surface-row": ["textures"],
     "mutate:memset": ["memsets", "meminfo", "meanwhile", "release", "graphs", "graphattrs"],

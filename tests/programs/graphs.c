@@ -163,6 +163,35 @@ static void check_frees(CUstream s, CUstream t, CUdeviceptr p)
 	free(own);
 }
 
+/* A capture ends with the stream, or the context, in which it began. */
+static void check_gone(CUdeviceptr p)
+{
+	CUcontext before, own;
+	CUdeviceptr q;
+	CUstream s;
+
+	CU(cuStreamCreate(&s, CU_STREAM_DEFAULT));
+	CU(cuStreamBeginCapture(s, CU_STREAM_CAPTURE_MODE_GLOBAL));
+	launch(s, p, 1);
+	CU(cuStreamDestroy(s));
+	CU(cuCtxGetCurrent(&before));
+	CU(cuCtxCreate(&own, NULL, 0, 0));
+	CU(cuStreamCreate(&s, CU_STREAM_DEFAULT));
+	CU(cuStreamBeginCapture(s, CU_STREAM_CAPTURE_MODE_GLOBAL));
+	CU(cuCtxDestroy(own));
+	CU(cuCtxSetCurrent(before));
+	/* None of these is allowed while there is a capture. */
+	CU(cuMemsetD8Async(p, 0, 1, CU_STREAM_LEGACY));
+	CU(cuCtxSynchronize());
+	CU(cuMemAlloc(&q, 4));
+	CU(cuMemFree(q));
+}
+
+static void CUDA_CB no_callback(CUstream s, CUresult status, void *arg)
+{
+	FAIL("a callback that was refused runs");
+}
+
 static void check_wrong(CUstream s, CUstream t)
 {
 	CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_RELAXED;
@@ -188,6 +217,9 @@ static void check_wrong(CUstream s, CUstream t)
 	end_invalid(s, CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
 	CU(cuStreamBeginCapture(s, CU_STREAM_CAPTURE_MODE_GLOBAL));
 	WANT(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, cuCtxSynchronize());
+	end_invalid(s, CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
+	CU(cuStreamBeginCapture(s, CU_STREAM_CAPTURE_MODE_GLOBAL));
+	WANT(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, cuStreamAddCallback(s, no_callback, NULL, 0));
 	end_invalid(s, CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
 	/* In relaxed mode, of the capture or the thread, an allocation is allowed. */
 	CU(cuStreamBeginCapture(s, CU_STREAM_CAPTURE_MODE_RELAXED));
@@ -242,6 +274,7 @@ static void check_wrong(CUstream s, CUstream t)
 	CU(cuEventDestroy(e));
 	CU(cuEventDestroy(other));
 	CU(cuStreamDestroy(blocking));
+	check_gone(p);
 	CU(cuMemFree(p));
 	printf("wrong uses: all right\n");
 }
@@ -249,6 +282,30 @@ static void check_wrong(CUstream s, CUstream t)
 static void CUDA_CB count_up(void *arg)
 {
 	++*(int *)arg;
+}
+
+/* Destroyed nodes, and those of other graphs, have no copy in a clone. */
+static void check_clones(CUgraph other)
+{
+	CUgraphNode a, b, found = NULL;
+	CUgraph g, clone;
+
+	CU(cuGraphCreate(&g, 0));
+	CU(cuGraphAddEmptyNode(&a, g, NULL, 0));
+	CU(cuGraphAddEmptyNode(&b, g, NULL, 0));
+	CU(cuGraphClone(&clone, g));
+	CU(cuGraphNodeFindInClone(&found, a, clone));
+	if (handles_are_checked())
+		WANT(CUDA_ERROR_INVALID_VALUE, cuGraphNodeFindInClone(&found, found, clone));
+	WANT(CUDA_ERROR_INVALID_VALUE, cuGraphNodeFindInClone(&found, a, other));
+	CU(cuGraphNodeFindInClone(&found, a, clone));
+	CU(cuGraphDestroyNode(found));
+	WANT(CUDA_ERROR_INVALID_VALUE, cuGraphNodeFindInClone(&found, a, clone));
+	CU(cuGraphDestroyNode(b));
+	if (handles_are_checked())
+		WANT(CUDA_ERROR_INVALID_VALUE, cuGraphNodeFindInClone(&found, b, clone));
+	CU(cuGraphDestroy(clone));
+	CU(cuGraphDestroy(g));
 }
 
 /* Nodes added by hand, of all kinds, and changed. */
@@ -332,6 +389,7 @@ static void check_nodes(CUstream s)
 	WANT(CUDA_ERROR_INVALID_VALUE, cuGraphHostNodeGetParams(k, &got_host));
 	CU(cuGraphClone(&clone, g));
 	CU(cuGraphNodeFindInClone(&nodes[0], k, clone));
+	check_clones(g);
 	CU(cuGraphInstantiate(&exec, g, 0));
 	CU(cuGraphLaunch(exec, s));
 	CU(cuGraphLaunch(exec, s));
@@ -388,12 +446,23 @@ static void check_kernel_of_library(CUstream s)
 	CUlibrary lib;
 	CUgraphNode k;
 	CUfunction f;
-	CUgraph g;
+	CUgraph g, captured;
+	size_t count;
 
 	CU(cuLibraryLoadData(&lib, ptx_vector, NULL, NULL, 0, NULL, NULL, 0));
 	CU(cuGraphCreate(&g, 0));
 	WANT(CUDA_ERROR_INVALID_HANDLE, cuGraphAddKernelNode(&k, g, NULL, 0, &p));
 	CU(cuLibraryGetKernel(&p.kern, lib, "fill"));
+	/* Captured, before anybody has asked for its function. */
+	CU(cuStreamBeginCapture(s, CU_STREAM_CAPTURE_MODE_GLOBAL));
+	LAUNCH((CUfunction)p.kern, WORDS / 256, 256, 0, s, &a, &n, &seed);
+	CU(cuStreamEndCapture(s, &captured));
+	count = 1;
+	CU(cuGraphGetNodes(captured, &k, &count));
+	CU(cuGraphKernelNodeGetParams(k, &got));
+	CHECK((got.func || got.kern) && got.gridDimX == WORDS / 256,
+	      "a captured kernel's parameters");
+	CU(cuGraphDestroy(captured));
 	CU(cuKernelGetFunction(&f, p.kern));
 	CU(cuGraphAddKernelNode(&k, g, NULL, 0, &p));
 	CU(cuGraphKernelNodeGetParams(k, &got));

@@ -30,6 +30,26 @@ static void allocate(size_t bytes)
 	printf("%u pieces of pinned memory\n", pieces);
 }
 
+/* Memory that is to be mapped has a device address, or is refused. */
+static void check_mapped(size_t bytes)
+{
+	CUdeviceptr p;
+	CUresult r;
+	int can;
+
+	CU(cuDeviceGetAttribute(&can, CU_DEVICE_ATTRIBUTE_CAN_MAP_HOST_MEMORY, 0));
+	for (; can && pieces < MOST && (size_t)pieces * PIECE < bytes; pieces++) {
+		r = cuMemHostAlloc((void **)&piece[pieces], PIECE, CU_MEMHOSTALLOC_DEVICEMAP);
+		if (r == CUDA_ERROR_OUT_OF_MEMORY)
+			break;
+		CU(r);
+		CU(cuMemHostGetDevicePointer(&p, piece[pieces], 0));
+	}
+	while (pieces)
+		CU(cuMemFreeHost(piece[--pieces]));
+	printf("mapped memory: all right\n");
+}
+
 static void check_known(const void *p)
 {
 	CUpointer_attribute which[] = {CU_POINTER_ATTRIBUTE_MEMORY_TYPE,
@@ -153,6 +173,8 @@ int main(int argc, char **argv)
 	WANT(CUDA_ERROR_INVALID_VALUE, cuMemFreeHost(piece[pieces - 1]));
 	CU(cuMemHostAlloc((void **)&piece[0], PIECE, 0));
 	CU(cuMemFreeHost(piece[0]));
+	pieces = 0;
+	check_mapped(bytes);
 	CU(cuStreamDestroy(s));
 	CU(cuMemFree(dev));
 	finish();

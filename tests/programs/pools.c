@@ -6,6 +6,9 @@
  */
 #include "tests/programs/common.h"
 
+#include <pthread.h>
+#include <unistd.h>
+
 PTX(ptx_vector);
 
 enum { WORDS = 4096 };
@@ -214,6 +217,82 @@ static void check_order(CUfunction fill)
 	printf("order: all right\n");
 }
 
+static void *open_late(void *arg)
+{
+	usleep(100000);
+	gate_open(arg);
+	return NULL;
+}
+
+/* Most of the memory is a pool's, and is freed by work that is under way. */
+static pthread_t free_late(CUmemoryPool pool, CUstream s, struct gate *g, size_t bytes)
+{
+	pthread_t thread;
+	CUdeviceptr p;
+
+	CU(cuMemAllocFromPoolAsync(&p, bytes, pool, s));
+	gate_close(g, s);
+	CU(cuMemFreeAsync(p, s));
+	CHECK(!pthread_create(&thread, NULL, open_late, g), "no thread");
+	return thread;
+}
+
+/* Memory that pools keep is had by every call that allocates, also when work must end first. */
+static void check_idle(CUmemoryPool pool)
+{
+	CUmemAllocationProp prop = {.type = CU_MEM_ALLOCATION_TYPE_PINNED,
+				    .location = {.type = CU_MEM_LOCATION_TYPE_DEVICE}};
+	CUmemPoolProps small = plain;
+	CUmemGenericAllocationHandle handle;
+	CUDA_ARRAY_DESCRIPTOR desc = {
+		.Format = CU_AD_FORMAT_FLOAT, .NumChannels = 4, .Width = 4096};
+	size_t left, all;
+	CUmemoryPool own;
+	CUdeviceptr p, q;
+	pthread_t thread;
+	struct gate g;
+	CUstream s, t;
+	CUarray array;
+
+	CU(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+	CU(cuStreamCreate(&t, CU_STREAM_NON_BLOCKING));
+	CU(cuMemGetInfo(&left, &all));
+	left = left / 4 * 3 & ~(size_t)((2 << 20) - 1);
+	thread = free_late(pool, s, &g, left);
+	CU(cuMemAlloc(&p, left));
+	pthread_join(thread, NULL);
+	CU(cuMemFree(p));
+	thread = free_late(pool, s, &g, left);
+	CU(cuMemCreate(&handle, left, &prop, 0));
+	pthread_join(thread, NULL);
+	CU(cuMemRelease(handle));
+	thread = free_late(pool, s, &g, left);
+	CU(cuMemAllocAsync(&p, left, t));
+	pthread_join(thread, NULL);
+	CU(cuMemFreeAsync(p, t));
+	CU(cuStreamSynchronize(t));
+	/* Nearly all of it, so that an array does not fit beside it. */
+	CU(cuMemGetInfo(&left, &all));
+	left = (left - (8 << 20)) & ~(size_t)((2 << 20) - 1);
+	desc.Height = 256; /* 16 MiB */
+	thread = free_late(pool, s, &g, left);
+	CU(cuArrayCreate(&array, &desc));
+	pthread_join(thread, NULL);
+	CU(cuArrayDestroy(array));
+	/* A pool with a limit of its own. */
+	small.maxSize = 32 << 20;
+	CU(cuMemPoolCreate(&own, &small));
+	thread = free_late(own, s, &g, 20 << 20);
+	CU(cuMemAllocFromPoolAsync(&q, 20 << 20, own, t));
+	pthread_join(thread, NULL);
+	CU(cuMemFreeAsync(q, t));
+	CU(cuCtxSynchronize());
+	CU(cuMemPoolDestroy(own));
+	CU(cuStreamDestroy(s));
+	CU(cuStreamDestroy(t));
+	printf("idle memory: all right\n");
+}
+
 static void churn(size_t rounds)
 {
 	struct random r = {5};
@@ -253,6 +332,7 @@ int main(int argc, char **argv)
 		CU(cuMemPoolCreate(&pool, &props));
 		check_attributes(pool);
 		check_memory(fill, pool);
+		check_idle(pool);
 		CU(cuMemPoolDestroy(pool));
 		check_order(fill);
 	}

@@ -223,6 +223,47 @@ static void check_memory(CUfunction f)
 }
 
 /* As PyTorch's: more addresses than the device has memory, pieces that come and go. */
+/* What the device may only read is not written by copies and fills, and stays readable. */
+static void check_read_only(void)
+{
+	const size_t bytes = 2 << 20;
+	const CUmemAllocationProp prop = {.type = CU_MEM_ALLOCATION_TYPE_PINNED,
+					  .location = {.type = CU_MEM_LOCATION_TYPE_DEVICE}};
+	CUmemAccessDesc access = {.location = prop.location,
+				  .flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE};
+	CUdeviceptr p, from = device_alloc(4096);
+	CUmemGenericAllocationHandle h;
+	CUDA_MEMCPY2D box = {.srcMemoryType = CU_MEMORYTYPE_DEVICE,
+			     .srcDevice = from,
+			     .dstMemoryType = CU_MEMORYTYPE_DEVICE,
+			     .WidthInBytes = 64,
+			     .Height = 2};
+	uint32_t word = 0;
+
+	CU(cuMemCreate(&h, bytes, &prop, 0));
+	CU(cuMemAddressReserve(&p, bytes, 0, 0, 0));
+	CU(cuMemMap(p, bytes, 0, h, 0));
+	CU(cuMemSetAccess(p, bytes, &access, 1));
+	CU(cuMemsetD32(p, 7, 1024));
+	access.flags = CU_MEM_ACCESS_FLAGS_PROT_READ;
+	CU(cuMemSetAccess(p, bytes, &access, 1));
+	box.dstDevice = p;
+	WANT(CUDA_ERROR_INVALID_VALUE, cuMemsetD32(p, 1, 1));
+	WANT(CUDA_ERROR_INVALID_VALUE, cuMemcpyHtoD(p, &word, 4));
+	WANT(CUDA_ERROR_INVALID_VALUE, cuMemcpyDtoD(p, from, 4));
+	WANT(CUDA_ERROR_INVALID_VALUE, cuMemcpy2D(&box));
+	download(&word, p, 4);
+	CHECK(word == 7, "read-only memory is %u", word);
+	CU(cuCtxSynchronize());
+	access.flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE;
+	CU(cuMemSetAccess(p, bytes, &access, 1));
+	CU(cuMemsetD32(p, 8, 1));
+	CU(cuMemUnmap(p, bytes));
+	CU(cuMemAddressFree(p, bytes));
+	CU(cuMemRelease(h));
+	CU(cuMemFree(from));
+}
+
 static void check_segment(CUfunction f)
 {
 	enum { PIECES = 6, OVERLAP = 64 << 10 };
@@ -257,6 +298,7 @@ int main(void)
 	check_addresses();
 	check_memory(f);
 	check_segment(f);
+	check_read_only();
 	finish();
 	return 0;
 }

@@ -47,6 +47,10 @@ void range_remove_ctx_host(const struct ctx *c, void (*fn)(const struct range *r
 void host_free(const struct range *r);
 
 /* memory/pool_alloc.c */
+/* Memory ran out: pools give back what they keep unused; when that was not enough, they wait for
+ * the work that still uses freed memory. To be called until the allocation succeeds, with 0 at
+ * first. False: there is no more. */
+bool pool_reclaim(unsigned int *tries);
 /* After a call that has waited: pools give back what is above their thresholds. */
 void pool_rest_slow(void);
 extern _Atomic bool pool_excess;

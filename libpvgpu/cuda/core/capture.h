@@ -36,6 +36,9 @@ static inline int capture_unsafe(void)
 }
 /* The stream was asked for a thing that cannot be captured: its capture becomes invalid. */
 int capture_refuse(const struct target *t);
+/* The stream, or with NULL the context, is destroyed: captures that began in it end without a
+ * graph, others that it takes part in become invalid. */
+void capture_drop(const struct ctx *ctx, struct stream *s);
 /* Make a capture invalid; returns r. */
 int capture_spoil(uint64_t id, int r);
 /* The stream is to wait for the event, and one of them takes part in a capture. *join: post it. */

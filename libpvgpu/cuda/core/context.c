@@ -71,6 +71,7 @@ void ctx_forget_objects(struct ctx *c)
 {
 	struct object *o;
 
+	capture_drop(c, NULL);
 	for (;;) {
 		pthread_mutex_lock(&c->lock);
 		o = c->objects;

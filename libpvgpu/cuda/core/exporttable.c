@@ -6,19 +6,22 @@
  */
 #include "cuda/core/public.h"
 
+#include <dlfcn.h>
 #include <stdatomic.h>
 #include <stdio.h>
 
 PUBLIC CUresult cuGetExportTable(const void **table, const CUuuid *id)
 {
 	static atomic_flag told = ATOMIC_FLAG_INIT;
+	Dl_info in;
 
 	if (!atomic_flag_test_and_set(&told))
-		fputs("pvgpu: this program brings NVIDIA's CUDA runtime (linked in, or a "
-		      "libcudart.so of its own), which accepts only NVIDIA's own driver: let it "
-		      "load pvgpu's libcudart.so.12 or .13 instead, or link pvgpu's "
-		      "libcudart_static.a (docs/cudart.md)\n",
-		      stderr);
+		fprintf(stderr,
+			"pvgpu: %s is, or has in it, NVIDIA's CUDA runtime, which accepts only "
+			"NVIDIA's own driver: let it load pvgpu's libcudart.so.12 or .13 instead, "
+			"or link pvgpu's libcudart_static.a (docs/cudart.md)\n",
+			dladdr(__builtin_return_address(0), &in) && in.dli_fname ? in.dli_fname
+										 : "this program");
 	if (table)
 		*table = NULL;
 	return CUDA_ERROR_NOT_SUPPORTED;

@@ -368,6 +368,48 @@ static int begin_to(CUstream h, CUgraph graph, const CUgraphNode *deps, size_t c
 	return g->parent ? CUDA_ERROR_NOT_SUPPORTED : begin(h, g, deps, count, mode, per_thread);
 }
 
+/* Under lock. */
+static void delist(struct capture *c)
+{
+	c->id = 0;
+	atomic_fetch_sub(&captures, 1);
+}
+
+/* The graph of one that ends with its stream or context, if it has one of its own. */
+static bool drop_one(const struct ctx *ctx, struct stream *s, CUgraph *own)
+{
+	struct capture *c = NULL;
+
+	pthread_mutex_lock(&lock);
+	for (int i = 0; i < CAPTURES_MAX && !c; i++) {
+		if (table[i].id && (s ? table[i].origin == s : table[i].ctx == ctx))
+			c = &table[i];
+	}
+	if (c) {
+		*own = c->own_graph ? c->graph : NULL;
+		delist(c);
+	} else {
+		c = of_stream(s);
+		if (c)
+			c->invalid = true;
+		c = NULL;
+	}
+	pthread_mutex_unlock(&lock);
+	return c;
+}
+
+void capture_drop(const struct ctx *ctx, struct stream *s)
+{
+	struct graph *g;
+	CUgraph own;
+
+	while (capturing() && drop_one(ctx, s, &own)) {
+		g = own ? graph_find(own) : NULL;
+		if (g)
+			graph_drop(g);
+	}
+}
+
 static int end_of(const struct capture *c)
 {
 	if (c->mode != CU_STREAM_CAPTURE_MODE_RELAXED && !pthread_equal(c->thread, pthread_self()))
@@ -397,9 +439,8 @@ static int end(CUstream h, CUgraph *graph, bool per_thread)
 	}
 	if (!r) {
 		was = *c;
-		c->id = 0;
+		delist(c);
 		atomic_store(&s->capture, 0);
-		atomic_fetch_sub(&captures, 1);
 	}
 	pthread_mutex_unlock(&lock);
 	if (r)

@@ -188,6 +188,7 @@ PUBLIC CUresult cuGraphClone(CUgraph *clone, CUgraph graph)
 		object_free(&to->o);
 		return r;
 	}
+	to->clone_of = graph;
 	to->hosts = g->hosts;
 	to->held = held_copy(g->held);
 	object_publish(&to->o);
@@ -199,15 +200,23 @@ PUBLIC CUresult cuGraphClone(CUgraph *clone, CUgraph graph)
 PUBLIC CUresult cuGraphNodeFindInClone(CUgraphNode *out, CUgraphNode original, CUgraph clone)
 {
 	struct graph *g, *to;
+	CUgraphNodeType type;
+	CUgraphNode copy;
 	uint32_t node;
-	const int r = graph_enter(clone, &to);
+	int r = graph_enter(clone, &to);
 
 	if (r)
 		return r;
-	if (!out || !node_find(original, &g, &node))
+	if (!out || !node_find(original, &g, &node) || to->clone_of != object_handle(&g->o))
 		return CUDA_ERROR_INVALID_VALUE;
-	*out = node_handle(to, node);
-	return CUDA_SUCCESS;
+	/* Either may have been destroyed. */
+	copy = node_handle(to, node);
+	r = cuGraphNodeGetType(original, &type);
+	if (!r)
+		r = cuGraphNodeGetType(copy, &type);
+	if (!r)
+		*out = copy;
+	return r;
 }
 
 /* ---- what can be launched ---- */

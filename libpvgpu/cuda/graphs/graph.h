@@ -37,6 +37,7 @@ struct held {
 
 struct graph {
 	struct object o;
+	CUgraph clone_of;
 	uint32_t hosts; /* host functions that a launch calls */
 	pthread_mutex_t lock;
 	struct node_cache *cache; /* by node: what getters gave out; under lock */

@@ -5,6 +5,7 @@
  * changes and a launch names no memory. At the far end the node is an empty one, which keeps the
  * order.
  */
+#include "cuda/core/above.h"
 #include "cuda/core/capture.h"
 #include "cuda/core/context.h"
 #include "cuda/core/device.h"
@@ -13,7 +14,6 @@
 #include "cuda/core/target.h"
 #include "cuda/graphs/graph.h"
 #include "cuda/memory/memory_map.h"
-#include "cuda/memory/pool.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -63,14 +63,15 @@ static int allocate(struct graph *g, struct ctx *c, uint64_t bytes, uint64_t *ad
 	struct range range = {
 		.size = bytes, .kind = RANGE_DEVICE, .flags = RANGE_OF_GRAPH, .ctx = c};
 	struct allocation *a = malloc(sizeof(*a));
+	unsigned int tries = 0;
 	bool held;
 	int r;
 
 	if (!a)
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	r = pvgpu_do_mem_alloc(session(), c->o.wire, bytes, &range.base);
-	if (r == CUDA_ERROR_OUT_OF_MEMORY && pool_reclaim())
+	do {
 		r = pvgpu_do_mem_alloc(session(), c->o.wire, bytes, &range.base);
+	} while (r == CUDA_ERROR_OUT_OF_MEMORY && pool_reclaim(&tries));
 	r = ctx_result(c, r);
 	if (r) {
 		free(a);

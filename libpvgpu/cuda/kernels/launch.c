@@ -219,6 +219,20 @@ static __attribute__((noinline)) int pack_large(const struct target *t, const st
 	return r ? r : post(t, f, q, packed, f->param_bytes);
 }
 
+/* A kernel that is captured stands for its function in the context, by which its node's parameters
+ * are told. */
+static int find_captured(const struct target *t, struct function **f)
+{
+	CUfunction fn;
+	struct ctx *c;
+	int r = 0;
+
+	if ((*f)->o.type != PVGPU_H_KERNEL || ctx_current(&c) || c != t->ctx)
+		return 0;
+	r = cuKernelGetFunction(&fn, object_handle(&(*f)->o));
+	return r ? r : find_function(fn, t, f);
+}
+
 static int launch(CUfunction h, const struct request *q, CUstream stream, bool per_thread,
 		  void **params, void **extra)
 {
@@ -231,6 +245,8 @@ static int launch(CUfunction h, const struct request *q, CUstream stream, bool p
 
 	if (!r)
 		r = find_function(h, &t, &f);
+	if (unlikely(t.captured) && !r)
+		r = find_captured(&t, &f);
 	if (!r)
 		r = check(&t, f, q);
 	if (unlikely(r))

@@ -67,18 +67,21 @@ static void adopt(struct found *l, struct function *f)
 static int load(struct image *image, struct jit *jit, CUlibrary *out)
 {
 	struct library *l = object_new(PVGPU_H_LIBRARY);
+	unsigned int tries = 0;
 	int r;
 
 	if (!l) {
 		image_free(image);
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	}
-	r = pvgpu_do_library_load(session(), home_device(), (uintptr_t)image->mem, image->size,
-				  jit->scalar, (uint32_t)(jit->scalars * sizeof(jit->scalar[0])),
-				  jit_log_room(jit->info_size), jit_log_room(jit->error_size),
-				  l->o.wire, jit->info, jit_log_room(jit->info_size),
-				  &jit->info_len, jit->error, jit_log_room(jit->error_size),
-				  &jit->error_len, &jit->wall_time);
+	do {
+		r = pvgpu_do_library_load(
+			session(), home_device(), (uintptr_t)image->mem, image->size, jit->scalar,
+			(uint32_t)(jit->scalars * sizeof(jit->scalar[0])),
+			jit_log_room(jit->info_size), jit_log_room(jit->error_size), l->o.wire,
+			jit->info, jit_log_room(jit->info_size), &jit->info_len, jit->error,
+			jit_log_room(jit->error_size), &jit->error_len, &jit->wall_time);
+	} while (r == CUDA_ERROR_OUT_OF_MEMORY && pool_reclaim(&tries));
 	image_free(image);
 	jit_finish(jit);
 	if (r) {

@@ -74,18 +74,21 @@ void module_forget(struct module *m)
 static int load(struct ctx *c, struct image *image, struct jit *jit, CUmodule *out)
 {
 	struct module *m = module_new(c);
+	unsigned int tries = 0;
 	int r;
 
 	if (!m) {
 		image_free(image);
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	}
-	r = pvgpu_do_module_load(session(), c->o.wire, (uintptr_t)image->mem, image->size,
-				 jit->scalar, (uint32_t)(jit->scalars * sizeof(jit->scalar[0])),
-				 jit_log_room(jit->info_size), jit_log_room(jit->error_size),
-				 m->o.wire, jit->info, jit_log_room(jit->info_size), &jit->info_len,
-				 jit->error, jit_log_room(jit->error_size), &jit->error_len,
-				 &jit->wall_time);
+	do {
+		r = pvgpu_do_module_load(
+			session(), c->o.wire, (uintptr_t)image->mem, image->size, jit->scalar,
+			(uint32_t)(jit->scalars * sizeof(jit->scalar[0])),
+			jit_log_room(jit->info_size), jit_log_room(jit->error_size), m->o.wire,
+			jit->info, jit_log_room(jit->info_size), &jit->info_len, jit->error,
+			jit_log_room(jit->error_size), &jit->error_len, &jit->wall_time);
+	} while (r == CUDA_ERROR_OUT_OF_MEMORY && pool_reclaim(&tries));
 	image_free(image);
 	jit_finish(jit);
 	if (r) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Arrays: the worker has them, descriptions are answered here. */
+#include "cuda/core/above.h"
 #include "cuda/core/context.h"
 #include "cuda/core/device.h"
 #include "cuda/core/init.h"
@@ -82,6 +83,7 @@ static int check(const CUDA_ARRAY3D_DESCRIPTOR *d, int device)
 
 static int create(CUarray *out, const CUDA_ARRAY3D_DESCRIPTOR *d)
 {
+	unsigned int tries = 0;
 	struct array *a;
 	struct ctx *c;
 	int r = ctx_enter(&c);
@@ -102,8 +104,10 @@ static int create(CUarray *out, const CUDA_ARRAY3D_DESCRIPTOR *d)
 	a->row_bytes = d->Width * a->texel_bytes;
 	a->rows = d->Height ? d->Height : 1;
 	a->slices = d->Depth ? d->Depth : 1;
-	r = pvgpu_do_array_create(session(), c->o.wire, d->Width, d->Height, d->Depth,
-				  (uint32_t)d->Format, d->NumChannels, d->Flags, a->o.wire);
+	do {
+		r = pvgpu_do_array_create(session(), c->o.wire, d->Width, d->Height, d->Depth,
+					  (uint32_t)d->Format, d->NumChannels, d->Flags, a->o.wire);
+	} while (r == CUDA_ERROR_OUT_OF_MEMORY && pool_reclaim(&tries));
 	if (r) {
 		object_free(&a->o);
 		return ctx_result(c, r);

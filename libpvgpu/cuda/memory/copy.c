@@ -179,6 +179,8 @@ static int copy(uint64_t dst, side_fn *dst_fn, uint64_t src, side_fn *src_fn, ui
 	if (r || !len)
 		return r;
 	r = dst_fn(dst, len, &c.dst_side);
+	if (!r && range_read_only(dst, len))
+		r = CUDA_ERROR_INVALID_VALUE;
 	if (!r)
 		r = src_fn(src, len, &c.src_side);
 	if (!r)

@@ -8,6 +8,7 @@
 #include "cuda/memory/batch.h"
 #include "cuda/memory/box.h"
 #include "cuda/memory/copy.h"
+#include "cuda/memory/memory_map.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -79,7 +80,7 @@ static int place_operand(const struct operand *o, const struct box *b, uint64_t 
 static int copy(const struct operand *dst, const struct operand *src, struct box *b,
 		CUstream stream, bool per_thread)
 {
-	uint64_t max_pitch;
+	uint64_t max_pitch, len;
 	struct target t;
 	int r = stream_enter(stream, per_thread, &t);
 
@@ -89,6 +90,9 @@ static int copy(const struct operand *dst, const struct operand *src, struct box
 	if (!max_pitch)
 		max_pitch = INT32_MAX;
 	r = place_operand(dst, b, max_pitch, &b->dst);
+	if (!r && !b->dst.array && box_extent(b, &b->dst, &len) &&
+	    range_read_only(b->dst.addr, len))
+		r = CUDA_ERROR_INVALID_VALUE;
 	if (!r)
 		r = place_operand(src, b, max_pitch, &b->src);
 	return r ? r : copy_box(&t, b);

@@ -56,6 +56,10 @@ static int find_memory(struct range *range)
 		r = pvgpu_session_status(session());
 		if (r)
 			return r;
+		/* It must be mapped: kernels could not reach what lies beyond the arena. */
+		if (range->flags & CU_MEMHOSTALLOC_DEVICEMAP &&
+		    device_value(range->ctx->device, CU_DEVICE_ATTRIBUTE_CAN_MAP_HOST_MEMORY))
+			return CUDA_ERROR_OUT_OF_MEMORY;
 		range->kind = RANGE_STAGED;
 		p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		if (p == MAP_FAILED)

@@ -22,11 +22,12 @@ enum { PITCH_ALIGNMENT = 512 };
 static int alloc(struct ctx *c, uint64_t bytes, CUdeviceptr *out)
 {
 	struct range range = {.size = bytes, .kind = RANGE_DEVICE, .ctx = c};
+	unsigned int tries = 0;
 	int r;
 
-	r = pvgpu_do_mem_alloc(session(), c->o.wire, bytes, &range.base);
-	if (r == CUDA_ERROR_OUT_OF_MEMORY && pool_reclaim())
+	do {
 		r = pvgpu_do_mem_alloc(session(), c->o.wire, bytes, &range.base);
+	} while (r == CUDA_ERROR_OUT_OF_MEMORY && pool_reclaim(&tries));
 	r = ctx_result(c, r);
 	if (r)
 		return r;

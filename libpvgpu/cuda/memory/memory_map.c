@@ -29,6 +29,7 @@ struct map {
 	struct node *root;
 };
 
+_Atomic bool ranges_read_only;
 static struct map device_map = {.lock = PTHREAD_RWLOCK_INITIALIZER};
 static struct map host_map = {.lock = PTHREAD_RWLOCK_INITIALIZER};
 static struct map reserved_map = {.lock = PTHREAD_RWLOCK_INITIALIZER};
@@ -241,6 +242,19 @@ bool range_accessible(uint64_t addr, uint64_t len)
 	return ok;
 }
 
+bool range_read_only_slow(uint64_t addr, uint64_t len)
+{
+	const uint64_t end = addr + len;
+	bool found = false;
+	struct range *r;
+
+	pthread_rwlock_rdlock(&device_map.lock);
+	for (; addr < end && !found && (r = mapping_at(addr)); addr = r->base + r->size)
+		found = r->flags == CU_MEM_ACCESS_FLAGS_PROT_READ;
+	pthread_rwlock_unlock(&device_map.lock);
+	return found;
+}
+
 bool range_is_mapped(uint64_t addr, uint64_t len)
 {
 	bool ok = len != 0;
@@ -265,6 +279,8 @@ void range_set_access(uint64_t addr, uint64_t len, unsigned int flags)
 	pthread_rwlock_wrlock(&device_map.lock);
 	for (; addr < end && (r = mapping_at(addr)); addr = r->base + r->size)
 		r->flags = flags;
+	if (flags == CU_MEM_ACCESS_FLAGS_PROT_READ)
+		atomic_store(&ranges_read_only, true);
 	pthread_rwlock_unlock(&device_map.lock);
 }
 

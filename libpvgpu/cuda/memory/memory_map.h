@@ -72,6 +72,14 @@ void range_remove_owner(const struct object *owner);
 uint64_t range_mapped(const struct range *r);
 /* Has the device access to all of [addr, addr+len), in mappings without a gap? */
 bool range_accessible(uint64_t addr, uint64_t len);
+/* A copy or a fill is to write there: is part of it a mapping that the device may only read? */
+bool range_read_only_slow(uint64_t addr, uint64_t len);
+extern _Atomic bool ranges_read_only; /* there have been such */
+static inline bool range_read_only(uint64_t addr, uint64_t len)
+{
+	return unlikely(atomic_load_explicit(&ranges_read_only, memory_order_relaxed)) &&
+	       range_read_only_slow(addr, len);
+}
 /* Does [addr, addr+len) begin in the range and end in what is mapped for it? */
 static inline bool range_holds(const struct range *r, uint64_t addr, uint64_t len)
 {

@@ -59,6 +59,8 @@ static int fill(struct fill f, CUstream stream, bool per_thread, bool async)
 	if (f.pitch < row || !extent(&f, row, &bytes))
 		return CUDA_ERROR_INVALID_VALUE;
 	r = side_of_device(f.dst, bytes, &side);
+	if (!r && range_read_only(f.dst, bytes))
+		r = CUDA_ERROR_INVALID_VALUE;
 	if (r)
 		return r;
 	if (side == SIDE_REGISTERED ||

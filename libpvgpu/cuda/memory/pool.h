@@ -94,8 +94,6 @@ CUmemoryPool pool_import(int device);
 void pool_free(struct block *b);
 /* A block that other processes may open is about to be freed. */
 void pool_unshare(struct block *b);
-/* Give back what pools keep unused. False: nothing. */
-bool pool_reclaim(void);
 void pool_forget_ctx(struct ctx *c);
 
 #endif

@@ -21,7 +21,7 @@
 _Atomic bool pool_excess;
 
 struct sum {
-	uint64_t reserved;
+	uint64_t given, unused;
 };
 
 static void trim_all(struct pool *p, void *arg)
@@ -30,17 +30,33 @@ static void trim_all(struct pool *p, void *arg)
 	const uint64_t before = p->reserved;
 
 	pool_trim(p, 0);
-	s->reserved += before - p->reserved;
+	s->given += before - p->reserved;
+	s->unused += p->reserved - p->used;
 }
 
-bool pool_reclaim(void)
+static struct sum trim_pools(void)
 {
 	struct sum s = {0};
 
 	pthread_mutex_lock(&pools_lock);
 	pool_each(trim_all, &s);
 	pthread_mutex_unlock(&pools_lock);
-	return s.reserved;
+	return s;
+}
+
+bool pool_reclaim(unsigned int *tries)
+{
+	struct sum s = {0};
+
+	if (!*tries)
+		s = trim_pools();
+	if (!s.given && *tries < 2 && (*tries || s.unused)) {
+		*tries = 1;
+		ctx_synchronize_all();
+		s = trim_pools();
+	}
+	++*tries;
+	return s.given;
 }
 
 static void rest(struct pool *p, void *arg)
@@ -83,18 +99,15 @@ static uint64_t key_of(const struct target *t)
 	return t->stream ? t->stream : t->ctx->o.wire;
 }
 
-/* Device memory for a segment; memory that pools only keep goes first. */
+/* Device memory for a segment. */
 static int segment_get(struct ctx *c, uint64_t size, uint64_t *base)
 {
-	int r = pvgpu_do_mem_alloc(session(), c->o.wire, size, base);
+	unsigned int tries = 0;
+	int r;
 
-	if (r == CUDA_ERROR_OUT_OF_MEMORY && pool_reclaim())
+	do {
 		r = pvgpu_do_mem_alloc(session(), c->o.wire, size, base);
-	if (r == CUDA_ERROR_OUT_OF_MEMORY) {
-		ctx_synchronize_all();
-		if (pool_reclaim())
-			r = pvgpu_do_mem_alloc(session(), c->o.wire, size, base);
-	}
+	} while (r == CUDA_ERROR_OUT_OF_MEMORY && pool_reclaim(&tries));
 	return ctx_result(c, r);
 }
 
@@ -103,28 +116,55 @@ static uint64_t segment_size(uint64_t size)
 	return (size + POOL_SEGMENT - 1) & ~(uint64_t)(POOL_SEGMENT - 1);
 }
 
-/* A block; the pool grows when it must. pools_lock is not held while the worker is asked. */
-static int take(CUmemoryPool handle, const struct target *t, uint64_t size, struct block **out)
+/* Would the pool grow beyond its limit? Segments that nothing uses go first. */
+static bool exceeds(struct pool *p, uint64_t more)
 {
-	const uint64_t key = key_of(t);
-	uint64_t base = 0, more;
+	if (!p->most)
+		return false;
+	if (more > p->most)
+		return true;
+	if (p->reserved > p->most - more)
+		pool_trim(p, p->most - more);
+	return p->reserved > p->most - more;
+}
+
+/* A block of what the pool has. *unused: out of memory, but waiting would help. */
+static int take_kept(CUmemoryPool handle, const struct target *t, uint64_t size, struct block **out,
+		     bool *unused)
+{
 	struct pool *p;
-	bool added;
 	int r = 0;
 
-	if (size > guest.device_end - guest.device_base)
-		return CUDA_ERROR_OUT_OF_MEMORY;
 	pthread_mutex_lock(&pools_lock);
 	p = pool_find(handle);
 	if (p && p->imported)
 		p = NULL;
-	*out = p ? pool_take(p, t->ctx, key, size) : NULL;
-	more = segment_size(size);
+	*out = p ? pool_take(p, t->ctx, key_of(t), size) : NULL;
 	if (!p)
 		r = CUDA_ERROR_INVALID_VALUE;
-	else if (!*out && p->most && (more > p->most || p->reserved > p->most - more))
+	else if (!*out && exceeds(p, segment_size(size)))
 		r = CUDA_ERROR_OUT_OF_MEMORY;
+	*unused = r == CUDA_ERROR_OUT_OF_MEMORY && p->reserved > p->used;
 	pthread_mutex_unlock(&pools_lock);
+	return r;
+}
+
+/* A block; the pool grows when it must. pools_lock is not held while the worker is asked. */
+static int take(CUmemoryPool handle, const struct target *t, uint64_t size, struct block **out)
+{
+	const uint64_t key = key_of(t), more = segment_size(size);
+	uint64_t base = 0;
+	struct pool *p;
+	bool added, unused;
+	int r;
+
+	if (size > guest.device_end - guest.device_base)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	r = take_kept(handle, t, size, out, &unused);
+	if (unused) {
+		ctx_synchronize_all();
+		r = take_kept(handle, t, size, out, &unused);
+	}
 	if (*out || r)
 		return r;
 	r = segment_get(t->ctx, more, &base);

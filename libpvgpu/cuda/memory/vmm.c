@@ -4,13 +4,13 @@
  * of the one to the other. None of them belongs to a context. The worker has them, too; what is
  * known here is answered here.
  */
+#include "cuda/core/above.h"
 #include "cuda/core/context.h"
 #include "cuda/core/device.h"
 #include "cuda/core/init.h"
 #include "cuda/core/object.h"
 #include "cuda/core/public.h"
 #include "cuda/memory/memory_map.h"
-#include "cuda/memory/pool.h"
 #include "cuda/memory/vmm.h"
 
 #include <pthread.h>
@@ -127,6 +127,7 @@ PUBLIC CUresult cuMemAddressFree(CUdeviceptr addr, size_t bytes)
 PUBLIC CUresult cuMemCreate(CUmemGenericAllocationHandle *handle, size_t bytes,
 			    const CUmemAllocationProp *prop, unsigned long long flags)
 {
+	unsigned int tries = 0;
 	struct physical *p;
 	int r = guest_enter();
 
@@ -148,9 +149,9 @@ PUBLIC CUresult cuMemCreate(CUmemGenericAllocationHandle *handle, size_t bytes,
 	p->prop = *prop;
 	p->size = bytes;
 	p->refs = 1;
-	r = pvgpu_do_mem_create(session(), bytes, p->o.wire);
-	if (r == CUDA_ERROR_OUT_OF_MEMORY && pool_reclaim())
+	do {
 		r = pvgpu_do_mem_create(session(), bytes, p->o.wire);
+	} while (r == CUDA_ERROR_OUT_OF_MEMORY && pool_reclaim(&tries));
 	if (r) {
 		object_free(&p->o);
 		return r;

@@ -49,6 +49,7 @@ static int create(struct ctx *c, unsigned int flags, int priority, struct stream
 static void destroy(struct stream *s)
 {
 	pvgpu_do_stream_destroy(session(), s->o.wire);
+	capture_drop(s->o.ctx, s);
 	object_free(&s->o);
 }
 

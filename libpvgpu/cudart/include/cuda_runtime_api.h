@@ -32,6 +32,10 @@
 #define cudaHostAllocMapped            0x2
 #define cudaHostAllocWriteCombined     0x4
 #define cudaHostRegisterDefault        0x0
+#define cudaHostRegisterPortable       0x1
+#define cudaHostRegisterMapped         0x2
+#define cudaHostRegisterIoMemory       0x4
+#define cudaHostRegisterReadOnly       0x8
 #define cudaMemAttachGlobal            0x1
 #define cudaMemAttachHost              0x2
 #define cudaMemAttachSingle            0x4
@@ -135,6 +139,9 @@ cudaError_t cudaIpcOpenEventHandle(cudaEvent_t *event, cudaIpcEventHandle_t hand
 cudaError_t cudaMemPrefetchAsync(const void *ptr, size_t bytes, int device, cudaStream_t stream);
 cudaError_t cudaMemAdvise(const void *ptr, size_t bytes, enum cudaMemoryAdvise advice, int device);
 #else
+cudaError_t cudaMemGetDefaultMemPool(cudaMemPool_t *pool, struct cudaMemLocation *where, int type);
+cudaError_t cudaMemGetMemPool(cudaMemPool_t *pool, struct cudaMemLocation *where, int type);
+cudaError_t cudaMemSetMemPool(struct cudaMemLocation *where, int type, cudaMemPool_t pool);
 cudaError_t cudaMemPrefetchAsync(const void *ptr, size_t bytes, struct cudaMemLocation to,
 				 unsigned int flags, cudaStream_t stream);
 cudaError_t cudaMemAdvise(const void *ptr, size_t bytes, enum cudaMemoryAdvise advice,

@@ -202,13 +202,14 @@ enum cudaDeviceAttr {
 	cudaDevAttrMemoryPoolsSupported = 115,
 };
 
-typedef struct CUuuid_st cudaUUID_t;
+/* cuda.h has it, too, in either order. */
 #ifndef CU_UUID_HAS_BEEN_DEFINED
 #define CU_UUID_HAS_BEEN_DEFINED
-struct CUuuid_st {
+typedef struct CUuuid_st {
 	char bytes[16];
-};
+} CUuuid;
 #endif
+typedef struct CUuuid_st cudaUUID_t;
 
 enum cudaMemLocationType {
 	cudaMemLocationTypeInvalid = 0,

@@ -30,6 +30,21 @@ RT_STREAM(cudaMemPrefetchAsync,
 	return rt_prefetch_to(ptr, bytes, to, flags, stream);
 }
 
+RT_API(cudaMemGetDefaultMemPool, cudaMemPool_t *pool, struct cudaMemLocation *where, int type)
+{
+	RT_THROUGH(cuMemGetDefaultMemPool(pool, where, type));
+}
+
+RT_API(cudaMemGetMemPool, cudaMemPool_t *pool, struct cudaMemLocation *where, int type)
+{
+	RT_THROUGH(cuMemGetMemPool(pool, where, type));
+}
+
+RT_API(cudaMemSetMemPool, struct cudaMemLocation *where, int type, cudaMemPool_t pool)
+{
+	RT_THROUGH(cuMemSetMemPool(where, type, pool));
+}
+
 RT_API(cudaMemAdvise, const void *ptr, size_t bytes, int advice, struct cudaMemLocation where)
 {
 	return rt_advise_for(ptr, bytes, advice, where);

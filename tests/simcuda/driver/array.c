@@ -111,7 +111,7 @@ static CUresult create(CUarray *out, const CUDA_ARRAY3D_DESCRIPTOR *d)
 	a->slice = a->pitch * (d->Height ? align_up(d->Height, ROWS_ALIGN) : 1);
 	a->size = a->slice * a->slices;
 	r = d->Flags & CUDA_ARRAY3D_DEFERRED_MAPPING ? CUDA_SUCCESS
-						     : memory_alloc(ctx, a->size, &a->addr);
+						     : memory_alloc_waiting(ctx, a->size, &a->addr);
 	if (r != CUDA_SUCCESS) {
 		pool_free(&array_pool, a);
 		return r;

@@ -364,9 +364,46 @@ static CUresult result_of(struct sim_capture *c)
 	return is_joined(c) ? CUDA_SUCCESS : CUDA_ERROR_STREAM_CAPTURE_UNJOINED;
 }
 
+/* exec and graph_lock held. keep: its graph has been given out. */
+static void finish(struct sim_capture *c, bool keep)
+{
+	struct sim_capture **p;
+
+	for (struct sim_stream *o = c->origin->ctx->streams; o; o = o->next) {
+		if (o->capture != c)
+			continue;
+		o->capture = NULL;
+		free(o->cap_dep);
+		o->cap_dep = NULL;
+		o->cap_deps = 0;
+	}
+	for (p = &captures; *p != c; p = &(*p)->next)
+		;
+	*p = c->next;
+	if (!keep && c->own)
+		graph_delete(c->graph);
+	free(c);
+	atomic_fetch_sub(&sim_captures, 1);
+}
+
+void capture_abandon(struct sim_stream *s)
+{
+	struct sim_capture *c;
+
+	if (likely(!s->capture))
+		return;
+	lock();
+	c = s->capture;
+	if (c && c->origin == s)
+		finish(c, false);
+	else if (c)
+		c->status = CU_STREAM_CAPTURE_STATUS_INVALIDATED;
+	unlock(CUDA_SUCCESS);
+}
+
 API_PTSZ(cuStreamEndCapture, (CUstream stream, CUgraph *graph), (stream, graph))
 {
-	struct sim_capture *c, **p;
+	struct sim_capture *c;
 	struct sim_stream *s;
 	CUresult r;
 
@@ -385,21 +422,7 @@ API_PTSZ(cuStreamEndCapture, (CUstream stream, CUgraph *graph), (stream, graph))
 	}
 	if (graph)
 		*graph = r == CUDA_SUCCESS ? (CUgraph)c->graph : NULL;
-	for (struct sim_stream *o = s->ctx->streams; o; o = o->next) {
-		if (o->capture != c)
-			continue;
-		o->capture = NULL;
-		free(o->cap_dep);
-		o->cap_dep = NULL;
-		o->cap_deps = 0;
-	}
-	for (p = &captures; *p != c; p = &(*p)->next)
-		;
-	*p = c->next;
-	if ((r != CUDA_SUCCESS || !graph) && c->own)
-		graph_delete(c->graph);
-	free(c);
-	atomic_fetch_sub(&sim_captures, 1);
+	finish(c, r == CUDA_SUCCESS && graph);
 	exec_unlock();
 	return unlock(r);
 }

@@ -166,6 +166,7 @@ void op_run(struct op *op)
 	}
 	if (op->kind == OP_FREE) {
 		memory_free_now(op->free_addr);
+		mempool_freed();
 		return;
 	}
 	if (unwanted(op))

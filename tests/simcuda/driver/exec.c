@@ -455,6 +455,7 @@ void stream_attach(struct sim_stream *s)
 /* exec.lock held */
 void stream_detach(struct sim_stream *s)
 {
+	capture_abandon(s);
 	s->gone = true;
 	detach_if_drained(s);
 }

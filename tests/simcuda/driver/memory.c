@@ -270,6 +270,15 @@ CUresult memory_alloc(struct sim_ctx *ctx, size_t size, uint64_t *addr)
 	return result;
 }
 
+CUresult memory_alloc_waiting(struct sim_ctx *ctx, size_t size, uint64_t *addr)
+{
+	CUresult r = memory_alloc(ctx, size, addr);
+
+	if (r == CUDA_ERROR_OUT_OF_MEMORY && mempool_wait())
+		r = memory_alloc(ctx, size, addr);
+	return r;
+}
+
 /* Waits for work that may still use the memory, as the real call does. */
 CUresult memory_free(uint64_t addr)
 {
@@ -331,7 +340,7 @@ API(cuMemAlloc_v2, CUdeviceptr *dptr, size_t size)
 	if (!dptr || !size)
 		return CUDA_ERROR_INVALID_VALUE;
 	TRY(capture_unsafe());
-	TRY(memory_alloc(ctx, size, &addr));
+	TRY(memory_alloc_waiting(ctx, size, &addr));
 	*dptr = addr;
 	return CUDA_SUCCESS;
 }
@@ -349,7 +358,7 @@ API(cuMemAllocPitch_v2, CUdeviceptr *dptr, size_t *pitch, size_t width, size_t h
 		return CUDA_ERROR_INVALID_VALUE;
 	if (height > SIZE_MAX / p)
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	TRY(memory_alloc(ctx, p * height, &addr));
+	TRY(memory_alloc_waiting(ctx, p * height, &addr));
 	*dptr = addr;
 	*pitch = p;
 	return CUDA_SUCCESS;

@@ -31,6 +31,7 @@ static struct pool mempools = POOL(struct mempool);
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct mempool *standard, *current;
 static struct lent *lent;
+static atomic_uint freeing; /* in streams */
 
 /* lock held */
 static struct mempool *get_standard(void)
@@ -97,6 +98,19 @@ void mempool_gone(uint64_t addr)
 	}
 	pthread_mutex_unlock(&lock);
 	free(l);
+}
+
+void mempool_freed(void)
+{
+	atomic_fetch_sub(&freeing, 1);
+}
+
+bool mempool_wait(void)
+{
+	if (!atomic_load(&freeing))
+		return false;
+	exec_all_wait();
+	return true;
 }
 
 static CUresult give(CUmemoryPool *out, CUdevice dev, struct mempool *(*which)(void))
@@ -315,7 +329,7 @@ static CUresult lend(struct mempool *p, struct sim_ctx *ctx, size_t size, uint64
 	fits = l && (!p->most || (size <= p->most && p->used <= p->most - size));
 	pthread_mutex_unlock(&lock);
 	if (fits)
-		r = memory_alloc(ctx, size, addr);
+		r = memory_alloc_waiting(ctx, size, addr);
 	if (r != CUDA_SUCCESS) {
 		free(l);
 		return r;
@@ -484,6 +498,7 @@ API_PTSZ(cuMemFreeAsync, (CUdeviceptr addr, CUstream stream), (addr, stream))
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	mempool_gone(addr);
 	op->free_addr = addr;
+	atomic_fetch_add(&freeing, 1);
 	exec_push(op, NULL, false);
 	return CUDA_SUCCESS;
 }

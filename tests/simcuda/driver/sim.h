@@ -427,6 +427,8 @@ CUresult capture_legacy(struct sim_ctx *ctx); /* the legacy stream is used: an e
 CUresult capture_check(struct sim_stream *s); /* work for it: has its capture become invalid? */
 CUresult capture_wait(struct sim_stream *s);  /* a wait or query of it: not while it is captured */
 CUresult capture_wait_ctx(struct sim_ctx *ctx);
+/* The stream is destroyed: exec held. */
+void capture_abandon(struct sim_stream *s);
 CUresult capture_unsafe_slow(void);
 void capture_add(struct op *op);
 static inline CUresult capture_unsafe(void)
@@ -437,6 +439,8 @@ static inline CUresult capture_unsafe(void)
 
 /* memory.c */
 CUresult memory_alloc(struct sim_ctx *ctx, size_t size, uint64_t *addr);
+/* The same; waits for memory that work under way frees. With no lock held. */
+CUresult memory_alloc_waiting(struct sim_ctx *ctx, size_t size, uint64_t *addr);
 CUresult memory_free(uint64_t addr);
 void memory_free_now(uint64_t addr); /* no work uses it any more */
 size_t memory_mapped(size_t size);   /* what is mapped for an allocation of this size */
@@ -465,6 +469,8 @@ void texture_drop_ctx(struct sim_ctx *ctx);
 CUmemoryPool mempool_of(uint64_t addr); /* NULL: of none */
 bool graph_memory_is(uint64_t addr);    /* graph_memory.c: it is freed with its graphs */
 void mempool_gone(uint64_t addr);       /* memory, of a pool or not, is freed */
+void mempool_freed(void);               /* the turn of a cuMemFreeAsync() has come */
+bool mempool_wait(void);                /* for all of these; false: there are none */
 
 /* vmm.c: a process's device memory that can be shared lies in one sparse file */
 #define VMM_FILE_BYTES (1ull << 46)

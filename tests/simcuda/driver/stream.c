@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/simcuda/driver/sim.h"
+#include "tests/simcuda/driver/graph.h"
 
 #define LEAST_PRIORITY    0
 #define GREATEST_PRIORITY (-5)
@@ -240,6 +240,8 @@ API_PTSZ(cuStreamAddCallback,
 	TRY(capture_check(s));
 	if (!callback || flags)
 		return CUDA_ERROR_INVALID_VALUE;
+	if (s->capture)
+		return capture_spoil(s->capture->id, CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
 	op = op_new(OP_HOST, s, 0);
 	if (!op)
 		return CUDA_ERROR_OUT_OF_MEMORY;

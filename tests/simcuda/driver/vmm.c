@@ -171,6 +171,7 @@ API(cuMemCreate, CUmemGenericAllocationHandle *handle, size_t size, const CUmemA
 {
 	struct physical *p;
 	uint64_t offset;
+	CUresult r;
 
 	ENTER();
 	if (!handle || !aligned(size) || flags || !prop_is_valid(prop))
@@ -179,7 +180,10 @@ API(cuMemCreate, CUmemGenericAllocationHandle *handle, size_t size, const CUmemA
 		return CUDA_ERROR_INVALID_DEVICE;
 	if (prop->requestedHandleTypes & ~CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR)
 		return CUDA_ERROR_NOT_SUPPORTED;
-	TRY(arbiter_take_memory(size));
+	r = arbiter_take_memory(size);
+	if (r == CUDA_ERROR_OUT_OF_MEMORY && mempool_wait())
+		r = arbiter_take_memory(size);
+	TRY(r);
 	p = pool_new(&physical_pool);
 	if (p && vmm_take(size, &offset)) {
 		p->offset = offset;

@@ -3,6 +3,7 @@
 #define __CUDA_API_VERSION_INTERNAL
 #include <check.h>
 #include <cuda.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -387,10 +388,22 @@ END_TEST
 START_TEST(export_tables_are_refused)
 {
 	const void *table = &ctx;
+	const int before = dup(2);
+	FILE *const said = tmpfile();
+	char text[512] = "";
 	CUuuid id = {{0}};
 
+	ck_assert_ptr_nonnull(said);
+	dup2(fileno(said), 2);
 	ck_assert_int_eq(cuGetExportTable(&table, &id), CUDA_ERROR_NOT_SUPPORTED);
+	dup2(before, 2);
 	ck_assert_ptr_null(table);
+	/* The hint names the object that calls. */
+	rewind(said);
+	ck_assert_ptr_nonnull(fgets(text, sizeof(text), said));
+	ck_assert_msg(strstr(text, "/guest_misc_test is, or has in it, NVIDIA's"), "%s", text);
+	fclose(said);
+	close(before);
 }
 END_TEST
 

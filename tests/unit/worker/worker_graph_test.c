@@ -16,6 +16,7 @@
 #include "xen-pvgpu-back/worker/gpu/stream.h"
 
 #define STREAM   PVGPU_HANDLE(PVGPU_H_STREAM, 0, 1, 1)
+#define OTHER    PVGPU_HANDLE(PVGPU_H_STREAM, 0, 1, 2)
 #define GRAPH(n) PVGPU_HANDLE(PVGPU_H_GRAPH, 0, 1, n)
 #define EXEC(n)  PVGPU_HANDLE(PVGPU_H_GRAPH_EXEC, 0, 1, n)
 
@@ -320,6 +321,65 @@ START_TEST(captured_nodes_count)
 }
 END_TEST
 
+static int synchronize(struct worker *w, uint32_t seq, uint64_t stream)
+{
+	struct pvgpu_wire_stream_synchronize sync = {.ctx = FAKE_CTX, .stream = stream};
+
+	FAKE_SUBMIT(w, STREAM_SYNCHRONIZE, seq, sync);
+	return fake_result(w, PVGPU_REP_REPLY, seq);
+}
+
+/* Errors of captured commands are told by the capture's end alone, and not to a thread that waits
+ * for another stream. */
+START_TEST(other_streams_hear_nothing_of_a_capture)
+{
+	struct worker *w = open_sim();
+	struct pvgpu_wire_stream_create o = {.ctx = FAKE_CTX, .stream = OTHER};
+	const uint64_t event = PVGPU_HANDLE(PVGPU_H_EVENT, 0, 1, 1);
+	struct pvgpu_wire_event_create e = {.ctx = FAKE_CTX, .event = event};
+	struct pvgpu_wire_event_record record = {.ctx = FAKE_CTX, .stream = STREAM, .event = event};
+	struct pvgpu_wire_stream_wait_event join = {
+		.ctx = FAKE_CTX, .stream = OTHER, .event = event};
+
+	FAKE_SUBMIT(w, STREAM_CREATE, 0, o);
+	FAKE_SUBMIT(w, EVENT_CREATE, 0, e);
+	make_graph(w, 2);
+	ck_assert_int_eq(instantiate(w, 200, 1, 2), 0);
+	make_graph(w, 50);
+	begin_capture(w, 201, 50);
+	launch(w, 1);
+	launch(w, 1);
+	ck_assert_int_eq(synchronize(w, 202, OTHER), 0);
+	ck_assert_int_eq(end_capture(w, 203, 50), CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
+	ck_assert_int_eq(synchronize(w, 204, STREAM), 0);
+	/* A stream that was to join one that is invalid. */
+	begin_capture(w, 205, 50);
+	FAKE_SUBMIT(w, EVENT_RECORD, 0, record);
+	ck_assert_int_eq(far.cuCtxSynchronize(), CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
+	FAKE_SUBMIT(w, STREAM_WAIT_EVENT, 0, join);
+	ck_assert_int_eq(synchronize(w, 206, OTHER), 0);
+	ck_assert_int_eq(end_capture(w, 207, 50), CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
+	fake_close(w);
+}
+END_TEST
+
+/* A capture does not outlive the stream in which it began. */
+START_TEST(a_capture_ends_with_its_stream)
+{
+	struct worker *w = open_sim();
+	struct pvgpu_wire_stream_destroy d = {.stream = STREAM};
+
+	make_graph(w, 50);
+	begin_capture(w, 201, 50);
+	FAKE_SUBMIT(w, STREAM_DESTROY, 0, d);
+	ck_assert_uint_eq(w->gpu->capturing, 0);
+	ck_assert_int_eq(far.cuCtxSynchronize(), 0);
+	ck_assert_int_eq(synchronize(w, 202, 0), 0);
+	destroy_graph(w, GRAPH(50));
+	fake_close(w);
+}
+END_TEST
+
 static unsigned int taken;
 
 static CUresult CUDAAPI take_attribute(CUgraphNode node, CUlaunchAttributeID id,
@@ -521,6 +581,8 @@ int main(void)
 	tcase_add_test(t, a_node_that_goes_counts_no_more);
 	tcase_add_test(t, graphs_nest_to_a_depth);
 	tcase_add_test(t, captured_nodes_count);
+	tcase_add_test(t, other_streams_hear_nothing_of_a_capture);
+	tcase_add_test(t, a_capture_ends_with_its_stream);
 	tcase_add_test(t, windows_lie_in_own_memory);
 	tcase_add_test(t, an_instance_is_charged_for_nodes_inside);
 	tcase_add_loop_test(t, a_launch_pays_for_its_nodes, 0, 2);

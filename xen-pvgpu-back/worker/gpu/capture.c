@@ -20,14 +20,19 @@
 #include "xen-pvgpu-back/worker/far.h"
 #include "xen-pvgpu-back/worker/worker.h"
 
+static int active_of(const struct gpu *g, uint64_t number)
+{
+	for (uint32_t i = 0; i < g->capturing; i++) {
+		if (g->active[i].number == number)
+			return (int)i;
+	}
+	return -1;
+}
+
 void capture_join(struct stream *s, const struct event *e)
 {
-	const struct gpu *g = s->o.gpu;
-
-	for (uint32_t i = 0; i < g->capturing; i++) {
-		if (g->active[i].number == e->capture)
-			s->capture = e->capture;
-	}
+	if (active_of(s->o.gpu, e->capture) >= 0)
+		s->capture = e->capture;
 }
 
 bool capture_bars(const struct stream *s)
@@ -49,22 +54,20 @@ static int usable(void *ctx, void *stream, struct stream **s)
 	return r;
 }
 
-static int active_of(const struct stream *s)
+bool capture_defers(struct gpu *g, int result)
 {
-	const struct gpu *g = s->o.gpu;
+	const int i = active_of(g, g->into);
 
-	for (uint32_t i = 0; i < g->capturing; i++) {
-		if (g->active[i].number == s->capture)
-			return (int)i;
-	}
-	return -1;
+	if (i >= 0 && !g->active[i].deferred)
+		g->active[i].deferred = result;
+	return i >= 0;
 }
 
 /* Counted as if each command made a node, until the capture's end. */
 int capture_takes(const struct stream *s, uint64_t nodes)
 {
 	struct gpu *g = s->o.gpu;
-	const int i = active_of(s);
+	const int i = active_of(g, s->capture);
 	const struct graph *gr =
 		i < 0 ? NULL : obj_lookup(&g->tables, PVGPU_H_GRAPH, g->active[i].graph);
 	int r;
@@ -115,6 +118,7 @@ int handle_capture_begin(struct worker *w, const struct pvgpu_in_capture_begin *
 	g->active[g->capturing].number = s->capture;
 	g->active[g->capturing].graph = ((struct graph *)in->graph)->o.handle;
 	g->active[g->capturing].nodes = 0;
+	g->active[g->capturing].deferred = 0;
 	g->active[g->capturing++].bars = s->apart ? NULL : s->o.ctx;
 	return 0;
 }
@@ -149,13 +153,17 @@ static void forget(struct gpu *g, uint64_t capture)
 		graph_recount(g, gr);
 }
 
-/* Why commands were not captured is told by the capture's end, and not once more. */
-static void forget_errors(struct ctx *c)
+void capture_abandon(struct stream *s)
 {
-	int r = atomic_load(&c->deferred);
+	struct gpu *g = s->o.gpu;
+	CUgraph far;
 
-	if (r >= CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED && r <= CUDA_ERROR_CAPTURED_EVENT)
-		atomic_compare_exchange_strong(&c->deferred, &r, 0);
+	if (!s->capture)
+		return;
+	if (g->far->cuStreamEndCapture(s->far, &far) == CUDA_ERROR_STREAM_CAPTURE_UNMATCHED)
+		s->capture = 0;
+	else
+		forget(g, s->capture);
 }
 
 int handle_capture_end(struct worker *w, const struct pvgpu_in_capture_end *in,
@@ -164,7 +172,7 @@ int handle_capture_end(struct worker *w, const struct pvgpu_in_capture_end *in,
 	struct gpu *g = worker_gpu(w);
 	CUgraph far = NULL;
 	struct stream *s;
-	int r = usable(in->ctx, in->stream, &s);
+	int i, held, r = usable(in->ctx, in->stream, &s);
 
 	if (!r)
 		r = obj_error(in->graph);
@@ -172,13 +180,12 @@ int handle_capture_end(struct worker *w, const struct pvgpu_in_capture_end *in,
 		r = CUDA_ERROR_ILLEGAL_STATE;
 	if (r)
 		return r;
+	i = active_of(g, s->capture);
+	held = i < 0 ? 0 : g->active[i].deferred;
 	r = (int)g->far->cuStreamEndCapture(s->far, &far);
 	if (r != CUDA_ERROR_STREAM_CAPTURE_UNMATCHED)
 		forget(g, s->capture);
-	if (!r)
-		return deferred_take(g, s->o.ctx);
-	forget_errors(s->o.ctx);
-	return r;
+	return r ? r : held;
 }
 
 int handle_capture_get(struct worker *w, const struct pvgpu_in_capture_get *in,

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 struct event;
-struct graph_sum;
+struct gpu;
 struct stream;
 
 /* May the stream's capture have so many nodes more? A CUresult. */
@@ -17,5 +17,9 @@ void capture_join(struct stream *s, const struct event *e);
 /* Would a query of the stream, or an event in it, end a capture: its own, or that of a stream for
  * which the legacy stream would wait? */
 bool capture_bars(const struct stream *s);
+/* A one-way command failed. True: it was to be captured, so that the capture's end tells. */
+bool capture_defers(struct gpu *g, int result);
+/* The stream is destroyed: a capture that began in it ends, another one becomes invalid. */
+void capture_abandon(struct stream *s);
 
 #endif

@@ -448,6 +448,10 @@ int ctx_drop(struct gpu *g, struct ctx *c, uint32_t seq, bool reply)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	TAILQ_INIT(&j->dead);
 	obj_ref(c);
+	TAILQ_FOREACH(s, &c->streams, in_ctx)
+	{
+		capture_abandon(s);
+	}
 	remove_library_parts(g, c, &j->dead);
 	obj_remove_tree(g, &c->o, &j->dead);
 	TAILQ_FOREACH(s, &c->streams, in_ctx)

@@ -3,6 +3,7 @@
  */
 #include <stdatomic.h>
 
+#include "capture.h"
 #include "context.h"
 #include "gpu.h"
 #include "state.h"
@@ -13,7 +14,7 @@ void gpu_deferred(struct worker *w, void *ctx, int result)
 	struct gpu *g = worker_gpu(w);
 	int none = 0;
 
-	if (result > 0)
+	if (result > 0 && !(g->capturing && capture_defers(g, result)))
 		atomic_compare_exchange_strong(ctx ? &((struct ctx *)ctx)->deferred : &g->deferred,
 					       &none, result);
 }

@@ -62,7 +62,7 @@ bool gpu_wants_thread(struct worker *w);
 /*
  * deferred.c: worker_deferred() of the frame calls this. It keeps the first error of a context's
  * (or, with NULL, of the session's) one-way work; deferred_take() gives it to a synchronising call,
- * once.
+ * once. Errors of captured commands are told by the capture's end.
  */
 void gpu_deferred(struct worker *w, void *ctx, int result);
 

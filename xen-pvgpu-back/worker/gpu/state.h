@@ -57,12 +57,14 @@ struct gpu {
 	atomic_bool ended;
 	atomic_ullong streams; /* made so far: their numbers */
 	uint64_t captures;     /* begun so far: their numbers */
+	uint64_t into;         /* number of the capture that the running command is for, or 0 */
 	uint32_t capturing;    /* of these, under way */
 	struct {
 		uint64_t number;
 		const struct ctx *bars; /* its legacy stream waits for the captured one; or NULL */
 		uint64_t graph;         /* handle of the graph that gets the nodes */
 		uint64_t nodes;         /* counted of the session's so far, see graph_sum.c */
+		int deferred;           /* the first error of what was to be captured */
 	} active[CAPTURES_MAX];
 	atomic_ullong graph_nodes; /* of all graphs and instances */
 	uint64_t op_serial;        /* operations issued on any stream */

@@ -373,6 +373,8 @@ int handle_stream_destroy(struct worker *w, const struct pvgpu_in_stream_destroy
 		g->zombies++;
 		set_full(s, false);
 		stream_limits(g);
+		if (!ctx_enter(s->o.ctx))
+			capture_abandon(s);
 		if (!ctx_enter(s->o.ctx) && !stream_idle(s)) {
 			wait = wait_new(g, s->o.ctx);
 			if (wait) {

@@ -107,6 +107,17 @@ static bool is_captured(struct gpu *g, const struct pvgpu_cmd_desc *d, const voi
 	return captured(g, d, &t);
 }
 
+/* The capture that the command is for, or 0. */
+static uint64_t capture_number(struct gpu *g, const struct pvgpu_cmd_desc *d, const void *rec)
+{
+	struct target t;
+
+	if (!g->capturing || d->lane != PVGPU_LANE_GPU)
+		return 0;
+	t = target_of(g, d, rec);
+	return t.stream && !obj_error(t.stream) ? t.stream->capture : 0;
+}
+
 /* It may run as far as the lanes and the gate go; a command that occupies the GPU has begun its
  * transaction with the gate. */
 static bool starts(struct gpu *g, const struct pvgpu_cmd_desc *d, const void *rec)
@@ -126,6 +137,7 @@ static int run_record(struct gpu *g, const struct pvgpu_cmd_desc *d, uint64_t nu
 	int r;
 
 	g->number = number;
+	g->into = capture_number(g, d, rec);
 	r = d->run(g->w, &g->decode, rec, len);
 
 	gate_abort(&g->gate);
