@@ -154,9 +154,11 @@ class PvgpuEnv:
         if worker:
             self.settings["worker"] = worker
         # Workers have the libraries that a program finds which runs directly: beside libcuda, and where the dynamic linker's cache says.
-        cublas = os.path.join(os.path.dirname(self.libcuda), "libcublas.so.12")
-        if os.path.exists(cublas) or (cublas := cached_library("libcublas.so.12")):
-            self.settings = {"libcublas": cublas, **self.settings}
+        for soname in ("libcublas.so.13", "libcublas.so.12"):
+            cublas = os.path.join(os.path.dirname(self.libcuda), soname)
+            if os.path.exists(cublas) or (cublas := cached_library(soname)):
+                self.settings = {"libcublas": cublas, **self.settings}
+                break
         self.wrap = wrap or []
         self.pvgpud = os.path.join(bin_dir, "pvgpud") if bin_dir else program("pvgpud", self.build)
         self.log_path = os.path.join(self.dir, "pvgpud.log")
