@@ -76,12 +76,13 @@ static inline void api_free(struct object *o)
 }
 
 /* A number by pointer: its bytes, or (mode 1) its address. */
-static inline void api_scalar(uint32_t mode, const void *number, uint64_t bytes, uint64_t value[2])
+static inline void api_scalar(uint32_t mode, const void *number, uint64_t bytes, uint64_t *value,
+			      size_t room)
 {
 	if (mode)
 		value[0] = (uintptr_t)number;
 	else
-		memcpy(value, number, bytes <= 16 ? bytes : 16);
+		memcpy(value, number, bytes <= room ? bytes : room);
 }
 
 /* Device memory of the object's own for a number that comes back. */

@@ -36,14 +36,22 @@ static cublasStatus_t copy(const struct rows *r, bool now, CUstream stream)
 	return e == CUDA_ERROR_INVALID_VALUE ? CUBLAS_STATUS_MAPPING_ERROR : cublas_status(e);
 }
 
-static cublasStatus_t vector(int n, int size, const void *x, int incx, void *y, int incy,
-			     bool to_device, bool now, CUstream stream)
+/* So many elements have a size in bytes that is no wrapped one. */
+static bool fits(int64_t n, int64_t size)
 {
-	const uint64_t bytes = (uint64_t)(size > 0 ? size : 0), count = (uint64_t)(n > 0 ? n : 0);
+	return n <= 0 || n <= INT64_MAX / size;
+}
+
+static cublasStatus_t vector(int64_t n, int64_t size, const void *x, int64_t incx, void *y,
+			     int64_t incy, bool to_device, bool now, CUstream stream)
+{
+	const uint64_t bytes = (uint64_t)(size > 0 ? size : 0);
+	const uint64_t count = (uint64_t)(n > 0 ? n : 0);
 	struct rows r = {
 		.from = x, .to = y, .width = bytes, .count = count, .to_device = to_device};
 
-	if (size <= 0 || incx <= 0 || incy <= 0)
+	if (size <= 0 || incx <= 0 || incy <= 0 || !fits(n, size) || !fits(incx, size) ||
+	    !fits(incy, size))
 		return CUBLAS_STATUS_INVALID_VALUE;
 	if (incx == 1 && incy == 1) { /* one row */
 		r.width = bytes * count;
@@ -54,10 +62,11 @@ static cublasStatus_t vector(int n, int size, const void *x, int incx, void *y, 
 	return copy(&r, now, stream);
 }
 
-static cublasStatus_t matrix(int rows, int cols, int size, const void *a, int lda, void *b, int ldb,
-			     bool to_device, bool now, CUstream stream)
+static cublasStatus_t matrix(int64_t rows, int64_t cols, int64_t size, const void *a, int64_t lda,
+			     void *b, int64_t ldb, bool to_device, bool now, CUstream stream)
 {
-	if (rows < 0 || cols < 0 || size <= 0 || lda <= 0 || ldb <= 0 || lda < rows || ldb < rows)
+	if (rows < 0 || cols < 0 || size <= 0 || lda <= 0 || ldb <= 0 || lda < rows || ldb < rows ||
+	    !fits(lda, size) || !fits(ldb, size))
 		return CUBLAS_STATUS_INVALID_VALUE;
 	return copy(&(struct rows){.from = a,
 				   .to = b,
@@ -69,50 +78,58 @@ static cublasStatus_t matrix(int rows, int cols, int size, const void *a, int ld
 		    now, stream);
 }
 
-PUBLIC cublasStatus_t cublasSetVector(int n, int elemSize, const void *x, int incx, void *y,
-				      int incy)
-{
-	return vector(n, elemSize, x, incx, y, incy, true, true, NULL);
-}
+/* Both forms of each: with numbers of 32 and of 64 bits. */
+#define VECTORS(suffix, number)                                                                    \
+	PUBLIC cublasStatus_t cublasSetVector##suffix(number n, number elemSize, const void *x,    \
+						      number incx, void *y, number incy)           \
+	{                                                                                          \
+		return vector(n, elemSize, x, incx, y, incy, true, true, NULL);                    \
+	}                                                                                          \
+	PUBLIC cublasStatus_t cublasGetVector##suffix(number n, number elemSize, const void *x,    \
+						      number incx, void *y, number incy)           \
+	{                                                                                          \
+		return vector(n, elemSize, x, incx, y, incy, false, true, NULL);                   \
+	}                                                                                          \
+	PUBLIC cublasStatus_t cublasSetVectorAsync##suffix(number n, number elemSize,              \
+							   const void *x, number incx, void *y,    \
+							   number incy, CUstream stream)           \
+	{                                                                                          \
+		return vector(n, elemSize, x, incx, y, incy, true, false, stream);                 \
+	}                                                                                          \
+	PUBLIC cublasStatus_t cublasGetVectorAsync##suffix(number n, number elemSize,              \
+							   const void *x, number incx, void *y,    \
+							   number incy, CUstream stream)           \
+	{                                                                                          \
+		return vector(n, elemSize, x, incx, y, incy, false, false, stream);                \
+	}
 
-PUBLIC cublasStatus_t cublasGetVector(int n, int elemSize, const void *x, int incx, void *y,
-				      int incy)
-{
-	return vector(n, elemSize, x, incx, y, incy, false, true, NULL);
-}
+#define MATRICES(suffix, number)                                                                   \
+	PUBLIC cublasStatus_t cublasSetMatrix##suffix(number rows, number cols, number elemSize,   \
+						      const void *A, number lda, void *B,          \
+						      number ldb)                                  \
+	{                                                                                          \
+		return matrix(rows, cols, elemSize, A, lda, B, ldb, true, true, NULL);             \
+	}                                                                                          \
+	PUBLIC cublasStatus_t cublasGetMatrix##suffix(number rows, number cols, number elemSize,   \
+						      const void *A, number lda, void *B,          \
+						      number ldb)                                  \
+	{                                                                                          \
+		return matrix(rows, cols, elemSize, A, lda, B, ldb, false, true, NULL);            \
+	}                                                                                          \
+	PUBLIC cublasStatus_t cublasSetMatrixAsync##suffix(                                        \
+		number rows, number cols, number elemSize, const void *A, number lda, void *B,     \
+		number ldb, CUstream stream)                                                       \
+	{                                                                                          \
+		return matrix(rows, cols, elemSize, A, lda, B, ldb, true, false, stream);          \
+	}                                                                                          \
+	PUBLIC cublasStatus_t cublasGetMatrixAsync##suffix(                                        \
+		number rows, number cols, number elemSize, const void *A, number lda, void *B,     \
+		number ldb, CUstream stream)                                                       \
+	{                                                                                          \
+		return matrix(rows, cols, elemSize, A, lda, B, ldb, false, false, stream);         \
+	}
 
-PUBLIC cublasStatus_t cublasSetVectorAsync(int n, int elemSize, const void *x, int incx, void *y,
-					   int incy, CUstream stream)
-{
-	return vector(n, elemSize, x, incx, y, incy, true, false, stream);
-}
-
-PUBLIC cublasStatus_t cublasGetVectorAsync(int n, int elemSize, const void *x, int incx, void *y,
-					   int incy, CUstream stream)
-{
-	return vector(n, elemSize, x, incx, y, incy, false, false, stream);
-}
-
-PUBLIC cublasStatus_t cublasSetMatrix(int rows, int cols, int elemSize, const void *A, int lda,
-				      void *B, int ldb)
-{
-	return matrix(rows, cols, elemSize, A, lda, B, ldb, true, true, NULL);
-}
-
-PUBLIC cublasStatus_t cublasGetMatrix(int rows, int cols, int elemSize, const void *A, int lda,
-				      void *B, int ldb)
-{
-	return matrix(rows, cols, elemSize, A, lda, B, ldb, false, true, NULL);
-}
-
-PUBLIC cublasStatus_t cublasSetMatrixAsync(int rows, int cols, int elemSize, const void *A, int lda,
-					   void *B, int ldb, CUstream stream)
-{
-	return matrix(rows, cols, elemSize, A, lda, B, ldb, true, false, stream);
-}
-
-PUBLIC cublasStatus_t cublasGetMatrixAsync(int rows, int cols, int elemSize, const void *A, int lda,
-					   void *B, int ldb, CUstream stream)
-{
-	return matrix(rows, cols, elemSize, A, lda, B, ldb, false, false, stream);
-}
+VECTORS(, int)
+VECTORS(_64, int64_t)
+MATRICES(, int)
+MATRICES(_64, int64_t)

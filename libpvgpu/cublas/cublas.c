@@ -2,6 +2,8 @@
 /* The guest's libcublas: what is not generated from libpvgpu/protocol/60-cublas.api. */
 #include "pvgpu_calls_cublas.h"
 
+#include <stdio.h>
+
 #include "cublas/status.h"
 #include "log/log.h"
 
@@ -23,6 +25,40 @@ PUBLIC const char *cublasGetStatusName(cublasStatus_t status)
 PUBLIC const char *cublasGetStatusString(cublasStatus_t status)
 {
 	return blas_status_text(status);
+}
+
+/* That of the newest runtime that pvgpu has. */
+PUBLIC size_t cublasGetCudartVersion(void)
+{
+	return 13000;
+}
+
+static _Atomic(cublasLogCallback) logger;
+
+PUBLIC cublasStatus_t cublasLoggerConfigure(int logIsOn, int logToStdOut, int logToStdErr,
+					    const char *logFileName)
+{
+	return CUBLAS_STATUS_SUCCESS;
+}
+
+PUBLIC cublasStatus_t cublasSetLoggerCallback(cublasLogCallback userCallback)
+{
+	logger = userCallback;
+	return CUBLAS_STATUS_SUCCESS;
+}
+
+PUBLIC cublasStatus_t cublasGetLoggerCallback(cublasLogCallback *userCallback)
+{
+	if (!userCallback)
+		return CUBLAS_STATUS_INVALID_VALUE;
+	*userCallback = logger;
+	return CUBLAS_STATUS_SUCCESS;
+}
+
+PUBLIC void cublasXerbla(const char *srName, int info)
+{
+	fprintf(stderr, "pvgpu: %s: parameter number %d has a wrong value\n",
+		srName ? srName : "cuBLAS", info);
 }
 
 const char *pvgpu_log_status(int status)

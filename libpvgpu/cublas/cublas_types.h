@@ -8,6 +8,13 @@
 #include <stdint.h>
 
 typedef struct cublasContext *cublasHandle_t;
+typedef void (*cublasLogCallback)(const char *message);
+typedef struct {
+	float x, y;
+} cuComplex;
+typedef struct {
+	double x, y;
+} cuDoubleComplex;
 
 typedef enum {
 	CUBLAS_STATUS_SUCCESS = 0,
@@ -28,6 +35,13 @@ typedef enum {
 	CUBLAS_OP_C = 2,
 	CUBLAS_OP_CONJG = 3
 } cublasOperation_t;
+typedef enum {
+	CUBLAS_FILL_MODE_LOWER = 0,
+	CUBLAS_FILL_MODE_UPPER = 1,
+	CUBLAS_FILL_MODE_FULL = 2
+} cublasFillMode_t;
+typedef enum { CUBLAS_DIAG_NON_UNIT = 0, CUBLAS_DIAG_UNIT = 1 } cublasDiagType_t;
+typedef enum { CUBLAS_SIDE_LEFT = 0, CUBLAS_SIDE_RIGHT = 1 } cublasSideMode_t;
 typedef enum { CUBLAS_POINTER_MODE_HOST = 0, CUBLAS_POINTER_MODE_DEVICE = 1 } cublasPointerMode_t;
 typedef enum { CUBLAS_ATOMICS_NOT_ALLOWED = 0, CUBLAS_ATOMICS_ALLOWED = 1 } cublasAtomicsMode_t;
 
@@ -36,6 +50,8 @@ typedef enum {
 	CUBLAS_TENSOR_OP_MATH = 1,
 	CUBLAS_PEDANTIC_MATH = 2,
 	CUBLAS_TF32_TENSOR_OP_MATH = 3,
+	CUBLAS_FP32_EMULATED_BF16X9_MATH = 4,
+	CUBLAS_FP64_EMULATED_FIXEDPOINT_MATH = 8,
 	CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION = 16,
 } cublasMath_t;
 
@@ -51,7 +67,28 @@ typedef enum {
 	CUBLAS_COMPUTE_32F_FAST_16F = 74,
 	CUBLAS_COMPUTE_32F_FAST_16BF = 75,
 	CUBLAS_COMPUTE_32F_FAST_TF32 = 77,
+	CUBLAS_COMPUTE_32F_EMULATED_16BFX9 = 78,
+	CUBLAS_COMPUTE_64F_EMULATED_FIXEDPOINT = 79,
 } cublasComputeType_t;
+
+typedef enum {
+	CUBLAS_EMULATION_STRATEGY_DEFAULT = 0,
+	CUBLAS_EMULATION_STRATEGY_PERFORMANT = 1,
+	CUBLAS_EMULATION_STRATEGY_EAGER = 2,
+} cublasEmulationStrategy_t;
+
+/* Of the runtime's library_types.h. */
+typedef enum {
+	CUDA_EMULATION_SPECIAL_VALUES_SUPPORT_NONE = 0,
+	CUDA_EMULATION_SPECIAL_VALUES_SUPPORT_INFINITY = 1,
+	CUDA_EMULATION_SPECIAL_VALUES_SUPPORT_NAN = 2,
+	CUDA_EMULATION_SPECIAL_VALUES_SUPPORT_DEFAULT = 0xffff,
+} cudaEmulationSpecialValuesSupport;
+typedef enum {
+	CUDA_EMULATION_MANTISSA_CONTROL_DYNAMIC = 0,
+	CUDA_EMULATION_MANTISSA_CONTROL_FIXED = 1,
+} cudaEmulationMantissaControl;
+typedef enum { MAJOR_VERSION = 0, MINOR_VERSION = 1, PATCH_LEVEL = 2 } libraryPropertyType;
 
 typedef enum {
 	CUBLAS_GEMM_DEFAULT = -1,
@@ -67,8 +104,14 @@ typedef enum {
 	CUDA_R_8I = 3,
 	CUDA_C_32F = 4,
 	CUDA_C_64F = 5,
+	CUDA_C_16F = 6,
+	CUDA_C_8I = 7,
+	CUDA_R_8U = 8,
+	CUDA_C_8U = 9,
 	CUDA_R_32I = 10,
+	CUDA_C_32I = 11,
 	CUDA_R_16BF = 14,
+	CUDA_C_16BF = 15,
 } cudaDataType_t;
 #endif
 

@@ -13,12 +13,12 @@ $(B)/next/90-next.api: tests/protocol/next/next.api tests/protocol/next/bump
 endif
 WIRE_PY  := $(filter-out %/exports.py,$(wildcard libpvgpu/protocol/gen/*.py)) $(wildcard libpvgpu/tools/*.py)
 WIRE_GEN := $(B)/gen/cublaslt_public.h $(B)/gen/cublaslt_public.c $(addprefix $(B)/gen/pvgpu_,cublaslt.h valid_cublaslt.h calls_cublaslt.h calls_cublaslt.c conform_cublaslt.h) \
-	$(B)/gen/libcublas.so.12.map $(B)/gen/libcublas.so.13.map $(B)/gen/cublas_public.h $(B)/gen/cublas_public.c $(addprefix $(B)/gen/pvgpu_,wire.h stubs.h stubs.c decode.h decode.c wire_test.h wire_test.c far.h handlers.c \
+	$(B)/gen/libcublas.so.12.map $(B)/gen/libcublas.so.13.map $(B)/gen/cublas_public.h $(B)/gen/cublas_public.c $(B)/gen/cublas_refused.c $(addprefix $(B)/gen/pvgpu_,wire.h stubs.h stubs.c decode.h decode.c wire_test.h wire_test.c far.h handlers.c \
 	valid_cuda.h calls_cuda.h calls_cuda.c cublas.h valid_cublas.h calls_cublas.h calls_cublas.c \
 	conform_cuda.h conform_cublas.h)
 GEN += $(WIRE_GEN)
 
-$(WIRE_GEN) $(B)/gen/corpus/decode/.stamp &: $(WIRE_API) $(WIRE_PY) $(WIRE_LOCK)
+$(WIRE_GEN) $(B)/gen/corpus/decode/.stamp &: $(WIRE_API) $(wildcard libpvgpu/protocol/*.exports) $(WIRE_PY) $(WIRE_LOCK)
 	$(Q)$(PYTHON) libpvgpu/protocol/gen/wire.py $(if $(WIRE_LOCK),,--no-lock) --out $(B)/gen $(WIRE_API)
 	$(Q)touch $(B)/gen/corpus/decode/.stamp
 

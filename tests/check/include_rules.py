@@ -23,7 +23,7 @@ OUTSIDE = (
     (re.compile(r"(xen[a-z]*\.h|xen/.*|xenstore\.h)$"), "Xen"),
     (re.compile(r"(pvgpu_(wire|stubs|decode|wire_test|far|cublas|cublaslt|valid_\w+|calls_\w+|conform_\w+)|cuda_\w+)\.h$"), "libpvgpu/protocol"),
     (re.compile(r"pvgpu_(keys|statistics)\.h$"), "xenstore-schema"),
-    (re.compile(r"(pvgpu_(probed|version)|trace_calls|audit_names)\.h$"), None),
+    (re.compile(r"(pvgpu_(probed|version)|trace_calls|audit_names|simcublas_run)\.h$"), None),
 )
 NAMES = {"Xen", "libpvgpu/protocol"}  # of OUTSIDE, without C files of their own
 

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: MIT
 """Calls of cuBLAS through pvgpu: each status of the far end arrives, and a handle is in the vGPU's books."""
 import os
+import re
 import subprocess
 import unittest
 
 from pvgpu_env import PvgpuEnv, build_dir
 
+TREE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PROGRAM = os.path.join(build_dir(), "programs", "cublas")
 
 
@@ -44,6 +46,15 @@ class Cublas(unittest.TestCase):
             read = subprocess.run(["readelf", "-dVW", os.path.join(build_dir(), "lib", soname)], stdout=subprocess.PIPE, check=True, text=True).stdout
             self.assertIn(f"Library soname: [{soname}]", read)
             self.assertRegex(read, f"Flags: none  Index: 2  Cnt: 1  Name: {soname}\n")
+
+    def test_every_symbol(self):
+        """Ours exports what NVIDIA's libraries do, no more and no less."""
+        with open(os.path.join(TREE, "libpvgpu", "protocol", "cublas.exports"), encoding="utf-8") as stream:
+            listed = re.findall(r"^symbol (\w+)( since 13)?", stream.read(), re.M)
+        for soname, names in (("libcublas.so.12", {n for n, since in listed if not since}), ("libcublas.so.13", {n for n, _ in listed})):
+            read = subprocess.run(["nm", "-D", "--defined-only", os.path.join(build_dir(), "lib", soname)], stdout=subprocess.PIPE, check=True, text=True).stdout
+            self.assertEqual({m for m in re.findall(r" T (\w+)", read)}, names)
+        self.assertEqual(len(listed), 756)
 
     def test_not_offered(self):
         self.assertEqual(self.lines(settings={"libcublas": ""}), ["create 15"])

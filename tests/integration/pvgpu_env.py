@@ -154,16 +154,21 @@ class PvgpuEnv:
         if worker:
             self.settings["worker"] = worker
         # Workers have the libraries that a program finds which runs directly: beside libcuda, and where the dynamic linker's cache says.
-        for key, soname in (("libcublas", "libcublas.so.12"), ("libcublaslt", "libcublasLt.so.12")):
-            path = os.path.join(os.path.dirname(self.libcuda), soname)
-            if os.path.exists(path) or (path := cached_library(soname)):
-                self.settings = {key: path, **self.settings}
+        for major in (13, 12):
+            found = {key: self.library_for_workers(f"{name}.so.{major}") for key, name in (("libcublas", "libcublas"), ("libcublaslt", "libcublasLt"))}
+            if found["libcublas"]:
+                self.settings = {**{key: path for key, path in found.items() if path}, **self.settings}
+                break
         self.wrap = wrap or []
         self.pvgpud = os.path.join(bin_dir, "pvgpud") if bin_dir else program("pvgpud", self.build)
         self.log_path = os.path.join(self.dir, "pvgpud.log")
         self.config_path = os.path.join(self.dir, "pvgpud.conf")
         self.config = ""
         self.daemon = None
+
+    def library_for_workers(self, soname):
+        path = os.path.join(os.path.dirname(self.libcuda), soname)
+        return path if os.path.exists(path) else cached_library(soname)
 
     def for_all_users(self, path):
         """A copy that every user may read and run."""

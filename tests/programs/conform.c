@@ -48,13 +48,30 @@ static void conform_addresses(const struct conform *k, unsigned int index, unsig
 	CUdeviceptr at[32];
 
 	for (unsigned int i = 0; i < 32; i++)
-		at[i] = k->memory + (1 + table) * 4096 + (i % 16) * 256;
+		at[i] = k->memory + (8 + table) * 4096 + (i % 16) * 256;
 	CU(cuMemcpyHtoD(k->memory + (index << 12), at, sizeof(at)));
 }
 
 static void conform_no_addresses(const struct conform *k, unsigned int index)
 {
 	CU(cuMemsetD8(k->memory + (index << 12), 0, 32 * sizeof(CUdeviceptr)));
+}
+
+/* Where numbers by pointer lie: 1 on the device. */
+static void conform_mode(const struct conform *k, int mode)
+{
+	CHECK(!CALL(cublasSetPointerMode_v2)(k->cublas, (cublasPointerMode_t)mode), "mode %d",
+	      mode);
+}
+
+/* A number's place in device memory, behind that of the matrices; it is there. */
+static void *conform_number_at(const struct conform *k, unsigned int index, const void *number,
+			       size_t bytes)
+{
+	const CUdeviceptr at = k->memory + BYTES - 4096 + index * 256;
+
+	CU(cuMemcpyHtoD(at, number, bytes));
+	return (void *)(uintptr_t)at;
 }
 
 /* One-way work may fail later: that shows here. */
@@ -66,6 +83,13 @@ static void conform_status(const struct conform *k, const char *call, int status
 static void conform_number(const char *name, double number)
 {
 	printf("  %s %.17g\n", name, number);
+}
+
+/* A number of whichever type: as it lies. */
+static void conform_words(const char *name, const uint64_t word[2])
+{
+	printf("  %s %016llx %016llx\n", name, (unsigned long long)word[0],
+	       (unsigned long long)word[1]);
 }
 
 static void conform_memory(const struct conform *k)
@@ -84,7 +108,7 @@ int main(void)
 	struct conform k = {0};
 
 	libraries[0] = dlopen("libcuda.so.1", RTLD_NOW);
-	libraries[1] = dlopen("libcublas.so.12", RTLD_NOW);
+	libraries[1] = dlopen("libcublas.so.13", RTLD_NOW);
 	start();
 	k.module = load(ptx_vector);
 	CU(cuLibraryLoadData(&k.library, ptx_vector, NULL, NULL, 0, NULL, NULL, 0));

@@ -59,7 +59,7 @@ class Calls(description_case.Scratch):
                            ("pvgpu_wire.h", "struct pvgpu_wire_example_weight {"), ("pvgpu_stubs.c", "int pvgpu_do_example_weight("),
                            ("pvgpu_decode.c", "int pvgpu_decode_example_weight("), ("pvgpu_handlers.c", "int handle_example_weight("),
                            ("pvgpu_valid_example.h", "if (!(W(a->unit) != 1))\n\t\treturn EXAMPLE_HEAVY;"), ("pvgpu_far.h", "X(example, exampleWeight)"),
-                           ("pvgpu_conform_example.h", "conform_example_weight("), ("example_public.c", "{\"exampleWeight\", "), ("example.map", "exampleWeight;"),
+                           ("pvgpu_conform_example.h", "conform_example_weight("), ("example_public.c", "{\"exampleWeight\", "), ("libexample.so.1.map", "exampleWeight;"),
                            ("protocol.md", "2057 example_weight")):
             self.assertNotIn(what, before[name], name)
             self.assertIn(what, after[name], name)
@@ -112,7 +112,7 @@ class Calls(description_case.Scratch):
         for old, new, at, message in (
                 ("memory x read T", "memory x keep T", "memory x keep", "'read' or 'write' expected, not 'keep'"),
                 ("array  steps step count count", "array  steps leap count count", "array  steps", "unknown record 'leap'"),
-                ("each S D oneway", "each oneway", "call example@sum", "a family has '@' in its name and 'each' with letters"),
+                ("each S D oneway", "each oneway", "call example@sum", "'each' needs letters: S D C Z H"),
                 ("count count most 4096 min 0", "count count min 0", "numbers width", "'numbers' needs 'most'"),
                 ("count count most 4096 min 0", "count counts most 4096 min 0", "end # of exampleShapes", "'counts' is no number of call 'exampleShapes'"),
                 ("bytes \"4 * count\" most 16384", "bytes \"4 * count\" most 4194304", "end # of exampleShapes", "the numbers of call 'exampleShapes' may be more than 2097152 bytes"),

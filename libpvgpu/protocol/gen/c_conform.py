@@ -9,8 +9,8 @@ from parse import SCALARS
 
 
 def number(p):
-    if p.typical is not None:
-        return p.typical
+    if p.typical is not None or p.kind not in SCALARS:
+        return p.typical or 0
     low, high = p.limits() if SCALARS[p.kind][2] is not None else (1, 1)
     return p.bits & -p.bits if p.bits else min(max(1, low), high) if p.hi is None else low
 
@@ -28,9 +28,20 @@ def wrong(p, call):
     return sorted(set(v for v in values if v != number(p)))
 
 
+def scalar(p):
+    """A number by pointer, of whichever type; a modified rotation's begins with its form."""
+    if p.ctype == "void":
+        return "float", "2, 2, 2, 2, 2, 2, 2, 2, 2, 2", "[10]"
+    if p.many > 1:
+        return p.ctype, "-1, 2, 3, 4, 5", "[%d]" % p.many
+    return p.ctype, {"c32": "2, 1", "c64": "2, 1", "f16": "0x4000"}.get(p.kind, "2"), "[1]"
+
+
 def value(p, index, call):
-    """The declaration of an argument; what the call is given."""
+    """The declaration of an argument; what the call is given. index: of device memory."""
     n = p.name
+    if p.form:
+        return "", None
     if p.role == "numbers":
         kind = p.ctype if p.kind else "float"
         one = "(%s)%d" % (kind, number(p) if p.typical is not None or SCALARS[p.kind][2] is not None else 2) if p.kind else "2"
@@ -40,14 +51,18 @@ def value(p, index, call):
     if p.role == "in" and not p.kind:
         return "%s %s = NULL;" % (p.ctype, n), n
     if p.role == "in":
-        return "%s %s = (%s)%d;" % (p.ctype, n, p.ctype, number(p)), n
-    if p.role == "out":
+        kind = "int64_t" if p.dim else p.ctype
+        return "%s %s = (%s)%d;" % (kind, n, kind, number(p)), n
+    if p.role in ("out", "info"):
         return "%s %s_is = 0, *%s = &%s_is;" % (p.ctype, n, n, n), n
     if p.role == "result":
-        return "%s %s_is = 0, *%s = &%s_is;" % (p.ctype, n, n, n), n
+        return "uint64_t %s_is[2] = {0}; void *%s = %s_is;" % (n, n, n), n
     if p.role == "scalar":
-        kind = "float" if p.ctype == "void" else p.ctype
-        return "const %s %s_is = 2, *%s = &%s_is;" % (kind, n, n, n), n
+        kind, text, many = scalar(p)
+        open_, close = ("{", "}") if kind.startswith("cu") else ("", "")
+        return "const %s %s_is%s = {%s%s%s}, *%s = %s_is;" % (kind, n, many, open_, text, close, n, n), n
+    if call.host:  # in host memory, as whichever type they are read
+        return "float %s_is[12] = {3, 2, 1, 4, 5}; void *%s = %s_is;" % (n, n, n), n
     address = "with->memory + %d" % (index << 12)
     if p.ctype == "CUdeviceptr":
         return "CUdeviceptr %s = %s;" % (n, address), n
@@ -58,29 +73,58 @@ def can(call):
     return not call.by_hand and not call.of("new", "drop", "array", "stream")
 
 
+def restored(p):
+    """The statement that makes an argument right again."""
+    return {"in": "%s = (%s)%d" % (p.name, "int64_t" if p.dim else p.ctype, number(p) if p.kind else 0),
+            "object": "%s = (%s)with->%s" % (p.name, p.ctype, p.handle.name if p.handle else ""),
+            "result": "%s = %s_is" % (p.name, p.name), "scalar": "%s = %s_is" % (p.name, p.name)}.get(p.role, "%s = &%s_is" % (p.name, p.name))
+
+
+def on_device(call, text, tables):
+    """The same with the numbers by pointer in device memory."""
+    numbers = call.of("scalar", "result") + (call.of("memory") if call.host else [])
+    if not numbers or not call.object:
+        return []
+    lines = ["\tconform_begin(with);", "\tconform_mode(with, 1);"]
+    lines += ["\tconform_addresses(with, %d, %d);" % (i, n) for n, i in enumerate(tables)]
+    lines += ["\t%s = conform_number_at(with, %d, %s_is, sizeof(%s_is));" % (p.name, i, p.name, p.name) for i, p in enumerate(numbers)]
+    lines += ["\tconform_status(with, \"%s, numbers on the device\", (int)%s);" % (call.name, text)]
+    lines += ["\tconform_no_addresses(with, %d);" % i for i in tables] + ["\tconform_memory(with);", "\tconform_mode(with, 0);"]
+    lines += ["\t%s = %s_is;" % (p.name, p.name) for p in numbers]
+    return lines + ["\tconform_addresses(with, %d, %d);" % (i, n) for n, i in enumerate(tables)]
+
+
 def conform(call):
     lines = ["static void conform_%s(const struct conform *with)" % call.wire_name, "{"]
-    made = [value(p, i, call) for i, p in enumerate(call.params)]
-    lines += ["\t" + text for text, _ in made]
-    text = wrap("CALL(%s)(" % call.name, [name for _, name in made]) + ")"
-    lines += ["", "\tconform_begin(with);"]
-    tables = [i for i, p in enumerate(call.params) if p.role == "memory" and p.ctype == "uint64_t"]
-    lines += ["\tconform_addresses(with, %d, %d);" % (i, n) for n, i in enumerate(tables)]
-    lines += ["\tconform_status(with, \"%s\", (int)%s);" % (call.name, text)]
-    lines += ["\tconform_number(\"%s\", (double)%s_is);" % (p.name, p.name) for p in call.of("out", "result") if p.kind and not call.own]
-    # Addresses are others each time: they are not there when what lies in the memory is shown.
-    lines += ["\tconform_no_addresses(with, %d);" % i for i in tables] + ["\tconform_memory(with);"]
-    lines += ["\tconform_addresses(with, %d, %d);" % (i, n) for n, i in enumerate(tables)]
-    for p in call.params:
-        tries = wrong(p, call) if p.role == "in" and p.kind else ["NULL"] if p.role in ("out", "result", "scalar", "object") else []
+    places = {}
+    for p in call.of("memory"):
+        places[p.name] = len(places)
+    made = [value(p, places.get(p.name, 0), call) for p in call.params]
+    lines += ["\t" + text for text, _ in made if text]
+    texts = [(name, wrap("CALL(%s)(" % name, [n for _, n in made if n]) + ")") for name in call.names]
+    text = texts[0][1]
+    tables = [places[p.name] for p in call.of("memory") if p.ctype == "uint64_t"]
+    lines += [""]
+    for name, its in texts:
+        lines += ["\tconform_begin(with);"]
+        lines += ["\tconform_addresses(with, %d, %d);" % (i, n) for n, i in enumerate(tables)]
+        lines += ["\tconform_status(with, \"%s\", (int)%s);" % (name, its)]
+        lines += ["\tconform_number(\"%s\", (double)%s_is);" % (p.name, p.name) for p in call.of("out", "info") if (p.kind or p.role == "info") and not call.own]
+        lines += ["\tconform_words(\"%s\", %s_is);" % (p.name, p.name) for p in call.of("result")]
+        lines += ["\tconform_words(\"%s\", (const uint64_t *)(const void *)%s_is);" % (p.name, p.name) for p in call.of("memory") if call.host]
+        # Addresses are others each time: they are not there when what lies in the memory is shown.
+        lines += ["\tconform_no_addresses(with, %d);" % i for i in tables] + ["\tconform_memory(with);"]
+        lines += ["\tconform_addresses(with, %d, %d);" % (i, n) for n, i in enumerate(tables)]
+    lines += on_device(call, text, tables)
+    for p in call.arguments:
+        tries = wrong(p, call) if p.role == "in" and p.kind else ["NULL"] if p.role in ("out", "result", "scalar", "object", "info") else []
         for v in tries:
             shown = v if v != "NULL" else "0"
             lines += ["\t%s = %s;" % (p.name, v if v == "NULL" else "(%s)%s" % (p.ctype, v)),
                       "\tconform_status(with, \"%s, %s %s\", (int)%s);" % (call.name, p.name, shown, text)]
+            lines += ["\tconform_number(\"%s\", (double)%s_is);" % (q.name, q.name) for q in call.of("info") if q is not p]
         if tries:
-            lines.append("\t%s;" % {"in": "%s = (%s)%d" % (p.name, p.ctype, number(p) if p.kind else 0),
-                                    "object": "%s = (%s)with->%s" % (p.name, p.ctype, p.handle.name if p.handle else "")}.get(
-                p.role, "%s = &%s_is" % (p.name, p.name)))
+            lines.append("\t%s;" % restored(p))
     for p in call.of("numbers"):
         for v in wrong(p, call):
             lines += ["\t%s_is[0] = (%s)%s;" % (p.name, p.ctype, v), "\tconform_status(with, \"%s, %s[0] %s\", (int)%s);" % (call.name, p.name, v, text),

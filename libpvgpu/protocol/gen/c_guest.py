@@ -4,13 +4,17 @@ from c_stubs import wrap
 from c_valid import has_values, header
 from c_wire import BANNER
 from parse import SCALARS
+import library_exports
 import public
 
 INVALID_HANDLE, NO_MEMORY, NOT_SUPPORTED = "CUDA_ERROR_INVALID_HANDLE", "CUDA_ERROR_OUT_OF_MEMORY", "CUDA_ERROR_NOT_SUPPORTED"
 
 
-def declaration(p):
-    star = {"new": "*", "out": "*", "result": "*", "scalar": "const *", "array": "const *", "numbers": "const *"}.get(p.role, "")
+def declaration(p, wide=False):
+    """wide: of the form with numbers of 64 bits; None: of the function that both forms call."""
+    star = {"new": "*", "out": "*", "result": "*", "scalar": "const *", "array": "const *", "numbers": "const *", "info": "*"}.get(p.role, "")
+    if p.dim:
+        return "%s %s%s" % ("void" if wide is None and p.role == "result" else "int" if wide is False else "int64_t", star, p.name)
     if p.role == "memory" and p.ctype != "CUdeviceptr":
         star = "*" if p.write else "const *"
     if star.startswith("const"):
@@ -18,9 +22,15 @@ def declaration(p):
     return "%s %s%s" % (p.ctype, star, p.name)
 
 
-def prototype(call, name=None):
+def prototype(call, name=None, wide=False):
     returns = call.returns or call.library.status
-    return wrap("%s%s%s(" % (returns, "" if returns.endswith("*") else " ", name or call.name), [declaration(p) for p in call.params] or ["void"]) + ")"
+    return wrap("%s%s%s(" % (returns, "" if returns.endswith("*") else " ", name or call.name),
+                [declaration(p, wide) for p in call.arguments] or ["void"]) + ")"
+
+
+def prototypes(call):
+    """Of each of its symbols."""
+    return [prototype(call, name, wide) for name, wide in zip(call.names, (False, True))]
 
 
 def prototypes_h(api, library):
@@ -28,23 +38,17 @@ def prototypes_h(api, library):
     lines = [BANNER, "#ifndef PVGPU_%s_CALLS_H" % library.name.upper(), "#define PVGPU_%s_CALLS_H" % library.name.upper(), ""]
     if library.number:
         lines += ["#include \"%s\"" % library.header, ""]
-        lines += ["%s;" % prototype(c) for c in api.calls.values() if c.library is library]
+        lines += ["%s;" % text for c in api.calls.values() if c.library is library for text in prototypes(c)]
     return "\n".join(lines + ["", "#endif"]) + "\n"
 
 
-def symbols_map(api, library, soname):
-    """The version script of a library whose every symbol has a block: one node, with the library's name, as NVIDIA's have."""
-    names = "".join("\t\t%s;\n" % c.name for c in api.calls.values() if c.library is library)
-    return "/* Made by libpvgpu/protocol/gen/wire.py from *.api; do not edit. */\n%s {\n\tglobal:\n%s\tlocal:\n\t\t*;\n};\n" % (
-        soname, names)
-
-
 def public_h(api, library):
-    return public.header([c.name for c in mine(api.calls, library)], "PVGPU_%s_PUBLIC_H" % library.name.upper())
+    return public.header(list(library_exports.read(api, library)), "PVGPU_%s_PUBLIC_H" % library.name.upper())
 
 
 def public_c(api, library):
-    return public.source(public.of_blocks(mine(api.calls, library)))
+    refused = {name: ([], False) for name in library_exports.refused(api, library)}
+    return public.source({**public.of_blocks(mine(api.calls, library)), **refused})
 
 
 def object_h(api, library):
@@ -54,7 +58,8 @@ def object_h(api, library):
     if library.number:
         lines[-1:] = ["#include \"%s_public.h\"" % library.name, ""]
         lines += ["/* By hand: the library's status of a result on the wire. */", "%s %s_status(int result);" % (
-            library.status, library.name), "/* Before the first object. */", "void %s_objects(void);" % library.name, ""]
+            library.status, library.name), "/* Before the first object. */", "void %s_objects(void);" % library.name]
+        lines += ["/* By hand: with the numbers in host memory. */"] + ["%s;" % prototype(c, c.name + "_host") for c in mine(api.calls, library) if c.host] + [""]
     for thing in mine(api.objects, library):
         lines += ["struct %s_object {" % thing.handle.name, "\tstruct object o;"]
         for s in thing.states.values():
@@ -129,7 +134,7 @@ class Body:
 
     def check(self):
         call = self.call
-        for p in call.of("new", "out", "result", "scalar"):
+        for p in call.of("new", "out", "result", "scalar", "info"):
             if not p.optional:
                 self.leave_if("!%s" % p.name, call.library.invalid)
         for p in call.of("array"):
@@ -148,6 +153,7 @@ class Body:
             self.leave_if("pk_bytes == UINT64_MAX", self.fail(NOT_SUPPORTED))
         if has_values(call):
             self.lines.append("\tr = valid_%s(&a);" % call.wire_name)
+            self.lines += ["\t*%s = info_%s(&a);" % (p.name, call.wire_name) for p in call.of("info")]
             self.leave_if("r", "(%s)r" % call.library.status)
 
     def pack(self):
@@ -195,8 +201,9 @@ class Body:
                 words += ["pk.record", "pk.record_len"]
             elif f.name == "large" and not p:
                 words += ["pk.large", "pk.large_len"]
-            elif not p:  # the high half of a scalar
-                words.append("%s_v[1]" % f.name[:-len("_high")])
+            elif not p:  # a further word of a scalar
+                name, _, word = f.name.rpartition("_")
+                words.append("%s_v[%d]" % (name, 1 if word == "high" else int(word)))
             elif p.role == "scalar":
                 words.append("%s_v[0]" % p.name)
             elif p.role in ("object", "drop"):
@@ -218,10 +225,12 @@ class Body:
 
     def numbers(self):
         """Numbers by pointer: by value where they are the host's, else their address; results come through a scratch place."""
+        if self.call.host:
+            self.leave_if("!h->%s" % self.mode_state(self.call.object), "%s_host(%s)" % (self.call.name, ", ".join(p.name for p in self.call.arguments)))
         for p in self.call.of("scalar"):
-            self.locals.append("uint64_t %s_v[2] = {0};" % p.name)
-            self.lines.append("\tapi_scalar(h->%s, %s, bytes_%s_%s(&a), %s_v);" % (
-                self.mode_state(self.call.object), p.name, self.call.wire_name, p.name, p.name))
+            self.locals.append("uint64_t %s_v[%d] = {0};" % (p.name, p.words))
+            self.lines.append("\tapi_scalar(h->%s, %s, bytes_%s_%s(&a), %s_v, sizeof(%s_v));" % (
+                self.mode_state(self.call.object), p.name, self.call.wire_name, p.name, p.name, p.name))
         for p in self.call.of("result"):
             self.locals.append("uint64_t %s_at = (uint64_t)(uintptr_t)%s;" % (p.name, p.name))
             self.lines += ["\tif (!h->%s)" % self.mode_state(self.call.object),
@@ -243,7 +252,7 @@ class Body:
         call = self.call
         for p in call.of("result"):
             self.lines += ["\tif (!r && !h->%s)" % self.mode_state(call.object),
-                           "\t\tr = api_fetch(&t, %s_at, %s, sizeof(*%s));" % (p.name, p.name, p.name)]
+                           "\t\tr = api_fetch(&t, %s_at, %s, (uint32_t)bytes_%s_%s(&a));" % (p.name, p.name, call.wire_name, p.name)]
         outs = ["\t\t%s*%s = (%s)%s_out;" % ("", p.name, p.ctype, p.name) for p in call.of("out")]
         if outs:
             self.leave_if("r", self.fail("r"))
@@ -260,6 +269,7 @@ class Body:
         self.lines.append("\th = api_new(PVGPU_H_%s);" % p.handle.name.upper())
         self.leave_if("!h", self.fail(NO_MEMORY))
         self.lines.append("\th->o.ctx = c;")
+        self.lines += ["\th->%s = %d;" % (s.name, s.initial) for s in self.api.objects[p.handle.name].states.values() if s.initial]
         self.send()
         self.lines += ["\tif (r) {", "\t\tapi_free(&h->o);", "\t\treturn %s;" % self.fail("r"), "\t}", "\tapi_publish(&h->o);",
                        "\t*%s = object_handle(&h->o);" % p.name, "\treturn %s;" % self.fail("0")]
@@ -321,6 +331,12 @@ class Body:
 def function(api, call):
     body = Body(api, call).whole()
     text = ["{"] + ["\t" + line for line in body.locals] + [""] + body.lines + ["}", ""]
+    if call.wide:
+        lines = ["static " + wrap("%s do_%s(" % (call.library.status, call.name), [declaration(p, None) for p in call.arguments] + ["bool wide"]) + ")"]
+        lines += text
+        for i, text in enumerate(prototypes(call)):
+            lines += ["PUBLIC " + text, "{", "\treturn do_%s(%s);" % (call.name, ", ".join([p.name for p in call.arguments] + ["false" if not i else "true"])), "}", ""]
+        return lines
     if not call.form:
         per = [] if "per_thread" not in "\n".join(text) else ["\tconst bool per_thread = false;"]
         return ["PUBLIC " + prototype(call), "{"] + per + text[1:]

@@ -97,14 +97,32 @@ def validator(call):
     for p in call.values():
         for test in bounds("a->" + p.name, p):
             lines += ["\tif (%s)" % test, "\t\treturn %s;" % call.library.invalid]
+    narrow = ["a->%s != (int32_t)a->%s" % (p.name, p.name) for p in call.of("in") if p.dim]
+    if narrow:
+        lines += ["\tif (!a->wide && (%s))" % " || ".join(narrow), "\t\treturn %s;" % call.library.invalid]
     for p in call.of("numbers"):
         tests = bounds("a->%s[i]" % p.name, p) if p.kind else []
         if tests:
             lines += ["\tfor (int64_t i = 0; i < %s; i++)" % count_of(call, p), "\t\tif (%s)" % " || ".join(tests), "\t\t\treturn %s;" % call.library.invalid]
-    for text, status, each in call.checks:
+    for text, status, each, _ in call.checks:
         test = "if (!(%s))" % expression(text, names, sums(call), where=call.where, element="i" if each else None)
         lines += (["\tfor (int64_t i = 0; i < W(a->%s); i++)" % each, "\t\t" + test, "\t\t\treturn %s;" % status] if each else
                   ["\t" + test, "\t\treturn %s;" % status])
+    return lines + ["\treturn 0;", "}", ""]
+
+
+def info(call):
+    """Which parameter the validator refuses, as LAPACK counts and says it: -1 is the one behind the handle. 0: none, or none alone."""
+    if not call.of("info"):
+        return []
+    places = {p.name: i for i, p in enumerate(call.arguments)}
+    lines = ["static inline int info_%s(const struct args_%s *a)" % (call.wire_name, call.wire_name), "{"]
+    for p in call.values():
+        for test in bounds("a->" + p.name, p):
+            lines += ["\tif (%s)" % test, "\t\treturn -%d;" % places[p.name]]
+    for text, _, _, at in call.checks:
+        if at:
+            lines += ["\tif (!(%s))" % expression(text, {p.name for p in call.values()}, where=call.where), "\t\treturn -%d;" % places[at]]
     return lines + ["\treturn 0;", "}", ""]
 
 
@@ -148,5 +166,5 @@ def valid_h(api, library):
         if not has_values(call):
             continue
         lines += (structure(call) if call.values() else ["struct args_%s {" % call.wire_name, "\tint none;", "};", ""])
-        lines += added(call) + validator(call) + extents(call) + packed(call)
+        lines += added(call) + validator(call) + info(call) + extents(call) + packed(call)
     return "\n".join(lines + ["#endif"]) + "\n"

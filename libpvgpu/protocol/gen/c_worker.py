@@ -31,7 +31,7 @@ def far_h(api):
         lines += ["", "/* Of the driver: calls with a block in the description. */",
                   "#define FAR_CALLS_%s(X) %s" % (name, " ".join("X(%s)" % c.name for c in some))]
     for lib in libraries:
-        names = {n: None for n in [c.name for c in forwarded(api, lib)] + lib.far}
+        names = {n: None for n in [name for c in forwarded(api, lib) for name in c.names] + lib.far}
         for thing in api.objects.values():
             if thing.library is lib:
                 names.update({n: None for n in (thing.destroy, thing.stream, thing.mode) if n})
@@ -83,7 +83,10 @@ class Handler:
             if call.in_stream or call.current or p is not first:
                 self.step("call_object_in(in->%s, in->ctx)" % p.name if call.in_stream or call.current else "call_object(in->%s)" % p.name)
         if not call.needed:
-            self.step("%s ? 0 : CUDA_ERROR_NOT_SUPPORTED" % far_of(self.lib, call.name))
+            there = far_of(self.lib, call.name)
+            if call.wide:
+                there = "(in->wide ? !!%s : !!%s)" % (there + "_64", there)
+            self.step("%s ? 0 : CUDA_ERROR_NOT_SUPPORTED" % there)
 
     def check(self):
         call = self.call
@@ -141,15 +144,18 @@ class Handler:
             return ""
         return "call_status" if self.call.awaited else "call_deferred"
 
-    def arguments(self):
+    def arguments(self, wide=False):
         words = []
-        for p in self.call.params:
+        for p in self.call.arguments:
             if p.role in ("object", "drop"):
                 words.append(self.far_object(p))
             elif p.role == "stream":
                 words.append("s->far")
             elif p.role == "in":
-                words.append("(%s)in->%s" % (p.ctype, p.name))
+                words.append("(%s)in->%s" % ("int64_t" if p.dim and wide else p.ctype, p.name))
+            elif p.role == "info":  # what it says the guest knows: the validator's answer
+                self.locals += [] if wide else ["int %s = 0;" % p.name]
+                words.append("&" + p.name)
             elif p.role == "out":
                 self.locals.append("%s %s = 0;" % (p.ctype, p.name))
                 words.append("&%s" % p.name)
@@ -166,7 +172,10 @@ class Handler:
         return words
 
     def far_call(self):
-        text = wrap("%s(" % far_of(self.lib, self.call.name), self.arguments()) + ")"
+        far = far_of(self.lib, self.call.name)
+        text = wrap("%s(" % far, self.arguments()) + ")"
+        if self.call.wide:
+            text = "(in->wide ? %s : %s)" % (wrap("%s_64(" % far, self.arguments(wide=True)) + ")", text)
         if not self.lib.number:
             return "(int)" + text
         # The status of a one-way call is the next synchronising call's CUresult.
@@ -182,8 +191,9 @@ class Handler:
             self.step("call_bind_stream(in->%s, s) ? 0 : %s((int)%s(%s, s->far))" % (
                 p.name, self.status(), far_of(self.lib, thing.stream), self.far_object(p)))
             self.lines += ["\tif (!r)", "\t\tcall_bound_stream(in->%s, s);" % p.name]
-        if thing.mode and (self.call.mode or self.call.of("result")):
-            mode = "1" if self.call.of("result") else "in->mode"
+        always = self.call.host or self.call.of("result")
+        if thing.mode and (self.call.mode or always):
+            mode = "1" if always else "in->mode"
             self.step("call_bind_mode(in->%s, %s) ? 0 : %s((int)%s(%s, %s))" % (
                 p.name, mode, self.status(), far_of(self.lib, thing.mode), self.far_object(p), mode))
             self.lines += ["\tif (!r)", "\t\tcall_bound_mode(in->%s, %s);" % (p.name, mode)]

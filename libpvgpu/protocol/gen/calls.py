@@ -19,9 +19,15 @@ TYPES = {
     "u32": ("u32", "unsigned int"), "i32": ("i32", "int"), "u64": ("u64", "uint64_t"), "i64": ("i64", "int64_t"),
     "f32": ("f32", "float"), "f64": ("f64", "double"), "size": ("u64", "size_t"), "address": ("u64", "CUdeviceptr"),
 }
-LETTERS = {"S": "f32", "D": "f64", "s": "f32", "d": "f64"}  # of families: the element's type
-BYTES = {"f32": 4, "f64": 8, "u32": 4, "i32": 4, "u64": 8, "i64": 8}
-OWN_WORDS = parse.OWN_WORDS - {"m", "n"} | {"a", "c", "h", "t", "g", "pk", "pk_at", "pk_bytes", "far", "per_thread", "packed", "large"}  # locals of generated functions
+# Of what lies behind pointers only.
+ELEMENTS = {"c32": ("c32", "cuComplex"), "c64": ("c64", "cuDoubleComplex"), "f16": ("f16", "uint16_t"), "bf16": ("bf16", "uint16_t")}
+# Of families: the element's type; and the real type that goes with it.
+LETTERS = {"S": "f32", "D": "f64", "C": "c32", "Z": "c64", "H": "f16", "s": "f32", "d": "f64", "c": "c32", "z": "c64",
+           "Sc": "c32", "Dz": "c64", "Cs": "c32", "Zd": "c64", "HSH": "f16", "HSS": "f16", "TST": "bf16", "TSS": "bf16"}
+REAL = {"f32": "f32", "f64": "f64", "c32": "f32", "c64": "f64", "f16": "f32", "bf16": "f32"}
+BYTES = {"f32": 4, "f64": 8, "u32": 4, "i32": 4, "u64": 8, "i64": 8, "c32": 8, "c64": 16, "f16": 2, "bf16": 2}
+SCALAR_WORDS = 5  # of 8 bytes: a number by pointer is no more
+OWN_WORDS = parse.OWN_WORDS - {"m", "n"} | {"a", "c", "h", "t", "g", "pk", "pk_at", "pk_bytes", "far", "per_thread", "packed", "large", "wide"}  # locals of generated functions
 FUNCTIONS = ("span", "matrix", "batch")  # that expressions have, see c_valid.py
 ARRAY_MAX = 256
 PACKED_MAX = 2 << 20  # bytes of all numbers of a call: a piece of the arena, as the guest has them for copies
@@ -54,6 +60,7 @@ class State:  # of an object, kept in the guest
     ctype: str
     lo: int = None
     hi: int = None
+    initial: int = None
 
 
 @dataclass
@@ -97,7 +104,7 @@ class Record:  # a structure that applications hand over in arrays
 @dataclass
 class Param:
     where: tuple
-    role: str  # object new drop in out scalar result memory array numbers stream
+    role: str  # object new drop in out scalar result memory array numbers stream info
     name: str
     kind: str = None   # a key of TYPES
     ctype: str = None
@@ -112,6 +119,10 @@ class Param:
     record: Record = None
     count: str = None  # parameter that counts an array's elements, or numbers
     most: int = None   # of numbers: elements, or bytes where they have no type
+    dim: bool = False  # an int, and 64 bits in the call's wide form
+    form: bool = False # which of both forms it is: on the wire, no argument
+    words: int = 2     # of a scalar, on the wire
+    many: int = 1      # elements of a scalar
 
     @property
     def size(self):
@@ -134,9 +145,10 @@ class Call:
     lane: str = "now"
     wire: str = None
     params: list = field(default_factory=list)
-    checks: list = field(default_factory=list)  # (expression, status, parameter that counts the elements it is for, or None)
+    checks: list = field(default_factory=list)  # (expression, status, parameter that counts the elements it is for, or None, parameter that is wrong, or None)
     moded: bool = False  # the object's mode is told to the far end though no number of the call's goes by it
     cost: list = None   # expressions
+    host: bool = False  # the guest computes by hand what has its numbers in host memory
     current: bool = False
     frees: bool = False
     needed: bool = False
@@ -149,6 +161,21 @@ class Call:
 
     def of(self, *roles):
         return [p for p in self.params if p.role in roles]
+
+    @property
+    def arguments(self):
+        """Of the function's."""
+        return [p for p in self.params if not p.form]
+
+    @property
+    def wide(self):
+        """It has a second form with numbers of 64 bits."""
+        return any(p.dim for p in self.params)
+
+    @property
+    def names(self):
+        """The symbols, one for each form of the default stream's and of its numbers."""
+        return [self.name] + ([self.name + "_64"] if self.wide else [])
 
     @property
     def wire_name(self):
@@ -264,8 +291,8 @@ class CallReader(parse.ApiReader):
                     block.states[name].ctype = line.name("a C type", self.C_NAME)
                 return
             kind, ctype = self.number_type(kind, line)
-            found = line.options(("min", "max"))
-            block.states[name] = State(line.where, name, kind, ctype, found.get("min"), found.get("max"))
+            found = line.options(("min", "max", "initial"))
+            block.states[name] = State(line.where, name, kind, ctype, found.get("min"), found.get("max"), found.get("initial"))
             return
         self.once(word, line)
         if word == "charge":
@@ -380,12 +407,14 @@ class CallReader(parse.ApiReader):
         op, since = None, 1
         if line.take_if("="):
             op, since = self.number_of(library, line)
-        letters = [None]
+        letters = [(None, op, since)]
         if line.take_if("each"):
-            letters = []
-            while line.peek() in LETTERS:
-                letters.append(line.take("letter"))
-        if ("@" in family) != (letters != [None]) or not letters:
+            letters = self.letters(op, since, line)
+            while line.take_if("and"):
+                op, since = self.number_of(library, line)
+                line.expect("each")
+                letters += self.letters(op, since, line)
+        if ("@" in family) != (letters[:1] != [(None, op, since)]):
             line.fail("a family has '@' in its name and 'each' with letters: %s" % " ".join(LETTERS))
         head = {"awaited": False, "lane": "now", "needed": False, "wire": None}
         if op is not None:
@@ -400,8 +429,18 @@ class CallReader(parse.ApiReader):
             head["needed"] = line.take_if("needed")
             if line.take_if("as"):
                 head["wire"] = line.name("a command")
-        block = {"family": family, "library": library, "op": op, "since": since, "letters": letters, "head": head, "lines": []}
+        block = {"family": family, "library": library, "letters": letters, "head": head, "lines": []}
         return Block("call '%s'" % family, line.where, block, self.note_line, self.end_call)
+
+    @staticmethod
+    def letters(op, since, line):
+        """Those that follow, each with its call's number and since-version."""
+        letters = []
+        while line.peek() in LETTERS:
+            letters.append((line.take("letter"), op + len(letters) if op is not None else None, since))
+        if not letters:
+            line.fail("'each' needs letters: %s" % " ".join(LETTERS))
+        return letters
 
     def number_of(self, library, line):
         number = line.number("number")
@@ -419,18 +458,19 @@ class CallReader(parse.ApiReader):
         line.words = []
 
     def end_call(self, block, end):
-        for i, letter in enumerate(block["letters"]):
+        for letter, op, since in block["letters"]:
             name = block["family"].replace("@", letter or "")
             head = dict(block["head"])
             if head["wire"] and letter:
                 end.fail("a family's commands are named after its calls")
-            call = Call(end.where, name, block["library"], None, block["op"] + i if block["op"] is not None else None,
-                        block["since"], **head)
+            call = Call(end.where, name, block["library"], None, op, since, **head)
+            element = LETTERS.get(letter)
             for word, words, where in block["lines"]:
                 line = self.LINE(where, "")
-                line.words = [LETTERS[letter] if letter and w == "T" else w for w in words]
-                line.words = [w.replace("sizeof(T)", str(BYTES[LETTERS[letter]])) if letter else w for w in line.words]
-                line.words = [w.replace("@", letter) if letter else w for w in line.words]
+                line.words = list(words)
+                if letter:
+                    line.words = [{"T": element, "R": REAL[element]}.get(w, w) for w in words]
+                    line.words = [w.replace("sizeof(T)", str(BYTES[element])).replace("@", letter) for w in line.words]
                 self.in_call(call, word, line)
                 line.done()
             self.keep(call, end)
@@ -440,7 +480,7 @@ class CallReader(parse.ApiReader):
             if call.doc:
                 line.fail("call '%s' has two docs" % call.name)
             call.doc = line.text("documentation")
-        elif word in ("current", "frees", "moded"):
+        elif word in ("current", "frees", "moded", "host"):
             setattr(call, word, True)
         elif word == "own":
             side = line.take("'guest' or 'worker'")
@@ -457,7 +497,8 @@ class CallReader(parse.ApiReader):
             each = line.name("a parameter", self.C_NAME) if line.take_if("each") else None
             expression = line.quoted("an expression")
             line.expect("else")
-            call.checks.append((expression, line.name("a status", self.C_NAME), each))
+            status = line.name("a status", self.C_NAME)
+            call.checks.append((expression, status, each, line.name("a parameter", self.C_NAME) if line.take_if("at") else None))
         elif word == "cost":
             call.cost = []
             while line.more():
@@ -467,7 +508,7 @@ class CallReader(parse.ApiReader):
         else:
             self.param(call, word, line)
 
-    ROLES = ("object", "new", "drop", "in", "out", "scalar", "result", "memory", "array", "numbers", "stream")
+    ROLES = ("object", "new", "drop", "in", "out", "scalar", "result", "memory", "array", "numbers", "stream", "info")
 
     def param(self, call, role, line):
         if role not in self.ROLES:
@@ -495,7 +536,14 @@ class CallReader(parse.ApiReader):
     def role_stream(self, p, call, line):
         p.ctype = "CUstream"
 
-    def number_type(self, word, line):
+    def role_info(self, p, call, line):
+        p.ctype = "int"
+
+    def number_type(self, word, line, p=None):
+        """p: a parameter that may be a dimension."""
+        if word == "dim" and p:
+            p.dim = True
+            return "i64", "int"
         if word == "enum":
             ctype = line.name("a C type", self.C_NAME)
             return "i32" if line.take_if("signed") else "u32", ctype
@@ -504,7 +552,7 @@ class CallReader(parse.ApiReader):
         return TYPES[word]
 
     def role_in(self, p, call, line):
-        p.kind, p.ctype = self.number_type(line.take("type"), line)
+        p.kind, p.ctype = self.number_type(line.take("type"), line, p)
         found = line.options(("min", "max", "bits", "typical"))
         p.lo, p.hi, p.bits, p.typical = (found.get(w) for w in ("min", "max", "bits", "typical"))
         if line.take_if("as"):
@@ -522,7 +570,7 @@ class CallReader(parse.ApiReader):
         if word == "void":
             p.ctype = "void"
             return None
-        p.kind, p.ctype = self.number_type(word, line)
+        p.kind, p.ctype = ELEMENTS[word] if word in ELEMENTS else self.number_type(word, line, p if p.role == "result" else None)
         return BYTES[p.kind]
 
     def role_scalar(self, p, call, line):
@@ -530,15 +578,18 @@ class CallReader(parse.ApiReader):
         if size is None:
             line.expect("bytes")
             p.bytes = line.quoted("an expression")
-        else:
-            p.bytes = str(size)
-        p.typical = line.options(("typical",)).get("typical")
+        found = line.options(("typical", "count", "most"))
+        p.typical, p.many = found.get("typical"), found.get("count", 1)
+        p.bytes = p.bytes or str(p.many * size)
+        p.words = max(2, (found.get("most", p.many * (size or 0)) + 7) // 8)
+        if p.words > SCALAR_WORDS:
+            line.fail("a number by pointer has up to %d bytes" % (8 * SCALAR_WORDS))
 
     def role_result(self, p, call, line):
         size = self.element(p, line)
         if size is None:
-            line.fail("a result has a type")
-        p.bytes = str(size)
+            line.expect("bytes")
+        p.bytes = line.quoted("an expression") if size is None else "wide ? 8 : 4" if p.dim else str(size)
         p.write = True
 
     def role_memory(self, p, call, line):
@@ -590,11 +641,15 @@ class CallReader(parse.ApiReader):
             line.fail("call '%s' has no doc" % call.name)
         self.fresh(self.api.calls, call.name, "call", line)
         self.api.calls[call.name] = call
-        counts = {p.count for p in call.of("array", "numbers") if p.count} | {each for _, _, each in call.checks if each}
+        counts = {p.count for p in call.of("array", "numbers") if p.count} | {each for _, _, each, _ in call.checks if each}
         for name in counts - {p.name for p in call.of("in")}:
             line.fail("'%s' is no number of call '%s'" % (name, call.name))
+        if call.wide and not call.by_hand:
+            call.params.append(Param(line.where, "in", "wide", "u32", "unsigned int", hi=1, form=True))
         if call.op is None:
             return
+        if call.host and not (call.object and call.works):
+            line.fail("'host' needs an object and 'cost'")
         if call.works and (call.lane != "gpu" or not (call.object or call.of("stream"))):
             line.fail("'cost' is for lane gpu and a call with a stream or an object")
         if call.of("scalar", "result") and not (call.object and call.works):
@@ -607,6 +662,8 @@ class CallReader(parse.ApiReader):
             line.fail("'moded' needs an object and 'cost'")
         call.wire = call.wire or snake(call.name)
         call.command = self.lower(call, line)
+
+    WORDS = ("", "_high", "_2", "_3", "_4")  # of a scalar's fields
 
     def lower(self, call, line):
         """The command that carries the call."""
@@ -637,8 +694,8 @@ class CallReader(parse.ApiReader):
             elif p.role == "in":
                 add("in", p.name, p.kind, lo=p.lo, hi=p.hi, bits=p.bits)
             elif p.role == "scalar":
-                add("in", p.name, "u64")
-                add("in", p.name + "_high", "u64")
+                for i in range(p.words):
+                    add("in", p.name + self.WORDS[i], "u64")
             elif p.role in ("memory", "result"):
                 add("in", p.name, "u64")
             elif p.role == "array":

@@ -110,11 +110,12 @@ def of_blocks(calls):
     """The same of calls that are described (docs/calls.md)."""
     kinds = {"i32": "i", "u32": "u", "i64": "q", "u64": "q", "size": "q", "address": "x", "f32": "f", "f64": "f"}
 
-    def kind(p):
+    def kind(p, wide):
         if p.role != "in":
             return "X" if p.role == "new" else "x"
         if p.ctype.endswith("*") or p.ctype == "CUstream" or p.kind == "u64" and p.ctype not in WIDE | ADDRESS:
             return "x"
-        return kinds.get(p.kind, "x")
+        return "i" if p.dim and not wide else kinds.get(p.kind, "x")
 
-    return {c.name: ([(p.name, kind(p)) for p in c.params], bool(c.returns and c.returns.endswith("*"))) for c in calls}
+    return {name: ([(p.name, kind(p, wide)) for p in c.arguments], bool(c.returns and c.returns.endswith("*")))
+            for c in calls for name, wide in zip(c.names, (False, True))}

@@ -28,6 +28,7 @@ import c_valid  # noqa: E402
 import c_worker  # noqa: E402
 import seeds  # noqa: E402
 import wire_lock  # noqa: E402
+import library_exports  # noqa: E402
 import generator  # noqa: E402
 from generator import write  # noqa: E402
 
@@ -56,6 +57,7 @@ OF_LIBRARY = {
 OF_OTHERS = {
     "%s_public.h": c_guest.public_h,
     "%s_public.c": c_guest.public_c,
+    "%s_refused.c": library_exports.refused_c,
 }
 
 
@@ -80,15 +82,20 @@ def work(args):
             for name, make in OF_LIBRARY.items():
                 write(os.path.join(args.out, name % library.name), make(api, library))
             for soname in library.sonames:
-                write(os.path.join(args.out, soname + ".map"), c_guest.symbols_map(api, library, soname))
+                write(os.path.join(args.out, soname + ".map"), library_exports.symbols_map(api, library, soname))
             for name, make in OF_OTHERS.items() if library.number else ():
                 write(os.path.join(args.out, name % library.name), make(api, library))
         seeds.write(os.path.join(args.out, "corpus", "decode"), seeds.records(api))
         seeds.write(os.path.join(args.out, "corpus", "reply"), seeds.replies(api))
-    if args.docs:
-        write(args.docs_file, docs.protocol_md(api))
-    if args.check_docs:
-        generator.check_current(args.docs_file, docs.protocol_md(api))
+    texts = {args.docs_file: docs.protocol_md(api)}
+    folder = os.path.dirname(args.docs_file)
+    texts.update({os.path.join(folder, library.name + "-symbols.md"): library_exports.symbols_md(api, library)
+                  for library in api.libraries.values() if library_exports.listed(library)})
+    for path, text in texts.items():
+        if args.docs:
+            write(path, text)
+        if args.check_docs:
+            generator.check_current(path, text)
 
 
 if __name__ == "__main__":

@@ -95,6 +95,11 @@ static bool env_free(void *arg, uint64_t addr)
 	return heap_free(arg, addr);
 }
 
+static bool env_native(void *arg, uint64_t *number)
+{
+	return native_run(number);
+}
+
 static const struct ptx_texture *env_texture(void *arg, uint64_t handle, bool is_surface)
 {
 	return texture_find(handle, is_surface);
@@ -158,6 +163,7 @@ CUresult ctx_new(uint32_t flags, bool primary, struct sim_ctx **out)
 		.globaltimer_ns = env_time,
 		.malloc = env_malloc,
 		.free = env_free,
+		.native = env_native,
 		.texture = env_texture,
 		.private = sim_fault.scrub ? dirt_private : NULL,
 		.clock_khz = 1000000,

@@ -195,6 +195,9 @@ void heap_close(struct sim_ctx *ctx);
 uint64_t heap_malloc(struct sim_ctx *ctx, uint64_t size);
 bool heap_free(struct sim_ctx *ctx, uint64_t addr);
 
+/* native.c: code of libraries that kernels call; false: *number is what cannot be reached */
+bool native_run(uint64_t *number);
+
 /* context.c */
 struct print_fifo {
 	pthread_mutex_t lock;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The functions that the device provides: vprintf, __assertfail, malloc and free. */
+/* The functions that the device provides: vprintf, __assertfail, malloc, free, and those of
+ * libraries, which are native code (simcuda_native). */
 #include "tests/simcuda/ptx/exec.h"
 
 #include <stdio.h>
@@ -65,6 +66,13 @@ int call_builtin(struct warp *w, const struct call_site *s, const struct func *f
 
 			if (at && (!env->free || !env->free(env->arg, at)))
 				return fault(w, lane, PTX_FAULT_ADDRESS, at);
+			continue;
+		}
+		if (f->builtin == BUILTIN_NATIVE) {
+			uint64_t bad = argument(w, &s->params[0], lane);
+
+			if (!env->native || !env->native(env->arg, &bad))
+				return fault(w, lane, PTX_FAULT_ADDRESS, bad);
 			continue;
 		}
 		r = device_printf(w, lane, argument(w, &s->params[0], lane),

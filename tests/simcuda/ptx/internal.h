@@ -169,6 +169,7 @@ enum builtin {
 	BUILTIN_ASSERTFAIL,
 	BUILTIN_MALLOC,
 	BUILTIN_FREE,
+	BUILTIN_NATIVE,
 };
 
 /* A reference of a function's body, for the layout of shared memory and local sizes. */

@@ -85,6 +85,8 @@ static enum builtin builtin_of(const struct func *f)
 		return BUILTIN_MALLOC;
 	if (!strcmp(f->name, "free") && takes(f, "8") && !f->ret_count)
 		return BUILTIN_FREE;
+	if (!strcmp(f->name, "simcuda_native") && takes(f, "8") && !f->ret_count)
+		return BUILTIN_NATIVE;
 	return BUILTIN_NONE;
 }
 

@@ -189,6 +189,9 @@ struct ptx_env {
 	 * block. Without the two there is no heap. */
 	uint64_t (*malloc)(void *arg, uint64_t size);
 	bool (*free)(void *arg, uint64_t addr);
+	/* Native code of a library's, which was registered by this number; false: there is none, or
+	 * *number is an address that it cannot reach. Without the function there is none. */
+	bool (*native)(void *arg, uint64_t *number);
 	/* A texture or surface object, which stays as it is until the launch has ended; NULL: there
 	 * is none. Without the function there are no such objects. */
 	const struct ptx_texture *(*texture)(void *arg, uint64_t handle, bool is_surface);
