@@ -108,7 +108,7 @@ static bool lasting(cublasStatus_t s)
 	       s == CUBLAS_STATUS_INVALID_VALUE || s == CUBLAS_STATUS_ARCH_MISMATCH;
 }
 
-static cublasStatus_t best(struct object *o, struct question *q, struct lt_found *found,
+static cublasStatus_t best(const struct object *o, struct question *q, struct lt_found *found,
 			   uint32_t *count)
 {
 	struct lt_key key = {
@@ -167,6 +167,38 @@ PUBLIC cublasStatus_t cublasLtMatmulAlgoGetHeuristic(
 	*returnAlgoCount = (int)count;
 	free(found);
 	return s;
+}
+
+/* Up to what matters to any algorithm. */
+static uint32_t alignment(uint64_t at)
+{
+	return at ? (uint32_t)((at & -at) < 256 ? at & -at : 256) : 256;
+}
+
+cublasStatus_t lt_choose(const struct object *o, const struct lt_asked *k,
+			 const struct lt_places *at, struct pvgpu_lt_algo *algo)
+{
+	struct question q = {.ctx = o->ctx->o.wire,
+			     .handle = o->wire,
+			     .asked = *k,
+			     .kind = ASK_BEST,
+			     .count = 1};
+	struct lt_found found;
+	uint32_t count = 0;
+	cublasStatus_t s;
+
+	lt_preference_begin(&q.preference);
+	q.preference.workspace = at->workspace ? at->workspace_bytes : 0;
+	q.preference.align_a = alignment(at->a);
+	q.preference.align_b = alignment(at->b);
+	q.preference.align_c = alignment(at->c);
+	q.preference.align_d = alignment(at->d);
+	forget_addresses(&q.asked);
+	s = best(o, &q, &found, &count);
+	if (s || !count)
+		return s ? s : CUBLAS_STATUS_NOT_SUPPORTED;
+	*algo = found.algo;
+	return (cublasStatus_t)found.algo.state;
 }
 
 PUBLIC cublasStatus_t cublasLtMatmulAlgoGetHeuristicForStream(

@@ -71,6 +71,11 @@ void lt_remember(const struct lt_key *key, cublasStatus_t status, const struct l
 size_t lt_capacity(void);
 void lt_set_capacity(size_t entries);
 
+/* algo.c: the algorithm that the library would choose for a product, remembered as any answer, so
+ * that one which it cannot solve is refused at once. */
+cublasStatus_t lt_choose(const struct object *o, const struct lt_asked *k,
+			 const struct lt_places *at, struct pvgpu_lt_algo *algo);
+
 /* Which of the libraries this is, generated. */
 extern const int lt_major;
 

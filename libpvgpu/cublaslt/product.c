@@ -49,6 +49,7 @@ PUBLIC cublasStatus_t cublasLtMatmul(cublasLtHandle_t lightHandle, cublasLtMatmu
 	const struct pvgpu_lt_algo *chosen = algo ? lt_algo(algo) : NULL;
 	struct lt_asked k;
 	const struct lt_problem p = lt_problem_of(&k);
+	struct pvgpu_lt_algo best;
 	struct lt_ranges ranges;
 	struct lt_places at;
 	struct target t = {0};
@@ -76,6 +77,12 @@ PUBLIC cublasStatus_t cublasLtMatmul(cublasLtHandle_t lightHandle, cublasLtMatmu
 	lt_product_ranges(&ranges, &p, &at, lt_beta_zero(&k.op, b));
 	if (at_nowhere(&ranges))
 		return CUBLAS_STATUS_INVALID_VALUE;
+	if (!chosen && lt_capacity()) {
+		r = (int)lt_choose(o, &k, &at, &best);
+		if (r)
+			return (cublasStatus_t)r;
+		chosen = &best;
+	}
 	r = pvgpu_do_cublas_lt_matmul(
 		api_session(), t.ctx->o.wire, t.stream, o->wire, a[0], a[1], b[0], b[1], at.a, at.b,
 		at.c, at.d, at.workspace, at.workspace_bytes, BYTES(k.op), BYTES(k.a), BYTES(k.b),

@@ -213,6 +213,7 @@ void lt_refused(cublasLtHandle_t h)
 	LT_SET(MatmulDesc, s.op, 0, int, CUBLAS_COMPUTE_32I);
 	LT_GIVES(NOT_SUPPORTED, cublasLtMatmulAlgoGetHeuristic, h, s.op, s.l, s.l, s.l, s.l,
 		 lt_preference(0), 1, &found, &count);
+	CHECK(multiply(h, &s, NULL, 0, 0, NULL) == CUBLAS_STATUS_NOT_SUPPORTED, "it is solved");
 	LT_OK(cublasLtMatrixLayoutDestroy, other);
 	square_end(&s);
 }

@@ -60,7 +60,7 @@ class Calls(description_case.Scratch):
                            ("pvgpu_decode.c", "int pvgpu_decode_example_weight("), ("pvgpu_handlers.c", "int handle_example_weight("),
                            ("pvgpu_valid_example.h", "if (!(W(a->unit) != 1))\n\t\treturn EXAMPLE_HEAVY;"), ("pvgpu_far.h", "X(example, exampleWeight)"),
                            ("pvgpu_conform_example.h", "conform_example_weight("), ("example_public.c", "{\"exampleWeight\", "), ("libexample.so.1.map", "exampleWeight;"),
-                           ("protocol.md", "2057 example_weight")):
+                           ("protocol.md", "64521 example_weight")):
             self.assertNotIn(what, before[name], name)
             self.assertIn(what, after[name], name)
         for variant in ("min", "typical", "max"):

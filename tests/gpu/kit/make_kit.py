@@ -16,7 +16,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 TREE = HERE.parents[2]
 MOST = 40 << 20
 BINARIES = ["bin/pvgpud", "bin/pvgpu-worker", "bin/pvgpu-health", "bin/pvgpuctl", "lib/libcuda.so.1", "lib/libcublas.so.12",
-            "lib/libcublas.so.13", "lib/libcudart.so.12", "lib/libcudart.so.13", "lib/libnvidia-ml.so.1"]
+            "lib/libcublas.so.13", "lib/libcublasLt.so.12", "lib/libcublasLt.so.13", "lib/libcudart.so.12", "lib/libcudart.so.13", "lib/libnvidia-ml.so.1"]
 # Where the build has none of these, the stages that want it say so.
 TESTS = ["tests/gpu-probe", "tests/gpu-trace", "tests/gpu-meter", "tests/gpu-compat.so"]
 PYTHON = ["pvgpu_env.py", "programs.py", "run_programs.py", "meter.py"]
