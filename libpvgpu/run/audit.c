@@ -9,8 +9,8 @@
  *
  * It uses no library, so that it brings no second libc into the process.
  */
-#include <limits.h>
 #include <link.h>
+#include <linux/limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 
