@@ -172,6 +172,59 @@ static void check_copies(CUstream s)
 	printf("copies: all right\n");
 }
 
+/* A graph that becomes a node's keeps its handle and its nodes, and goes with the node. */
+static void check_moved(CUstream s)
+{
+	CUgraphNodeParams inside = fill_of(out, 1), p = {.type = CU_GRAPH_NODE_TYPE_GRAPH};
+	CUgraph outer, child, got, deep;
+	CUgraphNode first, second, node, last;
+	CUgraphExec exec;
+	uint32_t value;
+	size_t n = 0;
+
+	CU(cuGraphCreate(&outer, 0));
+	CU(cuGraphCreate(&child, 0));
+	CU(cuGraphCreate(&deep, 0));
+	CU(cuGraphAddNode(&first, child, NULL, NULL, 0, &inside));
+	p.graph.graph = child;
+	p.graph.ownership = CU_GRAPH_CHILD_GRAPH_OWNERSHIP_MOVE;
+	CU(cuGraphAddNode(&node, outer, NULL, NULL, 0, &p));
+	CU(cuGraphChildGraphNodeGetGraph(node, &got));
+	CHECK(got == child, "the graph inside has another handle");
+	/* Its nodes are still to be changed, and it grows. */
+	inside = fill_of(out, 7);
+	CU(cuGraphNodeSetParams(first, &inside));
+	inside = fill_of(out, 9);
+	CU(cuGraphAddNode(&second, child, &first, NULL, 1, &inside));
+	CU(cuGraphGetNodes(child, NULL, &n));
+	CHECK(n == 2, "%zu nodes inside", n);
+	/* One graph deeper, into the one inside. */
+	inside = fill_of(out, 21);
+	CU(cuGraphAddNode(&last, deep, NULL, NULL, 0, &inside));
+	p.graph.graph = deep;
+	CU(cuGraphAddNode(&last, child, &second, NULL, 1, &p));
+	CU(cuGraphInstantiate(&exec, outer, 0));
+	CU(cuMemsetD8(out, 0, BYTES));
+	CU(cuCtxSynchronize());
+	CU(cuGraphLaunch(exec, s));
+	CU(cuStreamSynchronize(s));
+	download(&value, out, sizeof(value));
+	CHECK(value == 21, "a graph that was moved left %u", value);
+	WANT(CUDA_ERROR_INVALID_VALUE, cuGraphDestroy(child));
+	WANT(CUDA_ERROR_INVALID_VALUE, cuGraphAddNode(&last, outer, NULL, NULL, 0, &p));
+	p.graph.graph = outer;
+	WANT(CUDA_ERROR_INVALID_VALUE, cuGraphAddNode(&last, outer, NULL, NULL, 0, &p));
+	WANT(CUDA_ERROR_INVALID_VALUE, cuGraphAddNode(&last, child, NULL, NULL, 0, &p));
+	p.graph.ownership = (CUgraphChildGraphNodeOwnership)2;
+	WANT(CUDA_ERROR_INVALID_VALUE, cuGraphAddNode(&last, outer, NULL, NULL, 0, &p));
+	CU(cuGraphExecDestroy(exec));
+	CU(cuGraphDestroyNode(node));
+	if (handles_are_checked())
+		WANT(CUDA_ERROR_INVALID_VALUE, cuGraphGetNodes(child, NULL, &n));
+	CU(cuGraphDestroy(outer));
+	printf("graphs that become a node's: all right\n");
+}
+
 static void check_refused(void)
 {
 	CUgraphNodeParams p = fill_of(out, 1), bad;
@@ -222,6 +275,7 @@ int main(void)
 	CU(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
 	check_kinds(s, fill);
 	check_copies(s);
+	check_moved(s);
 	check_refused();
 	CU(cuStreamDestroy(s));
 	CU(cuMemFree(out));

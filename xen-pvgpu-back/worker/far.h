@@ -184,6 +184,7 @@
 	X(cuGraphExecChildGraphNodeSetParams)                                                      \
 	X(cuGraphNodeSetEnabled)                                                                   \
 	X(cuGraphNodeGetEnabled)                                                                   \
+	X(cuGraphAddNode_v2)                                                                       \
 	FAR_GRAPHS(X)
 
 #define FAR_MEMBER(name) __typeof__(name) *name;

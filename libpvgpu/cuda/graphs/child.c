@@ -67,6 +67,16 @@ static uint32_t count_hosts(CUgraph graph, uint32_t most)
 	return hosts;
 }
 
+void child_adopt(struct graph *g, uint32_t number, struct graph *child)
+{
+	child->parent = g;
+	child->in_node = number;
+	pthread_mutex_lock(&g->lock);
+	child->sibling = g->children;
+	g->children = child;
+	pthread_mutex_unlock(&g->lock);
+}
+
 static int ask(struct ctx *ctx, struct graph *g, uint32_t number, struct graph **out)
 {
 	struct graph *c = graph_object();
@@ -79,14 +89,9 @@ static int ask(struct ctx *ctx, struct graph *g, uint32_t number, struct graph *
 		object_free(&c->o);
 		return r;
 	}
-	c->parent = g;
-	c->in_node = number;
 	object_publish(&c->o);
 	c->hosts = count_hosts(object_handle(&c->o), g->hosts);
-	pthread_mutex_lock(&g->lock);
-	c->sibling = g->children;
-	g->children = c;
-	pthread_mutex_unlock(&g->lock);
+	child_adopt(g, number, c);
 	*out = c;
 	return 0;
 }

@@ -43,9 +43,14 @@ static CUresult add(CUgraphNode *node, CUgraph graph, const CUgraphNode *deps, s
 	case CU_GRAPH_NODE_TYPE_HOST:
 		return cuGraphAddHostNode(node, graph, deps, count, &p->host);
 	case CU_GRAPH_NODE_TYPE_GRAPH:
-		return p->graph.ownership
-			       ? CUDA_ERROR_NOT_SUPPORTED
-			       : cuGraphAddChildGraphNode(node, graph, deps, count, p->graph.graph);
+		switch (p->graph.ownership) {
+		case CU_GRAPH_CHILD_GRAPH_OWNERSHIP_CLONE:
+			return cuGraphAddChildGraphNode(node, graph, deps, count, p->graph.graph);
+		case CU_GRAPH_CHILD_GRAPH_OWNERSHIP_MOVE:
+			return (CUresult)graph_move(node, graph, deps, count, p->graph.graph);
+		default:
+			return CUDA_ERROR_INVALID_VALUE;
+		}
 	case CU_GRAPH_NODE_TYPE_EMPTY:
 		return cuGraphAddEmptyNode(node, graph, deps, count);
 	case CU_GRAPH_NODE_TYPE_WAIT_EVENT:

@@ -85,6 +85,11 @@ int edges_check(const CUgraphEdgeData *edges, size_t count);
 
 /* child.c: handles of graphs inside of g go; of one node, or (CHILDREN_ALL) of all. */
 #define CHILDREN_ALL UINT32_MAX
+/* This graph is the one inside of the node from here on. */
+void child_adopt(struct graph *g, uint32_t number, struct graph *child);
+/* nodes.c: a node with this graph inside, which is the node's then; a CUresult. */
+int graph_move(CUgraphNode *node, CUgraph graph, const CUgraphNode *deps, size_t count,
+	       CUgraph child);
 void children_drop(struct graph *g, uint32_t number);
 
 /* user.c */

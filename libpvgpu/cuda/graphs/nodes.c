@@ -236,6 +236,38 @@ PUBLIC CUresult cuGraphAddChildGraphNode(CUgraphNode *node, CUgraph graph, const
 	return event_nodes_adopt(p.g, of->events) ? 0 : CUDA_ERROR_OUT_OF_MEMORY;
 }
 
+/* Is the one graph the other, or around it? */
+static bool around(const struct graph *one, const struct graph *g)
+{
+	while (g && g != one)
+		g = g->parent;
+	return g != NULL;
+}
+
+int graph_move(CUgraphNode *node, CUgraph graph, const CUgraphNode *deps, size_t count,
+	       CUgraph child)
+{
+	struct graph *of = graph_find(child);
+	uint32_t number = 0;
+	struct place p;
+	int r = place(node, graph, deps, count, &p);
+
+	if (r)
+		return r;
+	if (!of || of->parent || around(of, p.g))
+		return CUDA_ERROR_INVALID_VALUE;
+	if (of->memory || of->events)
+		return CUDA_ERROR_NOT_SUPPORTED;
+	r = pvgpu_do_graph_move(session(), p.ctx->o.wire, p.g->o.wire, of->o.wire, p.deps,
+				(uint32_t)(p.count * sizeof(p.deps[0])), &number);
+	if (r)
+		return r;
+	graph_hosts(p.g, of->hosts);
+	child_adopt(p.g, number, of);
+	*node = node_handle(p.g, number);
+	return 0;
+}
+
 /* ---- changes ---- */
 
 static int set(CUgraphNode node, const struct wire_node *n)

@@ -118,4 +118,8 @@ CUresult event_valid(CUevent event);
 CUresult event_record_node(CUevent event, struct sim_stream *s);
 CUresult event_wait_node(CUevent event, struct sim_stream *s);
 
+/* A node with this graph inside, which is the node's then. */
+CUresult graph_move(CUgraphNode *node, CUgraph graph, const CUgraphNode *deps, size_t count,
+		    CUgraph child);
+
 #endif

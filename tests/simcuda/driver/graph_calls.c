@@ -237,6 +237,34 @@ API(cuGraphAddChildGraphNode, CUgraphNode *node, CUgraph graph, const CUgraphNod
 	return CUDA_SUCCESS;
 }
 
+static bool contains(const struct sim_graph *g, const struct sim_graph *what)
+{
+	bool found = g == what;
+
+	for (uint32_t i = 0; i < g->nodes && !found; i++)
+		found = g->node[i]->child && contains(g->node[i]->child, what);
+	return found;
+}
+
+/* The graph itself becomes the node's. */
+CUresult graph_move(CUgraphNode *node, CUgraph graph, const CUgraphNode *deps, size_t count,
+		    CUgraph child)
+{
+	struct sim_graph *g, *around;
+
+	TRY(check_new(node, graph, deps, count));
+	TRY(graph_get(graph, &around));
+	TRY(graph_get(child, &g));
+	if (g->borrowed || contains(g, around))
+		return CUDA_ERROR_INVALID_VALUE;
+	if (graph_has_memory(g))
+		return CUDA_ERROR_NOT_SUPPORTED;
+	TRY(add(node, graph, deps, count, CU_GRAPH_NODE_TYPE_GRAPH, NULL));
+	g->borrowed = true;
+	((struct sim_node *)*node)->child = g;
+	return CUDA_SUCCESS;
+}
+
 API(cuGraphDestroyNode, CUgraphNode node)
 {
 	struct sim_node *n;

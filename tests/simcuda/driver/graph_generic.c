@@ -26,6 +26,15 @@ static CUDA_MEMSET_NODE_PARAMS fill_of(const CUgraphNodeParams *p)
 					 f->elementSize, f->width, f->height};
 }
 
+static CUresult add_graph(CUgraphNode *node, CUgraph graph, const CUgraphNode *deps, size_t n,
+			  const CUDA_CHILD_GRAPH_NODE_PARAMS *p)
+{
+	if (p->ownership == CU_GRAPH_CHILD_GRAPH_OWNERSHIP_MOVE)
+		return graph_move(node, graph, deps, n, p->graph);
+	return p->ownership ? CUDA_ERROR_INVALID_VALUE
+			    : cuGraphAddChildGraphNode(node, graph, deps, n, p->graph);
+}
+
 API(cuGraphAddNode_v2, CUgraphNode *node, CUgraph graph, const CUgraphNode *deps,
     const CUgraphEdgeData *edges, size_t n, CUgraphNodeParams *p)
 {
@@ -44,8 +53,8 @@ API(cuGraphAddNode_v2, CUgraphNode *node, CUgraph graph, const CUgraphNode *deps
 	}
 	if (p->type == CU_GRAPH_NODE_TYPE_HOST)
 		return cuGraphAddHostNode(node, graph, deps, n, &p->host);
-	if (p->type == CU_GRAPH_NODE_TYPE_GRAPH && !p->graph.ownership)
-		return cuGraphAddChildGraphNode(node, graph, deps, n, p->graph.graph);
+	if (p->type == CU_GRAPH_NODE_TYPE_GRAPH)
+		return add_graph(node, graph, deps, n, &p->graph);
 	if (p->type == CU_GRAPH_NODE_TYPE_EMPTY)
 		return cuGraphAddEmptyNode(node, graph, deps, n);
 	if (p->type == CU_GRAPH_NODE_TYPE_WAIT_EVENT)

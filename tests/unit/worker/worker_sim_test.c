@@ -680,6 +680,39 @@ START_TEST(operations_stay_inside)
 }
 END_TEST
 
+static int move_graph(struct worker *w, uint32_t seq, uint64_t graph, uint64_t child)
+{
+	struct pvgpu_wire_graph_move m = {.ctx = FAKE_CTX, .graph = graph, .child = child};
+
+	FAKE_SUBMIT(w, GRAPH_MOVE, seq, m);
+	return fake_result(w, PVGPU_REP_REPLY, seq);
+}
+
+/* A graph becomes one node's, and never one of a graph inside of it. */
+START_TEST(graphs_move_once)
+{
+	struct worker *w = open_sim();
+	uint64_t graph[3];
+
+	for (uint32_t i = 0; i < 3; i++) {
+		graph[i] = PVGPU_HANDLE(PVGPU_H_GRAPH, 0, 1, i + 1);
+		FAKE_SUBMIT(w, GRAPH_CREATE, 0,
+			    (struct pvgpu_wire_graph_create){.graph = graph[i]});
+	}
+	ck_assert_int_eq(move_graph(w, 20, graph[0], graph[0]), CUDA_ERROR_INVALID_VALUE);
+	ck_assert_int_eq(move_graph(w, 21, graph[0], graph[1]), 0);
+	ck_assert_int_eq(move_graph(w, 22, graph[1], graph[2]), 0);
+	ck_assert_int_eq(move_graph(w, 23, graph[2], graph[0]), CUDA_ERROR_INVALID_VALUE);
+	ck_assert_int_eq(move_graph(w, 24, graph[0], graph[2]), CUDA_ERROR_INVALID_VALUE);
+	ck_assert_int_eq(move_graph(w, 25, graph[0], graph[0] + (1ull << 32)),
+			 CUDA_ERROR_INVALID_HANDLE);
+	/* The outermost goes first: those inside are of no use then. */
+	FAKE_SUBMIT(w, GRAPH_DESTROY, 0, (struct pvgpu_wire_graph_destroy){.graph = graph[0]});
+	ck_assert_int_ne(move_graph(w, 26, graph[2], graph[1]), 0);
+	fake_close(w);
+}
+END_TEST
+
 /* width, height, depth, pitch and rows of one side, of the other */
 static const uint64_t boxes[][7] = {
 	{100, 7, 5, 128, 9, 112, 7},
@@ -778,6 +811,7 @@ int main(void)
 	tcase_add_loop_test(t, boxes_of_all_shapes, 0, (int)(sizeof(boxes) / sizeof(boxes[0])));
 	tcase_add_test(t, batches_are_checked_whole);
 	tcase_add_test(t, operations_stay_inside);
+	tcase_add_test(t, graphs_move_once);
 	tcase_add_test(t, fault_before_copies);
 	tcase_set_timeout(t, 120);
 	r = srunner_create(s);

@@ -54,6 +54,61 @@ int handle_graph_child(struct worker *w, const struct pvgpu_in_graph_child *in,
 	return 0;
 }
 
+static bool around(const struct graph *one, const struct graph *gr)
+{
+	while (gr && gr != one)
+		gr = gr->parent;
+	return gr != NULL;
+}
+
+/* It counts as the parent's from here on. */
+static void adopt(struct gpu *g, struct graph *gr, uint32_t number, struct graph *child)
+{
+	graph_nodes_give(g, child, child->nodes);
+	child->parent = obj_ref(gr);
+	child->in_node = number;
+	child->sibling = gr->children;
+	gr->children = child;
+}
+
+int handle_graph_move(struct worker *w, const struct pvgpu_in_graph_move *in,
+		      struct pvgpu_out_graph_move *out)
+{
+	CUgraphNode deps[PVGPU_GRAPH_DEPS_MAX], node;
+	struct gpu *g = worker_gpu(w);
+	struct graph *gr = in->graph, *child = in->child;
+	CUgraphNodeParams p = {.type = CU_GRAPH_NODE_TYPE_GRAPH};
+	int r = graph_usable(gr, in->ctx);
+	uint64_t more = 0;
+	uint32_t n = 0;
+
+	if (!r)
+		r = graph_error(child);
+	if (!r && (child->parent || around(child, gr)))
+		r = CUDA_ERROR_INVALID_VALUE;
+	if (!r && !g->far->cuGraphAddNode_v2)
+		r = CUDA_ERROR_NOT_SUPPORTED;
+	if (!r)
+		r = graph_deps(gr, in->deps, in->deps_len, deps, &n);
+	if (!r && gr->count >= PVGPU_GRAPH_NODES_MAX)
+		r = CUDA_ERROR_OUT_OF_MEMORY;
+	if (!r)
+		r = graph_child_take(g, gr, child, &more);
+	if (r)
+		return r;
+	p.graph.graph = child->far;
+	p.graph.ownership = CU_GRAPH_CHILD_GRAPH_OWNERSHIP_MOVE;
+	r = (int)g->far->cuGraphAddNode_v2(&node, gr->far, n ? deps : NULL, NULL, n, &p);
+	if (r) {
+		graph_nodes_give(g, gr, more);
+		return r;
+	}
+	r = graph_number(gr, node, &out->node);
+	/* A node without a number cannot be asked for the graph: it is the far end's alone. */
+	adopt(g, gr, r ? UINT32_MAX : out->node, child);
+	return r;
+}
+
 void graph_child_forget(struct graph *gr)
 {
 	struct graph **at;
