@@ -32,7 +32,7 @@ FAULTS = {
     "mutate:shfl": ["reduce"],
     "mutate:cmp": ["reduce", "vecadd", "printf"],
     "mutate:copy-tail": ["copies", "pending", "pinned", "params", "fatbin", "fork", "threads", "contexts", "library",
-                         "churn", "crowd", "pinned_many", "cublas", "cublaslt", "trainstep", "arrays", "batches", "pools", "vmm", "sharing",
+                         "churn", "crowd", "pinned_many", "cublas", "cublaslt", "trainstep", "arrays", "batches", "pools", "vmm", "sharing", "oldlaunch",
                          "graphmem", "forms", "present", "managed", "captures", "graphany", "graphevents", "graphcalls", "graphattrs"],
     "mutate:filter": ["textures"],
     "mutate:surface-row": ["textures"],

@@ -51,6 +51,8 @@ void function_free(struct function *f)
 {
 	free(f->name);
 	free(f->params);
+	free(f->old);
+	f->old = NULL;
 	occupancy_free(f);
 	f->name = NULL;
 	f->params = NULL;

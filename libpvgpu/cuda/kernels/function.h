@@ -16,6 +16,7 @@
 struct library;
 struct module;
 struct occupancy;
+struct old_launch;
 
 enum { FUNCTION_ATTRS = 16 };
 
@@ -34,6 +35,7 @@ struct function {
 	_Atomic uint32_t attr_known, attr_set;
 	_Atomic uint32_t cache_set; /* 1 + the cache configuration that was set last */
 	struct occupancy *_Atomic occupancy;
+	struct old_launch *old; /* old_launch.c; NULL: nothing is set */
 	bool params_known;
 	uint32_t param_count, param_bytes;
 	struct pvgpu_param_info *params;

@@ -81,6 +81,7 @@ void area_unmap(struct gpu *g, struct area *a)
 	const struct far *far = g->far;
 	struct window *v = &g->mem.win;
 
+	share_given_wait(g, &a->giving);
 	far->cuMemUnmap(a->addr, a->size);
 	far->cuMemRelease(a->far);
 	if (!(a->number && share_drop(g->w, a->number)) && !a->imported)

@@ -81,6 +81,7 @@ struct area { /* pages mapped together */
 	 * first len bytes from `from` on are the guest's. */
 	uint64_t number, from;
 	bool imported;
+	uint32_t giving;           /* exports under way; mem.lock */
 	bool tokens;               /* it may have some; decoding thread */
 	uint64_t serial;           /* of the area, 0: none yet; mem.lock */
 	struct physical *physical; /* mapped by the guest (vmm.c); referenced; NULL: it is not */

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "context.h"
@@ -36,15 +37,6 @@ struct token {
 	enum share_kind kind;
 	struct obj *o;         /* referenced; NULL: memory of an area */
 	uint64_t addr, serial; /* the memory, and its area's */
-};
-
-/* Something is wanted of this session. */
-struct give_job {
-	struct job job;
-	uint32_t id;
-	enum share_kind kind;
-	struct obj *o;
-	uint64_t addr, serial;
 };
 
 /* This session wants something. */
@@ -211,58 +203,68 @@ int handle_share_physical(struct worker *w, const struct pvgpu_in_share_physical
 	return 0;
 }
 
-/* The far end's handle of the memory, its size, and its number; a CUresult. */
-static int to_give(struct gpu *g, const struct give_job *j, unsigned long long *far, uint64_t *size,
-		   uint64_t *number)
-{
-	struct physical *p = (struct physical *)j->o;
-	struct area *a;
+/* Memory that is being exported: it stays until give_end(). */
+struct given {
+	unsigned long long far;
+	uint64_t size, number;
+	uint32_t *giving;
+};
 
-	if (p) {
-		if (!p->users)
-			return CUDA_ERROR_INVALID_VALUE;
-		if (!p->number)
-			p->number = share_number(g);
-		*far = p->far;
-		*size = p->size;
-		*number = p->number;
-		return 0;
-	}
+/* A CUresult. */
+static int give_begin(struct gpu *g, const struct token *t, struct given *v)
+{
+	struct physical *p = (struct physical *)t->o;
+	struct area *a = NULL;
+
 	pthread_mutex_lock(&g->mem.lock);
-	a = mem_shared(&g->mem, j->addr, j->serial);
-	if (a && !a->number)
-		a->number = share_number(g);
-	if (a) {
-		*far = a->far;
-		*size = a->size;
-		*number = a->number;
+	if (p && !atomic_load(&p->gone)) {
+		p->number = p->number ? p->number : share_number(g);
+		*v = (struct given){p->far, p->size, p->number, &p->giving};
+	} else if (!p && (a = mem_shared(&g->mem, t->addr, t->serial))) {
+		a->number = a->number ? a->number : share_number(g);
+		*v = (struct given){a->far, a->size, a->number, &a->giving};
 	}
+	if (v->giving)
+		++*v->giving;
 	pthread_mutex_unlock(&g->mem.lock);
-	return a ? 0 : CUDA_ERROR_INVALID_VALUE;
+	return v->giving ? 0 : CUDA_ERROR_INVALID_VALUE;
 }
 
-static void run_give(struct gpu *g, struct job *job)
+static void give_end(struct gpu *g, struct given *v)
 {
-	struct give_job *j = (struct give_job *)job;
-	uint64_t size = 0, number = 0;
-	unsigned long long far = 0;
-	int fd = -1, r;
+	pthread_mutex_lock(&g->mem.lock);
+	--*v->giving;
+	pthread_mutex_unlock(&g->mem.lock);
+}
 
-	if (j->kind == SHARE_KIND_EVENT) {
-		shared_event_give(g, j->id, j->o);
-	} else {
-		r = to_give(g, j, &far, &size, &number);
-		if (!r)
-			r = (int)g->far->cuMemExportToShareableHandle(
-				&fd, far, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR, 0);
-		/* Also when the far end has refused: it is on pvgpud's list, or to be dropped. */
-		share_answer(g->w, j->id, r, number, size, fd);
-		if (fd >= 0)
-			close(fd);
+void share_given_wait(struct gpu *g, const uint32_t *giving)
+{
+	const struct timespec pause = {.tv_nsec = 50000};
+
+	pthread_mutex_lock(&g->mem.lock);
+	while (*giving) {
+		pthread_mutex_unlock(&g->mem.lock);
+		nanosleep(&pause, NULL);
+		pthread_mutex_lock(&g->mem.lock);
 	}
-	if (j->o)
-		obj_unref(j->o);
-	free(j);
+	pthread_mutex_unlock(&g->mem.lock);
+}
+
+/* At once, on the decoding thread: the side lane may wait for work of the owner's, which may wait
+ * for the importer. */
+static void give(struct gpu *g, uint32_t id, const struct token *t)
+{
+	struct given v = {0};
+	int fd = -1, r = give_begin(g, t, &v);
+
+	if (!r)
+		r = (int)g->far->cuMemExportToShareableHandle(
+			&fd, v.far, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR, 0);
+	share_answer(g->w, id, r, v.number, v.size, fd);
+	if (fd >= 0)
+		close(fd);
+	if (v.giving)
+		give_end(g, &v);
 }
 
 /* Equal, found out in the same time wherever they differ. */
@@ -288,26 +290,18 @@ void gpu_share_wanted(struct worker *w, uint32_t id, uint64_t kind, const void *
 {
 	struct gpu *g = worker_gpu(w);
 	struct share_bytes b;
-	struct give_job *j;
 	struct token *t;
 
 	memcpy(&b, token, sizeof(b));
 	t = known(g, &b);
 	if (t && t->kind != kind)
 		t = NULL;
-	j = t ? calloc(1, sizeof(*j)) : NULL;
-	if (!j) {
-		share_answer(w, id, t ? CUDA_ERROR_OUT_OF_MEMORY : CUDA_ERROR_INVALID_VALUE, 0, 0,
-			     -1);
-		return;
-	}
-	j->id = id;
-	j->kind = t->kind;
-	j->o = t->o ? obj_ref(t->o) : NULL;
-	j->addr = t->addr;
-	j->serial = t->serial;
-	j->job.run = run_give;
-	side_push(g, &j->job);
+	if (!t)
+		share_answer(w, id, CUDA_ERROR_INVALID_VALUE, 0, 0, -1);
+	else if (t->kind == SHARE_KIND_EVENT)
+		shared_event_give(g, id, t->o);
+	else
+		give(g, id, t);
 }
 
 static void reply(struct gpu *g, struct import *m, int r, uint64_t addr)

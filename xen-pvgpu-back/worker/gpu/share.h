@@ -39,7 +39,7 @@ struct shares { /* decoding thread, except where said */
 	struct token *token;
 	uint32_t tokens, cap;     /* places, used or not */
 	uint32_t ids;             /* of imports */
-	uint32_t numbers;         /* of what is shared, so far; side lane */
+	uint32_t numbers;         /* of what is shared, so far */
 	struct import *imports;   /* that wait for their answer */
 	struct event_page *pages; /* side lane */
 };
@@ -53,8 +53,10 @@ int token_new(struct gpu *g, enum share_kind kind, const struct share_bytes *wha
 void share_forget(struct gpu *g, uint64_t addr, uint64_t size);
 /* Those of an object. */
 void share_forget_object(struct gpu *g, const struct obj *o);
-/* A number for what is shared. Side lane. */
+/* A number for what is shared. Decoding thread. */
 uint64_t share_number(struct gpu *g);
+/* Wait until no export of this memory is under way; none can begin any more. Side lane. */
+void share_given_wait(struct gpu *g, const uint32_t *giving);
 /* At the end, when no thread is left. */
 void shares_end(struct gpu *g);
 
@@ -62,7 +64,7 @@ void shares_end(struct gpu *g);
 /* An event of this context, without its memory yet. */
 struct obj *shared_event_new(struct gpu *g, struct ctx *c, uint64_t handle, int *err);
 void shared_event_free(struct obj *o);
-/* Another session wants it. Side lane. */
+/* Another session wants it. Decoding thread. */
 void shared_event_give(struct gpu *g, uint32_t id, struct obj *o);
 /* The fd has come; a CUresult. Side lane. */
 int shared_event_take(struct obj *o, int fd, uint64_t from, uint64_t number);

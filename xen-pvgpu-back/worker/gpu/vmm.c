@@ -174,7 +174,10 @@ static void physical_put(struct gpu *g, struct physical *p)
 {
 	if (--p->users)
 		return;
+	pthread_mutex_lock(&g->mem.lock);
 	atomic_store(&p->gone, true);
+	pthread_mutex_unlock(&g->mem.lock);
+	share_given_wait(g, &p->giving);
 	g->far->cuMemRelease(p->far);
 	if (!(p->number && share_drop(g->w, p->number)) && !p->imported)
 		lease_put(g->w, p->size);

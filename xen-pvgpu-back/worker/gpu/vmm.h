@@ -21,8 +21,9 @@ struct physical {
 	struct obj o;
 	unsigned long long far;
 	uint64_t size;
-	uint64_t number; /* share.c, side lane: other sessions may have it; 0: none has */
+	uint64_t number; /* share.c: other sessions may have it; 0: none has */
 	bool imported;
+	uint32_t giving;  /* exports under way; mem.lock */
 	atomic_bool gone; /* the memory is */
 	uint32_t users;   /* side lane: its handle, and areas that map it; 0: the memory is gone */
 };
