@@ -100,6 +100,14 @@ bool lease_is_up(struct worker *v)
 	return !seen.lost;
 }
 
+void lease_park_asked(struct worker *v)
+{
+}
+
+void gpu_park(struct worker *v, uint32_t id, uint64_t most, bool may_swap, uint64_t idle_ms)
+{
+}
+
 void lease_heard(struct worker *v, const struct pvgpu_sup *m)
 {
 }

@@ -415,6 +415,7 @@ void adopt_state(struct worker *w, const struct pvgpu_sup *m)
 		return;
 	w->state = CHECK_SERVING;
 	w->ready = w->sealed = true;
+	w->parking.knows = m->pad & PVGPU_SUP_KNOWS_PARK;
 	worker_deadline(w, 0, NULL);
 	watchdog_wake(d);
 	find_guest(w);

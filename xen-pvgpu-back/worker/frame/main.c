@@ -269,7 +269,7 @@ static int say_ready(struct worker *w)
 	struct pvgpu_sup m = {.kind = PVGPU_SUP_READY,
 			      .a = (uint64_t)w->far.driver_version,
 			      .b = w->far.total_mem,
-			      .c = PVGPU_SUP_KNOWS_TAKEN};
+			      .c = PVGPU_SUP_KNOWS_TAKEN | PVGPU_SUP_KNOWS_PARK};
 
 	return control_tell(w, &m, w->far.model);
 }

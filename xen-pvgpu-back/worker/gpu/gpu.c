@@ -27,6 +27,7 @@
 #include "side.h"
 #include "state.h"
 #include "stream.h"
+#include "swap.h"
 #include "vmm.h"
 #include "xen-pvgpu-back/worker/far.h"
 #include "xen-pvgpu-back/worker/worker.h"
@@ -167,6 +168,7 @@ void gpu_shutdown(struct worker *w)
 	bounce_free(g);
 	evict_free(g);
 	vmm_end(g);
+	swap_free(g);
 	tables_free(g);
 	mem_fini(g);
 	chunks_free(&g->arena.chunks);

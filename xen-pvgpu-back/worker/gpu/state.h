@@ -34,6 +34,7 @@
 #include "park.h"
 #include "pvgpu_decode.h"
 #include "side.h"
+#include "swap.h"
 
 struct ctx;
 struct far;
@@ -75,6 +76,7 @@ struct gpu {
 	struct side side;
 	struct memory mem;
 	struct evict evict;
+	struct swap swap;
 	struct {
 		pthread_mutex_t lock;
 		uint64_t bytes; /* of all that are loaded, as charged */
