@@ -178,7 +178,7 @@ START_TEST(not_in_a_confidential_pool)
 }
 END_TEST
 
-/* What needs no memory is answered, however long the rest waits; what waits keeps its order. */
+/* A query that needs no memory is answered, however long other commands wait for it. */
 START_TEST(queries_are_answered)
 {
 	struct pvgpu_wire_stream_create s = {.ctx = FAKE_CTX, .stream = STREAM};

@@ -28,7 +28,8 @@ enum swap_state {
 
 struct swap {
 	atomic_int state; /* enum swap_state */
-	/* What is moved, in one piece of host memory; side lane from SWAP_LEAVING on. */
+	/* The areas that move, and one piece of host memory for them; side lane from SWAP_LEAVING
+	 * on. */
 	struct area **areas;
 	uint32_t count;
 	unsigned char *store;
