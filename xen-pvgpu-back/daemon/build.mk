@@ -137,8 +137,8 @@ LDLIBS_usage_test = $(CHECK_LIBS)
 XENCTL_TEST_SRCS := tests/unit/daemon/xenctl_fake.c $(XENCTL_SRCS) $(RULES_SRCS) $(call daemon,config/config_value.c core/held.c core/overrides.c core/pools.c core/process.c core/worker.c \
 	guard/canary.c guard/faults.c guard/xid.c workers/adopt.c workers/goals.c workers/cgroup_files.c workers/host_memory.c workers/lease.c workers/parking.c workers/open.c workers/pool.c workers/pulse.c workers/session.c \
 	workers/supervise.c workers/vgpu.c workers/worker_log.c)
-UNIT += $(addprefix $(B)/unit/,xenctl_session_test xenctl_open_test xenctl_ring_test xenctl_chunk_test control_flood_test adopt_test)
-$(addprefix $(B)/unit/,xenctl_session_test xenctl_open_test xenctl_ring_test xenctl_chunk_test control_flood_test adopt_test): $(B)/unit/%: $(B)/obj/tests/unit/daemon/%.o $(call obj,$(XENCTL_TEST_SRCS)) \
+UNIT += $(addprefix $(B)/unit/,xenctl_session_test xenctl_open_test xenctl_ring_test xenctl_chunk_test control_flood_test adopt_test parking_test)
+$(addprefix $(B)/unit/,xenctl_session_test xenctl_open_test xenctl_ring_test xenctl_chunk_test control_flood_test adopt_test parking_test): $(B)/unit/%: $(B)/obj/tests/unit/daemon/%.o $(call obj,$(XENCTL_TEST_SRCS)) \
 	$$(SIM_OBJS) $$(CONTRACT) $$(KEYS_OBJS)
 LDLIBS_xenctl_session_test = $(CHECK_LIBS) -lev -lm
 LDLIBS_xenctl_open_test = $(CHECK_LIBS) -lev -lm
@@ -146,6 +146,7 @@ LDLIBS_xenctl_ring_test = $(CHECK_LIBS) -lev -lm
 LDLIBS_xenctl_chunk_test = $(CHECK_LIBS) -lev -lm
 LDLIBS_control_flood_test = $(CHECK_LIBS) -lev -lm
 LDLIBS_adopt_test = $(CHECK_LIBS) -lev -lm
+LDLIBS_parking_test = $(CHECK_LIBS) -lev -lm
 UNIT += $(B)/unit/gate_flood_test
 $(B)/unit/gate_flood_test: $$(SCHED_OBJS) $(call obj,tests/unit/daemon/gate_flood_test.c $(XENCTL_TEST_SRCS) $(SCHEDULE_SRCS)) \
 	$$(SIM_OBJS) $$(CONTRACT) $$(KEYS_OBJS)
