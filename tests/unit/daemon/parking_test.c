@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What pvgpud makes of a worker's words about parked memory. */
+/* pvgpud judges a worker's words about parked memory. */
 #include "ring/poll.h"
 #include "tests/unit/daemon/xenctl_case.h"
 #include "xen-pvgpu-back/daemon/workers/parking.h"
@@ -80,7 +80,7 @@ START_TEST(parks_and_resumes)
 }
 END_TEST
 
-/* What was parked is gone with it. */
+/* The books hold nothing of it afterwards. */
 START_TEST(dies_while_parked)
 {
 	open_with_memory();
