@@ -34,6 +34,7 @@
  * xen-pvgpu-back/worker/gpu/side.c xen-pvgpu-back/worker/gpu/span.c
  * xen-pvgpu-back/worker/gpu/staging.c xen-pvgpu-back/worker/gpu/stream.c
  * xen-pvgpu-back/worker/gpu/stream_ops.c xen-pvgpu-back/worker/gpu/suballoc.c
+ * xen-pvgpu-back/worker/gpu/swap.c xen-pvgpu-back/worker/gpu/swap_move.c
  * xen-pvgpu-back/worker/gpu/submit.c xen-pvgpu-back/worker/gpu/sync.c
  * xen-pvgpu-back/worker/gpu/vmm.c xen-pvgpu-back/worker/gpu/wait.c
  * xen-pvgpu-back/worker/gpu/window.c libpvgpu/image/fatbin.c

@@ -3,6 +3,9 @@
 TESTPROGS += $(B)/tests/closed
 $(B)/tests/closed: $(call obj,tests/integration/closed.c) $(B)/stubs/libcuda.so
 LDLIBS_closed = $(B)/stubs/libcuda.so -ldl
+TESTPROGS += $(B)/tests/parked
+$(B)/tests/parked: $(call obj,tests/integration/parked.c) $(B)/stubs/libcuda.so
+LDLIBS_parked = $(B)/stubs/libcuda.so
 TESTPROGS += $(B)/tests/descriptors
 $(B)/tests/descriptors: $(call obj,tests/integration/descriptors.c) $(B)/stubs/libcuda.so
 LDLIBS_descriptors = $(B)/stubs/libcuda.so
@@ -65,7 +68,7 @@ check-programs-san: tests
 check-mutation: tests
 	$(Q)$(PYTHON) tests/integration/mutation.py --build $(B)
 check-lifecycle: tests
-	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v lifecycle_test pinned_test lanes_test restart_test reload_test files_test growth_test kill_test cheat_test overrides_test compat_test simulated_test sandbox_test cgroup_test helpers_test owned_test many_test
+	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v lifecycle_test pinned_test lanes_test restart_test reload_test files_test growth_test kill_test cheat_test overrides_test compat_test simulated_test sandbox_test cgroup_test helpers_test owned_test many_test parking_test
 check-watchdog: tests
 	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v watchdog_test statistics_test
 check-pools: tests

@@ -19,7 +19,7 @@
 #include <string.h>
 
 #define SIMGPU_MAGIC   0x5550475056534d31ull
-#define SIMGPU_VERSION 7u
+#define SIMGPU_VERSION 8u
 #define SIMGPU_SLOTS   256
 #define SIMGPU_XIDS    16
 #define SIMGPU_COPIES  4  /* copies in flight whose begin is recorded */
@@ -73,6 +73,8 @@ struct simgpu {
 	uint64_t xid[SIMGPU_XIDS]; /* the last of them, number n at n % SIMGPU_XIDS: the code, and
 				    * above 32 bits the process that it is about */
 	struct simgpu_process slot[SIMGPU_SLOTS];
+	uint64_t link_until[2]; /* CLOCK_MONOTONIC: the link to the host is taken until then, from
+				 * the device and to it */
 };
 
 static_assert(sizeof(pthread_mutex_t) <= 64, "room for a mutex");

@@ -143,6 +143,9 @@ static const struct row from_worker[] = {
 	{PVGPU_SUP_DROP, IN(CHECK_SERVING), "DROP"},
 	{PVGPU_SUP_HELD, IN(CHECK_SERVING), "HELD"},
 	{PVGPU_SUP_CANARIED, IN(CHECK_CANARY), "CANARIED"},
+	{PVGPU_SUP_PARKED, IN(CHECK_SERVING), "PARKED"},
+	{PVGPU_SUP_RESUME, IN(CHECK_SERVING), "RESUME"},
+	{PVGPU_SUP_RESUMED, IN(CHECK_SERVING), "RESUMED"},
 	{PVGPU_SUP_ENDED,
 	 IN(CHECK_STARTING) | IN(CHECK_SPARE) | IN(CHECK_CANARY) | IN(CHECK_SERVING) |
 		 IN(CHECK_ADOPTING),
@@ -180,7 +183,9 @@ int check_from_worker(struct pvgpu_sup *m, size_t len, unsigned int fds,
 		return REFUSE(EPROTO, "%s with an invalid result", r->name);
 	if (m->kind == PVGPU_SUP_CHUNKED && m->a > ERRNO_MAX)
 		return REFUSE(EPROTO, "CHUNKED with error %" PRIu64, m->a);
-	if ((m->kind == PVGPU_SUP_LEASE || m->kind == PVGPU_SUP_RETURN) && !m->a)
+	if ((m->kind == PVGPU_SUP_LEASE || m->kind == PVGPU_SUP_RETURN ||
+	     m->kind == PVGPU_SUP_RESUME) &&
+	    !m->a)
 		return REFUSE(EPROTO, "%s of 0 bytes", r->name);
 	return 0;
 }
@@ -224,6 +229,7 @@ static const struct {
 	{PVGPU_SUP_GIVEN, SESSION, 0},
 	{PVGPU_SUP_CHARGED, SESSION, 0},
 	{PVGPU_SUP_LEFT, SESSION, 0},
+	{PVGPU_SUP_PARK, IN(CHECK_LOCAL_SESSION) | IN(CHECK_XEN_SESSION), 0},
 };
 
 int check_from_daemon(void *msg, size_t len, enum check_serves serves, unsigned int fds,

@@ -52,7 +52,8 @@ enum pvgpu_sup_kind {
 	PVGPU_SUP_STATE = 7,    /* worker to an adopting pvgpud: session, vgpu name, leased bytes a,
 				   guest pid b, c = start of the session, ms of CLOCK_BOOTTIME; on the
 				   Xen link b is the guest's session number and id the number of grants
-				   that its chunks have mapped */
+				   that its chunks have mapped; knows = enum pvgpu_sup_knows; parked
+				   bytes are in a, too */
 	PVGPU_SUP_DRAIN = 8,    /* pvgpud: end the session after a ms of grace for the guest; a
 				   repeated message sets a new time, PVGPU_SUP_NO_END takes the
 				   end back. It is void when its pvgpud is gone. */
@@ -61,7 +62,8 @@ enum pvgpu_sup_kind {
 				   fault, not the kernel */
 	PVGPU_SUP_MEMINFO = 10, /* worker asks / pvgpud answers, and sends it unasked after a
 				   change: a = total (quota), b = free bytes of the vGPU, c = bytes
-				   leased by this session when b was computed */
+				   leased or parked by this session when b was computed, knows =
+				   enum pvgpu_sup_knows of pvgpud */
 	PVGPU_SUP_LOG =
 		11, /* pvgpud, after STATE: the worker logs to the socket alongside from now on */
 	/* On the Xen link, where pvgpud forwards the guest's requests: */
@@ -99,10 +101,27 @@ enum pvgpu_sup_kind {
 				   ended */
 	PVGPU_SUP_HELD = 27,    /* worker to an adopting pvgpud, after STATE: has the thing with
 				   number b, of c bytes; a = 1: they are part of its lease */
+	/* Parked memory: device memory of an idle session that lies in the worker's host memory. */
+	PVGPU_SUP_PARK = 28, /* pvgpud: park up to a bytes now, if the session is idle; a = 0: bring
+				back what is parked; b = 1: host memory is not swapped out; c = ms
+				for which it must have had no command; id = a number to match the
+				answer */
+	PVGPU_SUP_PARKED = 29, /* worker: a bytes of its lease are parked, as PARK of this id asks
+				  (0: none, reason = why), in b microseconds. To a new pvgpud, after
+				  its first MEMINFO: id = 0, a = all that is parked */
+	PVGPU_SUP_RESUME = 30, /* worker: asks that its a parked bytes be leased again, all of them;
+				  id as for LEASE; LEASED answers it, and may take its time */
+	PVGPU_SUP_RESUMED = 31, /* worker: a bytes are on the GPU again, after b microseconds of
+				   mapping and copying */
 };
 
 /* Bits that each side says of itself: in READY and ASSIGN; in `knows` of STATE and MEMINFO. */
-enum pvgpu_sup_knows { PVGPU_SUP_KNOWS_TAKEN = 1, PVGPU_SUP_KNOWS_SHARE = 2 };
+enum pvgpu_sup_knows {
+	PVGPU_SUP_KNOWS_TAKEN = 1,
+	PVGPU_SUP_KNOWS_SHARE = 2, /* IMPORT to HELD */
+	PVGPU_SUP_KNOWS_PARK = 4,  /* PARK to RESUMED */
+	PVGPU_SUP_KNOWS_ALL = 7,
+};
 
 #define PVGPU_SUP_TOKEN 64
 

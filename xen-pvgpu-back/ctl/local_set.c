@@ -167,6 +167,20 @@ int local_set(int argc, char **argv)
 	return status ? status : set_pairs(argv[0], argv + 1, argc - 1);
 }
 
+int local_park(int argc, char **argv)
+{
+	char park[] = "park=1";
+
+	return local_set(2, (char *[]){argv[0], park, NULL});
+}
+
+int local_resume(int argc, char **argv)
+{
+	char park[] = "park=0";
+
+	return local_set(2, (char *[]){argv[0], park, NULL});
+}
+
 int local_pardon(int argc, char **argv)
 {
 	char raise[] = "pardon=+1";

@@ -299,6 +299,20 @@ int xen_set(int argc, char **argv)
 	return status;
 }
 
+int xen_park(int argc, char **argv)
+{
+	char park[] = "park=1";
+
+	return xen_set(2, (char *[]){argv[0], park, NULL});
+}
+
+int xen_resume(int argc, char **argv)
+{
+	char park[] = "park=0";
+
+	return xen_set(2, (char *[]){argv[0], park, NULL});
+}
+
 int xen_pardon(int argc, char **argv)
 {
 	char raise[] = "pardon=+1";

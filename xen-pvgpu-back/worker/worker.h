@@ -82,6 +82,16 @@ void share_answer(struct worker *w, uint32_t id, int result, uint64_t number, ui
 		  int fd);
 bool share_drop(struct worker *w, uint64_t number);
 
+/*
+ * Parked memory (gpu/swap.c) is leased no more, but counts against the vGPU's quota. Any thread.
+ * lease_parked: so many bytes have been parked as pvgpud's message `id` asks, in us microseconds;
+ * 0: none, with a reason. lease_resume: they are to be on the GPU again, and may be when it returns
+ * true; it waits for that, and returns false when the session has ended. lease_resumed: they are.
+ */
+void lease_parked(struct worker *w, uint32_t id, uint64_t bytes, uint64_t us, const char *reason);
+bool lease_resume(struct worker *w, uint64_t bytes);
+void lease_resumed(struct worker *w, uint64_t bytes, uint64_t us);
+
 /* far.c: the far end, libcuda, loaded in the prepare phase. */
 struct far;
 const struct far *worker_far(const struct worker *w);

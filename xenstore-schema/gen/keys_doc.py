@@ -54,7 +54,7 @@ Differences, all because one socket holds many vGPUs and has no quota:
 | `/vgpu/NAME/memory-used`, `sessions`, `sessions-total`, `sessions-failed`, `gpu-time`, `wait-time`, `throttled-time`, `copy-bytes`, `launches`, `slices`, `faults`, `quarantined`, `inflight` | fields of `statistics` |
 | `/vgpu/NAME/sessions-refused`, `refusing`: why the latest opening of a session got none, empty if it did | none |
 | `/vgpu/NAME/last-reason` | `last-reason`, at most 127 printable characters |
-| `/vgpu/NAME/FIELD`, and the same in `[vgpu NAME]` of pvgpud.conf, where `_` may stand for `-` | each field of `policy`; writable for vGPUs of the local link only, except `drain` and `pardon` |
+| `/vgpu/NAME/FIELD`, and the same in `[vgpu NAME]` of pvgpud.conf, where `_` may stand for `-` | each field of `policy`; writable for vGPUs of the local link only, except `drain`, `park` and `pardon` |
 | `/vgpu/NAME/domain`, `device`, `state`, of a guest's vGPU | its path, and `state` |
 | `/vgpu/NAME/socket`, `/vgpu/NAME/session/…` | none: sessions are not in xenstore |
 | `/daemon/version`, `gpu-memory`, `driver-version`, `log-level` | the same names in `data/pvgpu` |

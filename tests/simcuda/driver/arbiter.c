@@ -452,3 +452,8 @@ int arbiter_claim(void)
 			SIMGPU_SLOTS);
 	return err;
 }
+
+uint64_t *arbiter_link(bool to_device)
+{
+	return &gpu->link_until[to_device];
+}

@@ -103,6 +103,7 @@ void sim_config_read(void)
 	c->cc = compute_capability();
 	c->speed = (uint32_t)setting("SIMCUDA_SPEED", 100, 1, 100);
 	c->instruction_ns = (uint32_t)setting("SIMCUDA_INSTRUCTION_NS", 0, 0, 100000);
+	c->link_gbps = (uint32_t)setting("SIMCUDA_LINK_GBPS", 0, 0, 10000);
 	c->threads = (uint32_t)setting("SIMCUDA_THREADS", cpus > 0 ? (uint64_t)cpus : 1, 1, 256);
 	c->ecc = setting("SIMCUDA_ECC", 1, 0, 1);
 	c->hmm = setting("SIMCUDA_HMM", 0, 0, 1);

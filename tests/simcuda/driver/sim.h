@@ -136,9 +136,10 @@ struct sim_config {
 	int device; /* number of the device, as PCI bus device + 1; -1: none */
 	uint64_t memory, context_bytes;
 	uint32_t sms, cc, speed, instruction_ns, threads, slice_us, turn;
-	bool ecc;         /* claim that memory has error correction */
-	bool page_bounds; /* kernels reach each page that an allocation touches */
-	bool hmm;         /* claim that kernels reach pageable memory, which they do not */
+	uint32_t link_gbps; /* bytes a nanosecond, each way; 0: as fast as the host copies */
+	bool ecc;           /* claim that memory has error correction */
+	bool page_bounds;   /* kernels reach each page that an allocation touches */
+	bool hmm;           /* claim that kernels reach pageable memory, which they do not */
 };
 extern struct sim_config sim_config;
 void sim_config_read(void);
@@ -179,6 +180,8 @@ static inline uint64_t now_ns(void)
 
 /* pace.c: a thread's turn, begun then, has run so many instructions of warps */
 void pace(uint64_t begun, uint64_t instructions);
+/* A copy between host and device that began then: sleep for as long as the link takes. */
+void pace_link(uint64_t begun, uint64_t bytes, bool to_device);
 
 /* heap.c: device-side malloc and free, a heap for each context */
 struct device_heap {
@@ -386,6 +389,8 @@ void arbiter_work(bool more);
 void arbiter_cache(uint64_t cleared);
 void arbiter_add(uint64_t *counter, uint64_t n);
 extern struct simgpu_process *arbiter_self;
+/* The link's words of the shared file: until when each direction is taken. */
+uint64_t *arbiter_link(bool to_device);
 
 /* ranges.c: accessible addresses */
 enum range_kind { RANGE_DEVICE, RANGE_HOST, RANGE_REGISTERED, RANGE_MAPPED, RANGE_MANAGED };

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The simulated driver: device and host memory, copies of every kind, virtual memory management. */
+#include <stdbool.h>
+
 #include "tests/simcuda/test/simcuda_test.h"
 
 #define MIB (1ull << 20)
@@ -393,6 +395,40 @@ START_TEST(virtual_memory)
 }
 END_TEST
 
+static uint64_t copied_in(CUdeviceptr d, void *h, size_t n, bool to_device)
+{
+	const uint64_t begin = test_now_ns();
+
+	if (to_device)
+		OK(cuMemcpyHtoD(d, h, n));
+	else
+		OK(cuMemcpyDtoH(h, d, n));
+	return test_now_ns() - begin;
+}
+
+/* Of each direction, however fast the host copies. Within the device there is no link. */
+START_TEST(the_link_has_a_rate)
+{
+	const size_t n = 64 * MIB;
+	CUdeviceptr d;
+	void *h;
+
+	setenv("SIMCUDA_LINK_GBPS", "1", 1);
+	start();
+	OK(cuMemAlloc(&d, 2 * n));
+	OK(cuMemHostAlloc(&h, n, 0));
+	memset(h, 7, n);
+	ck_assert_uint_ge(copied_in(d, h, n, true), n - MIB);
+	ck_assert_uint_ge(copied_in(d, h, n, false), n - MIB);
+	OK(cuMemcpyDtoD(d + n, d, n));
+	memset(h, 0, n);
+	copied_in(d + n, h, n, false);
+	ck_assert_int_eq(((char *)h)[n - 1], 7);
+	OK(cuMemFreeHost(h));
+	OK(cuMemFree(d));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("simcuda_memory");
@@ -408,6 +444,7 @@ int main(void)
 	tcase_add_test(t, host_memory);
 	tcase_add_test(t, pointer_attributes);
 	tcase_add_test(t, virtual_memory);
+	tcase_add_test(t, the_link_has_a_rate);
 	suite_add_tcase(s, t);
 	return run_suite(s, "memory");
 }

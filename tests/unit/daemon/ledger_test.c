@@ -135,6 +135,30 @@ START_TEST(sums_hold_at_random)
 }
 END_TEST
 
+/* Parked bytes count against the quota, and are not leased. */
+START_TEST(parked)
+{
+	struct ledger l = {.quota = 100};
+	uint64_t leased = 0, away = 0, other = 0;
+
+	ck_assert(ledger_take(&l, &leased, 60));
+	ck_assert_int_eq(ledger_park(&l, &leased, &away, 61), -EPROTO);
+	ck_assert_uint_eq(away, 0);
+	ck_assert_int_eq(ledger_park(&l, &leased, &away, 40), 0);
+	ck_assert_uint_eq(leased, 20);
+	ck_assert_uint_eq(l.parked, 40);
+	ck_assert_uint_eq(ledger_used(&l), 60);
+	ck_assert(!ledger_take(&l, &other, 41));
+	ck_assert_int_eq(ledger_give(&l, &leased, 21), -EPROTO);
+	ledger_resume(&l, &leased, &away);
+	ck_assert_uint_eq(leased, 60);
+	ck_assert_uint_eq(away, 0);
+	ck_assert_uint_eq(l.parked, 0);
+	ledger_end(&l, &leased);
+	ck_assert_uint_eq(ledger_used(&l), 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("ledger");
@@ -148,6 +172,7 @@ int main(void)
 	tcase_add_test(t, adopts_more_than_a_lowered_quota);
 	tcase_add_test(t, adopts_a_damaged_record);
 	tcase_add_test(t, measured_counts);
+	tcase_add_test(t, parked);
 	tcase_add_test(t, sums_hold_at_random);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_NORMAL);

@@ -16,6 +16,7 @@
 #include "xen-pvgpu-back/daemon/guard/facts.h"
 #include "xen-pvgpu-back/daemon/guard/faults.h"
 #include "xen-pvgpu-back/daemon/workers/pool.h"
+#include "xen-pvgpu-back/daemon/workers/parking.h"
 #include "xen-pvgpu-back/daemon/workers/workers.h"
 #include "xen-pvgpu-back/daemon/xen/xenbus_store.h"
 
@@ -112,6 +113,12 @@ int vgpu_change(struct vgpu *v, const struct config_vgpu *cfg, char reason[POOL_
 void vgpu_drain(struct vgpu *v, enum pvgpu_drain to)
 {
 	v->drain = to;
+}
+
+bool parking_want(struct vgpu *v, bool on, char *why, size_t cap)
+{
+	v->parking.on = on;
+	return true;
 }
 
 void canary_clear(struct pool *p)

@@ -105,6 +105,14 @@ void share_heard(struct worker *v, const struct pvgpu_sup *m, int fd)
 	ck_abort_msg("message %u of shared memory, fd %d", m->kind, fd);
 }
 
+void lease_park_asked(struct worker *v)
+{
+}
+
+void gpu_park(struct worker *v, uint32_t id, uint64_t most, bool may_swap, uint64_t idle_ms)
+{
+}
+
 void lease_heard(struct worker *v, const struct pvgpu_sup *m)
 {
 }

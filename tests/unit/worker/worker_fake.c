@@ -197,6 +197,38 @@ bool share_drop(struct worker *w, uint64_t number)
 	return false;
 }
 
+void lease_parked(struct worker *w, uint32_t id, uint64_t bytes, uint64_t us, const char *reason)
+{
+	pthread_mutex_lock(&w->lock);
+	w->leased -= bytes;
+	w->parked += bytes;
+	w->park_answers++;
+	snprintf(w->park_reason, sizeof(w->park_reason), "%s", reason);
+	pthread_cond_broadcast(&w->sent_more);
+	pthread_mutex_unlock(&w->lock);
+}
+
+bool lease_resume(struct worker *w, uint64_t bytes)
+{
+	pthread_mutex_lock(&w->lock);
+	while (w->no_memory && !atomic_load(&w->gpu->ended))
+		pthread_cond_wait(&w->sent_more, &w->lock);
+	if (!w->no_memory) {
+		w->parked -= bytes;
+		w->leased += bytes;
+	}
+	pthread_mutex_unlock(&w->lock);
+	return !w->no_memory;
+}
+
+void lease_resumed(struct worker *w, uint64_t bytes, uint64_t us)
+{
+	pthread_mutex_lock(&w->lock);
+	w->resumes++;
+	pthread_cond_broadcast(&w->sent_more);
+	pthread_mutex_unlock(&w->lock);
+}
+
 void lease_info(struct worker *w, uint64_t *free_bytes, uint64_t *total)
 {
 	pthread_mutex_lock(&w->lock);

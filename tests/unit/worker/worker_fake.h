@@ -61,7 +61,11 @@ struct worker {
 	_Atomic uint32_t n_sent;
 	uint64_t leased, quota, context_charge;
 	unsigned int leases; /* granted */
-	int ended;           /* times */
+	uint64_t parked;
+	unsigned int park_answers, resumes;
+	char park_reason[128]; /* of the last answer; "": it is parked */
+	bool no_memory;        /* parked memory cannot be leased now; lock, sent_more */
+	int ended;             /* times */
 	char why[160];
 	atomic_bool kicked;
 	_Atomic uint32_t cb_done;         /* what the guest's page says */

@@ -18,6 +18,7 @@
 #include "xen-pvgpu-back/daemon/workers/cgroup.h"
 #include "xen-pvgpu-back/daemon/workers/goals.h"
 #include "xen-pvgpu-back/daemon/workers/pool.h"
+#include "xen-pvgpu-back/daemon/workers/parking.h"
 #include "xen-pvgpu-back/daemon/workers/workers.h"
 #include "xen-pvgpu-back/daemon/xen/xenbus.h"
 #include "xenstore-schema/nearest.h"
@@ -118,6 +119,7 @@ static void put_vgpu(json_t *o, const struct vgpu *v)
 	}
 	put(o, "memory", "%" PRIu64, vgpu_quota(v));
 	put(o, "memory-used", "%" PRIu64, ledger_used(&v->ledger));
+	put(o, "memory-parked", "%" PRIu64, v->ledger.parked);
 	put(o, "sessions", "%u", v->sessions);
 	put(o, "sessions-total", "%" PRIu64, v->total);
 	put(o, "sessions-failed", "%" PRIu64, v->failed);
@@ -517,6 +519,8 @@ static int write_vgpu(struct vgpu *v, const char *key, const char *value, char w
 
 	if (!strcmp(key, "drain"))
 		return write_drain(v, value, why);
+	if (!strcmp(key, "park"))
+		return parking_write(v, value, why, TREE_WHY);
 	if (!strcmp(key, "pardon")) {
 		if (number(value, v->quarantine.pardon, INT64_MAX, &n)) {
 			snprintf(why, TREE_WHY,

@@ -89,6 +89,7 @@ struct config {
 	unsigned int max_sessions, max_opening;
 	unsigned int open_ms, start_ms, adopt_ms;
 	unsigned int shutdown_ms, worker_ms;
+	unsigned int park_idle_ms; /* workers/parking.c */
 	unsigned int far_fds;
 	unsigned int watchdog_grace_ms;
 	unsigned int quarantine_faults, quarantine_window_s, quarantine_time_s;

@@ -17,6 +17,7 @@
 #include <sys/types.h>
 
 #include "xen-pvgpu-back/contract/health.h"
+#include "xen-pvgpu-back/contract/latency.h"
 #include "xen-pvgpu-back/contract/local_check.h"
 #include "xen-pvgpu-back/contract/log.h"
 #include "xen-pvgpu-back/contract/supervise.h"
@@ -202,6 +203,25 @@ struct claim {
 	uint64_t bytes;
 };
 
+/* workers/parking.c, of a vGPU. */
+struct parking_vgpu {
+	bool on; /* an operator has its memory parked while its sessions are idle */
+	ev_timer look;
+	uint64_t us;                  /* time that its workers say they took */
+	struct pvgpu_latency resumes; /* from the grant of the lease to the worker's report */
+};
+
+/* The same of a worker. */
+struct parking {
+	bool knows;            /* the worker knows of it */
+	bool waits;            /* for the answer to question `asked` */
+	bool came;             /* it was brought back since the operator's word */
+	uint32_t asked;        /* the number of the last question */
+	uint64_t bytes;        /* parked */
+	uint64_t began_ns;     /* of the way back; 0: it is not on it */
+	uint64_t copies_until; /* CLOCK_MONOTONIC: its use of the GPU may be copies until then */
+};
+
 struct vgpu {
 	struct daemon *d;
 	struct pool *pool;        /* never NULL */
@@ -220,6 +240,7 @@ struct vgpu {
 	struct budget connections; /* of local guests */
 	ev_timer pause;            /* it is used up: none is accepted */
 	struct ledger ledger;
+	struct parking_vgpu parking;
 	TAILQ_HEAD(, claim) claims;
 	LIST_HEAD(, export) exports; /* exports.c: what its sessions share */
 	unsigned int sessions;       /* now */
@@ -289,6 +310,7 @@ struct worker {
 	struct xen_session *xs;  /* Xen link; NULL: its vGPU is not connected */
 	uint32_t grants;         /* grants that it may have mapped */
 	uint64_t leased;
+	struct parking parking;
 	uint64_t context_bytes; /* that it leases for a context, as it was told; 0: nothing */
 	struct held *held;      /* the record of what it holds; NULL while spare */
 	unsigned int claims;    /* in its vGPU's list */

@@ -117,6 +117,9 @@ static void use(struct worker *w, const struct health_msg *m, uint64_t now)
 	/* At the end of a session the driver itself causes use: it is charged but not judged. */
 	if (w->state == CHECK_ENDED || !w->gate)
 		return;
+	/* It moves memory (workers/parking.h). */
+	if (m->process.begin_ns < w->parking.copies_until)
+		busy = 0;
 	if (judge_use(&a->judge, m->process.begin_ns, m->process.end_ns, busy, granted, now, why,
 		      sizeof(why)))
 		guilty_of_use(w, why);

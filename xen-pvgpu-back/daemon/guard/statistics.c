@@ -14,6 +14,8 @@ void statistics_vgpu(const struct vgpu *v, struct statistics_vgpu *out)
 
 	share_stats(v, &s);
 	n[PVGPU_VGPU_MEMORY_USED] = ledger_used(&v->ledger);
+	n[PVGPU_VGPU_MEMORY_PARKED] = v->ledger.parked;
+	n[PVGPU_VGPU_PARK_TIME] = v->parking.us;
 	n[PVGPU_VGPU_MEMORY_LIMIT] = v->ledger.quota;
 	n[PVGPU_VGPU_MEMORY_PEAK] = v->ledger.peak;
 	n[PVGPU_VGPU_SESSIONS] = v->sessions;
@@ -41,6 +43,7 @@ void statistics_vgpu(const struct vgpu *v, struct statistics_vgpu *out)
 	out->latency[PVGPU_VGPU_HIST_GRANT_WAIT] = s.grant_wait;
 	out->latency[PVGPU_VGPU_HIST_COMMAND_WAIT] = s.command_wait;
 	out->latency[PVGPU_VGPU_HIST_KERNEL_TIME] = s.kernels;
+	out->latency[PVGPU_VGPU_HIST_RESUME_TIME] = v->parking.resumes;
 }
 
 uint64_t statistics_field(const struct statistics_vgpu *s, unsigned int field)

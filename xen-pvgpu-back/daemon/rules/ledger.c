@@ -46,6 +46,23 @@ int ledger_give(struct ledger *l, uint64_t *leased, uint64_t bytes)
 	return 0;
 }
 
+int ledger_park(struct ledger *l, uint64_t *leased, uint64_t *parked, uint64_t bytes)
+{
+	if (bytes > *leased)
+		return -EPROTO;
+	*leased -= bytes;
+	*parked += bytes;
+	l->parked += bytes;
+	return 0;
+}
+
+void ledger_resume(struct ledger *l, uint64_t *leased, uint64_t *parked)
+{
+	*leased += *parked;
+	l->parked -= *parked;
+	*parked = 0;
+}
+
 void ledger_end(struct ledger *l, uint64_t *leased)
 {
 	l->used -= *leased;

@@ -415,6 +415,7 @@ void adopt_state(struct worker *w, const struct pvgpu_sup *m)
 	w->state = CHECK_SERVING;
 	w->ready = w->sealed = true;
 	w->shares = m->knows & PVGPU_SUP_KNOWS_SHARE;
+	w->parking.knows = m->knows & PVGPU_SUP_KNOWS_PARK;
 	worker_deadline(w, 0, NULL);
 	watchdog_wake(d);
 	find_guest(w);

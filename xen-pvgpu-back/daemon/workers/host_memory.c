@@ -38,6 +38,15 @@ static uint64_t held_by(const struct vgpu *v, struct worker **most)
 	return sum;
 }
 
+uint64_t host_memory_room(const struct vgpu *v, uint64_t machine)
+{
+	const uint64_t limit = host_memory_limit(v, machine);
+	struct worker *most;
+	const uint64_t held = held_by(v, &most);
+
+	return held < limit ? limit - held : 0;
+}
+
 bool host_memory_is_tight(const struct vgpu *v, uint64_t machine)
 {
 	struct worker *most;

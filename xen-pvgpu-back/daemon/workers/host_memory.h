@@ -13,9 +13,11 @@
  * of the GPU's memory, and at least HOST_MEMORY_LEAST. */
 #define HOST_MEMORY_LEAST ((uint64_t)1 << 30)
 uint64_t host_memory_limit(const struct vgpu *v, uint64_t machine);
-/* Read what the worker's cgroup holds. Where the sum is over the limit, the session with the most is
- * ended. */
+/* Read what the worker's cgroup holds. Where the sum is over the limit, the session with the most
+ * is ended. */
 void host_memory_look(struct worker *w, uint64_t machine);
+/* Bytes that its sessions may hold beside what they hold. */
+uint64_t host_memory_room(const struct vgpu *v, uint64_t machine);
 /* Does the vGPU hold so much that its sessions are to be looked at often? */
 bool host_memory_is_tight(const struct vgpu *v, uint64_t machine);
 

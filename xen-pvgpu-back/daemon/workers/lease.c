@@ -14,6 +14,7 @@
 #include "ring/poll.h"
 #include "xen-pvgpu-back/daemon/core/held.h"
 #include "xen-pvgpu-back/daemon/guard/faults.h"
+#include "xen-pvgpu-back/daemon/workers/parking.h"
 #include "xen-pvgpu-back/daemon/workers/pool.h"
 
 #define CLAIMS_MAX 8u /* claims of one worker, which waits for each */
@@ -59,7 +60,7 @@ static bool take(struct worker *w, uint64_t bytes)
 
 	if (bytes > available(v) || !ledger_take(&v->ledger, &w->leased, bytes))
 		return false;
-	if (held_set_leased(w->held, w->leased) == 0)
+	if (held_set_leased(w->held, w->leased + w->parking.bytes) == 0)
 		return true;
 	ledger_give(&v->ledger, &w->leased, bytes);
 	return false;
@@ -152,7 +153,7 @@ void lease_given(struct worker *w, uint64_t bytes)
 			    bytes, w->leased);
 		return;
 	}
-	held_set_leased(w->held, w->leased);
+	held_set_leased(w->held, w->leased + w->parking.bytes);
 	serve_claims(w->vgpu);
 	vgpu_changed(w->vgpu);
 }
@@ -203,6 +204,7 @@ void lease_died(struct worker *w)
 		if (c->w == w)
 			drop(v, c);
 	}
+	parking_died(w);
 	ledger_end(&v->ledger, &w->leased);
 	ledger_measured(&v->ledger, &w->account.beyond, 0);
 	serve_claims(v);

@@ -242,7 +242,8 @@ static void answer_figures(const struct open_local *l)
 		if (m.sessions == PVGPU_LOCAL_SESSIONS)
 			break;
 		m.session[m.sessions++] = (struct pvgpu_local_session){
-			.pid = w->guest_pid, .memory_used = w->leased + w->account.beyond};
+			.pid = w->guest_pid,
+			.memory_used = w->leased + w->parking.bytes + w->account.beyond};
 	}
 	msg_send(l->fd, &m, sizeof(m), NULL, 0);
 }

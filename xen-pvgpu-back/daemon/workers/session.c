@@ -80,7 +80,7 @@ int session_start(struct opening *o, struct worker *w, char reason[CHECK_REASON]
 	struct pvgpu_sup_assign m = {
 		.head = {.kind = PVGPU_SUP_ASSIGN,
 			 .session = w->id,
-			 .a = PVGPU_SUP_KNOWS_TAKEN | PVGPU_SUP_KNOWS_SHARE},
+			 .a = PVGPU_SUP_KNOWS_ALL},
 		.cmd_size = o->cmd_size,
 		.rep_size = o->rep_size,
 		.quota = vgpu_quota(v),

@@ -20,6 +20,7 @@
 #include "xen-pvgpu-back/daemon/guard/faults.h"
 #include "xen-pvgpu-back/daemon/guard/watchdog.h"
 #include "xen-pvgpu-back/daemon/workers/cgroup.h"
+#include "xen-pvgpu-back/daemon/workers/parking.h"
 #include "xen-pvgpu-back/daemon/workers/pool.h"
 
 #define LAST_WORDS  1024u /* more messages than its socket holds */
@@ -466,8 +467,8 @@ int supervise_say(struct worker *w, uint32_t kind, uint32_t id, uint64_t a)
 
 	if (w->vgpu && (kind == PVGPU_SUP_LEASED || kind == PVGPU_SUP_MEMINFO)) {
 		m.b = lease_free(w->vgpu);
-		m.c = w->leased;
-		m.knows = PVGPU_SUP_KNOWS_TAKEN | PVGPU_SUP_KNOWS_SHARE;
+		m.c = w->leased + w->parking.bytes;
+		m.knows = PVGPU_SUP_KNOWS_ALL;
 		w->told = m.b + m.c;
 	}
 	return supervise_tell(w, &m, -1);
@@ -487,6 +488,7 @@ static void ready(struct worker *w, const struct pvgpu_sup *m)
 	w->ready = true;
 	w->answers = m->c & PVGPU_SUP_KNOWS_TAKEN;
 	w->shares = m->c & PVGPU_SUP_KNOWS_SHARE;
+	w->parking.knows = m->c & PVGPU_SUP_KNOWS_PARK;
 	worker_deadline(w, 0, NULL);
 	if (pool_starts_fail(p))
 		xenbus_host_changed(d);
@@ -539,6 +541,11 @@ static void handle(struct worker *w, const struct pvgpu_sup *m, int fd)
 		break;
 	case PVGPU_SUP_RETURN:
 		lease_returned(w, m);
+		break;
+	case PVGPU_SUP_PARKED:
+	case PVGPU_SUP_RESUME:
+	case PVGPU_SUP_RESUMED:
+		parking_heard(w, m);
 		break;
 	case PVGPU_SUP_STATE:
 		adopt_state(w, m);

@@ -18,6 +18,7 @@
 #include "ring/poll.h"
 #include "xen-pvgpu-back/daemon/dispatch/share.h"
 #include "xen-pvgpu-back/daemon/workers/goals.h"
+#include "xen-pvgpu-back/daemon/workers/parking.h"
 #include "xen-pvgpu-back/daemon/workers/pool.h"
 
 #define TELL_AFTER_S    0.002
@@ -46,7 +47,7 @@ static void on_tell(struct ev_loop *loop, ev_timer *t, int events)
 		/* A worker knows its own leases: it is told only when those of others have changed.
 		 */
 		if (w->vgpu == v && w->state == CHECK_SERVING &&
-		    w->told != lease_free(v) + w->leased)
+		    w->told != lease_free(v) + w->leased + w->parking.bytes)
 			supervise_meminfo(w);
 	}
 }
@@ -71,6 +72,7 @@ void vgpu_init(struct vgpu *v, struct daemon *d, const struct config_vgpu *cfg, 
 	ev_timer_init(&v->tell, on_tell, 0., 0.);
 	ev_timer_init(&v->pause, on_pause_over, 0., 0.);
 	v->tell.data = v->pause.data = v;
+	parking_init(v);
 }
 
 void vgpu_tell(struct vgpu *v)
@@ -430,6 +432,7 @@ void vgpu_close(struct vgpu *v, bool stays)
 {
 	ev_timer_stop(v->d->loop, &v->tell);
 	ev_timer_stop(v->d->loop, &v->pause);
+	parking_stop(v);
 	if (v->fd < 0)
 		return;
 	ev_io_stop(v->d->loop, &v->io);

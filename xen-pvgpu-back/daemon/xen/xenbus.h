@@ -72,6 +72,7 @@ struct xen_vgpu {
 	bool offer;       /* found Closed at pvgpud's start: offered again */
 	bool online, found;
 	enum pvgpu_drain drain; /* as the policy had it last */
+	bool park;              /* likewise */
 };
 
 /* ---- xenctl*.c, called by xenbus*.c ---- */

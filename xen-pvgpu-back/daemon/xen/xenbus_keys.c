@@ -12,6 +12,7 @@
 #include "xen-pvgpu-back/daemon/dispatch/share.h"
 #include "xen-pvgpu-back/daemon/guard/faults.h"
 #include "xen-pvgpu-back/daemon/rules/portion.h"
+#include "xen-pvgpu-back/daemon/workers/parking.h"
 #include "xen-pvgpu-back/daemon/workers/pool.h"
 #include "xen-pvgpu-back/daemon/workers/workers.h"
 #include "xen-pvgpu-back/daemon/xen/xenbus_rules.h"
@@ -170,6 +171,20 @@ static bool promise(struct xen_vgpu *x, const struct config_vgpu *cfg)
 	return false;
 }
 
+/* Told once of each change; what the pool refuses is told the operator. */
+static void take_park(struct xen_vgpu *x, const struct keys *k)
+{
+	char why[POOL_REASON];
+
+	if (x->park == k->policy.park)
+		return;
+	x->park = k->policy.park;
+	if (parking_want(x->v, x->park, why, sizeof(why)))
+		return;
+	log_warning("vgpu %s: not parked: %s", x->v->cfg.name, why);
+	xenbus_vgpu_tell(x, why);
+}
+
 static void make_vgpu(struct xen_vgpu *x, const struct keys *k)
 {
 	struct config_vgpu cfg = {.policy = k->policy};
@@ -188,6 +203,7 @@ static void make_vgpu(struct xen_vgpu *x, const struct keys *k)
 	}
 	x->uuid = k->uuid;
 	x->drain = x->v->drain = k->policy.drain;
+	take_park(x, k);
 	read_statistics(x);
 	x->v->xen = x;
 	snprintf(x->v->ctl_name, sizeof(x->v->ctl_name), "%" PRIu32 " --id %" PRIu32, x->domid,
@@ -223,6 +239,7 @@ static void change_vgpu(struct xen_vgpu *x, const struct keys *k)
 		x->drain = k->policy.drain;
 		vgpu_drain(v, x->drain);
 	}
+	take_park(x, k);
 }
 
 void xenbus_take_keys(struct xen_vgpu *x)

@@ -127,6 +127,10 @@ static bool read_one(struct worker *w)
 	case PVGPU_SUP_GATE:
 		take_gate(w, in.fds);
 		break;
+	case PVGPU_SUP_PARK:
+		lease_park_asked(w);
+		gpu_park(w, m.head.id, m.head.a, m.head.b, m.head.c);
+		break;
 	case PVGPU_SUP_LEASED:
 	case PVGPU_SUP_MEMINFO:
 		lease_heard(w, &m.head);

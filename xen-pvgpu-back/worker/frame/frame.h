@@ -52,7 +52,13 @@ struct lease {
 	uint64_t leased;                          /* granted and not given back */
 	uint64_t owed;                            /* given back, pvgpud not told yet */
 	uint64_t heard_free, heard_leased, total; /* of pvgpud's last word */
-	/* Since a successor's adoption until its first MEMINFO; the lease that STATE said. */
+	uint64_t parked; /* of what was leased; it counts against the quota */
+	/* What pvgpud is still to hear of parked memory: kind 0: nothing. */
+	struct pvgpu_sup to_say[2];
+	bool asked; /* this pvgpud has asked to park: it knows the question's number */
+	bool deaf;  /* it is an older one, to which parked memory is leased */
+	/* Since a successor's adoption until its first MEMINFO; the lease that STATE said, parked
+	 * bytes included. */
 	bool unsettled;
 	uint64_t stated;
 	struct lease_wait *waits;
@@ -220,9 +226,10 @@ void lease_heard(struct worker *w, const struct pvgpu_sup *m); /* LEASED, MEMINF
 bool lease_is_up(struct worker *w);
 void lease_down(struct worker *w);
 int lease_up(struct worker *w);
-void lease_ended(struct worker *w);  /* no caller need wait any more */
-void lease_tell(struct worker *w);   /* report changes to pvgpud */
-bool lease_behind(struct worker *w); /* there are unreported changes */
+void lease_park_asked(struct worker *w); /* PARK */
+void lease_ended(struct worker *w);      /* no caller need wait any more */
+void lease_tell(struct worker *w);       /* report changes to pvgpud */
+bool lease_behind(struct worker *w);     /* there are unreported changes */
 
 /* share.c, with the lease's lock held */
 void share_tell(struct worker *w);

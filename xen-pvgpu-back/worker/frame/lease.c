@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -21,6 +22,7 @@ struct lease_wait {
 	uint64_t bytes, granted;
 	uint32_t id;
 	bool sent, done;
+	bool parked; /* parked bytes are to be leased again */
 };
 
 void lease_init(struct worker *w, uint64_t quota)
@@ -52,6 +54,19 @@ static int say(struct worker *w, uint32_t kind, uint32_t id, uint64_t a)
 	return msg_send(PVGPU_SUP_CONTROL_FD, &m, sizeof(m), NULL, 0);
 }
 
+/* False: the socket is full. */
+static bool tell_parked(struct lease *l)
+{
+	for (unsigned int i = 0; i < 2 && !l->unsettled; i++) {
+		struct pvgpu_sup *m = &l->to_say[i];
+
+		if (m->kind && msg_send(PVGPU_SUP_CONTROL_FD, m, sizeof(*m), NULL, 0) < 0)
+			return false;
+		m->kind = 0;
+	}
+	return true;
+}
+
 /* In order: what is given back first, so that it can be had again. */
 static void tell(struct worker *w)
 {
@@ -65,10 +80,12 @@ static void tell(struct worker *w)
 		l->owed = 0;
 	}
 	share_tell(w);
+	if (!tell_parked(l))
+		return;
 	for (struct lease_wait *x = l->waits; x; x = x->next) {
-		if (x->sent || x->done)
+		if (x->sent || x->done || (x->parked && l->unsettled))
 			continue;
-		if (say(w, PVGPU_SUP_LEASE, x->id, x->bytes) < 0)
+		if (say(w, x->parked ? PVGPU_SUP_RESUME : PVGPU_SUP_LEASE, x->id, x->bytes) < 0)
 			return;
 		x->sent = true;
 	}
@@ -87,9 +104,11 @@ bool lease_behind(struct worker *w)
 	bool behind;
 
 	pthread_mutex_lock(&l->lock);
-	behind = (l->up && l->owed) || share_behind(w);
+	behind = (l->up &&
+		  (l->owed || (!l->unsettled && (l->to_say[0].kind || l->to_say[1].kind)))) ||
+		 share_behind(w);
 	for (struct lease_wait *x = l->waits; x; x = x->next)
-		behind |= l->up && !x->sent && !x->done;
+		behind |= l->up && !x->sent && !x->done && !(x->parked && l->unsettled);
 	pthread_mutex_unlock(&l->lock);
 	return behind;
 }
@@ -105,23 +124,34 @@ uint64_t lease_of_context(struct worker *w)
 	return w->opt.context_charge > w->info.context ? w->opt.context_charge : w->info.context;
 }
 
-bool lease_get(struct worker *w, uint64_t bytes)
+static void done(struct lease *l, struct lease_wait *x, uint64_t bytes)
+{
+	l->leased += bytes;
+	if (x->parked)
+		l->parked -= bytes < l->parked ? bytes : l->parked;
+	x->done = true;
+	x->granted = bytes;
+	pthread_cond_broadcast(&l->answered);
+}
+
+/* Ask, and wait for the answer: bytes that were granted. */
+static uint64_t ask(struct worker *w, uint64_t bytes, bool parked)
 {
 	struct lease *l = &w->lease;
-	struct lease_wait me = {.bytes = bytes};
+	struct lease_wait me = {.bytes = bytes, .parked = parked};
 	struct lease_wait **p;
 
-	if (!bytes)
-		return true;
 	/* The answer is not read any more. Answers to all queued requests would fill the socket,
 	 * and pvgpud ends a worker that does not read. */
 	if (has_ended(w))
-		return false;
+		return 0;
 	atomic_fetch_add(&l->waiting, 1);
 	pthread_mutex_lock(&l->lock);
 	me.id = ++l->next_id;
 	me.next = l->waits;
 	l->waits = &me;
+	if (parked && l->up && l->deaf)
+		done(l, &me, bytes);
 	tell(w);
 	if (!me.sent)
 		worker_kick(w); /* the decoding thread tries again, even if it slept */
@@ -139,7 +169,58 @@ bool lease_get(struct worker *w, uint64_t bytes)
 	}
 	pthread_mutex_unlock(&l->lock);
 	atomic_fetch_sub(&l->waiting, 1);
-	return me.granted != 0;
+	return me.granted;
+}
+
+bool lease_get(struct worker *w, uint64_t bytes)
+{
+	return !bytes || ask(w, bytes, false);
+}
+
+bool lease_resume(struct worker *w, uint64_t bytes)
+{
+	return ask(w, bytes, true);
+}
+
+static void say_parked(struct worker *w, unsigned int place, const struct pvgpu_sup *m)
+{
+	w->lease.to_say[place] = *m;
+	w->lease.to_say[place].session = w->info.session;
+	tell(w);
+}
+
+void lease_parked(struct worker *w, uint32_t id, uint64_t bytes, uint64_t us, const char *reason)
+{
+	struct pvgpu_sup m = {.kind = PVGPU_SUP_PARKED, .id = id, .a = bytes, .b = us};
+	struct lease *l = &w->lease;
+
+	snprintf(m.reason, sizeof(m.reason), "%s", reason);
+	pthread_mutex_lock(&l->lock);
+	l->leased -= bytes;
+	l->parked += bytes;
+	if (!l->asked)
+		m.id = 0;
+	if ((m.id || bytes) && l->up && !l->unsettled && !l->deaf)
+		say_parked(w, 0, &m);
+	pthread_mutex_unlock(&l->lock);
+}
+
+void lease_park_asked(struct worker *w)
+{
+	pthread_mutex_lock(&w->lease.lock);
+	w->lease.asked = true;
+	pthread_mutex_unlock(&w->lease.lock);
+}
+
+void lease_resumed(struct worker *w, uint64_t bytes, uint64_t us)
+{
+	const struct pvgpu_sup m = {.kind = PVGPU_SUP_RESUMED, .a = bytes, .b = us};
+	struct lease *l = &w->lease;
+
+	pthread_mutex_lock(&l->lock);
+	if (l->up && !l->unsettled && !l->deaf)
+		say_parked(w, 1, &m);
+	pthread_mutex_unlock(&l->lock);
 }
 
 void lease_put(struct worker *w, uint64_t bytes)
@@ -166,7 +247,7 @@ void lease_info(struct worker *w, uint64_t *free_bytes, uint64_t *total)
 	pthread_mutex_lock(&l->lock);
 	/* Leases that changed since pvgpud's last message are known better here. */
 	have = l->heard_free + l->heard_leased;
-	*free_bytes = have > l->leased ? have - l->leased : 0;
+	*free_bytes = have > l->leased + l->parked ? have - l->leased - l->parked : 0;
 	if (*free_bytes > l->total)
 		*free_bytes = l->total;
 	*total = l->total;
@@ -185,32 +266,42 @@ static void granted(struct worker *w, const struct pvgpu_sup *m)
 	struct lease *l = &w->lease;
 	struct lease_wait *x = l->waits;
 
-	l->leased += m->a;
 	while (x && x->id != m->id)
 		x = x->next;
 	if (x && !x->done) {
-		x->done = true;
-		x->granted = m->a;
-		pthread_cond_broadcast(&l->answered);
+		done(l, x, m->a);
 		return;
 	}
 	/* The thread that asked no longer waits: return the lease. */
-	l->leased -= m->a;
 	l->owed += m->a;
 	tell(w);
 }
 
-/* A successor's first answer to STATE: returns what is on record there and was not stated. */
+/* To one that knows nothing of parked memory all of it counts as leased, as STATE said. */
+static void resume_unasked(struct lease *l)
+{
+	l->deaf = true;
+	for (struct lease_wait *x = l->waits; x; x = x->next)
+		if (x->parked && !x->done)
+			done(l, x, x->bytes);
+}
+
+/* A successor's first answer to STATE: returns what is on record there and was not stated, and says
+ * what of it is parked. */
 static void settle(struct worker *w, const struct pvgpu_sup *m)
 {
+	const struct pvgpu_sup parked = {.kind = PVGPU_SUP_PARKED, .a = w->lease.parked};
 	struct lease *l = &w->lease;
 
 	if (!l->unsettled || m->kind != PVGPU_SUP_MEMINFO)
 		return;
 	l->unsettled = false;
-	if (m->c <= l->stated)
-		return;
-	l->owed += m->c - l->stated;
+	if (m->c > l->stated)
+		l->owed += m->c - l->stated;
+	if (!(m->knows & PVGPU_SUP_KNOWS_PARK))
+		resume_unasked(l);
+	else if (l->parked)
+		say_parked(w, 0, &parked);
 	tell(w);
 }
 
@@ -247,7 +338,8 @@ void lease_down(struct worker *w)
 	share_down(w);
 	/* The successor hears of all this in STATE, or is asked again. */
 	l->owed = 0;
-	l->unsettled = false;
+	l->to_say[0].kind = l->to_say[1].kind = 0;
+	l->unsettled = l->asked = false;
 	for (struct lease_wait *x = l->waits; x; x = x->next)
 		x->sent = false;
 	pthread_mutex_unlock(&l->lock);
@@ -264,15 +356,16 @@ int lease_up(struct worker *w)
 					    : 0,
 			      .b = w->info.guest_pid,
 			      .c = w->started_ms,
-			      .knows = PVGPU_SUP_KNOWS_TAKEN | PVGPU_SUP_KNOWS_SHARE};
+			      .knows = PVGPU_SUP_KNOWS_ALL};
 	int err;
 
 	memcpy(m.vgpu, w->info.vgpu, sizeof(m.vgpu));
 	pthread_mutex_lock(&l->lock);
-	m.a = l->stated = l->leased;
+	m.a = l->stated = l->leased + l->parked;
 	err = msg_send(PVGPU_SUP_CONTROL_FD, &m, sizeof(m), NULL, 0);
 	if (!err) {
 		l->up = l->unsettled = true;
+		l->deaf = false;
 		tell(w);
 	}
 	pthread_mutex_unlock(&l->lock);

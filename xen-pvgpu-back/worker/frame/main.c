@@ -274,7 +274,7 @@ static int say_ready(struct worker *w)
 	struct pvgpu_sup m = {.kind = PVGPU_SUP_READY,
 			      .a = (uint64_t)w->far.driver_version,
 			      .b = w->far.total_mem,
-			      .c = PVGPU_SUP_KNOWS_TAKEN | PVGPU_SUP_KNOWS_SHARE};
+			      .c = PVGPU_SUP_KNOWS_ALL};
 
 	return control_tell(w, &m, w->far.model);
 }

@@ -14,6 +14,7 @@
 #include "gate.h"
 #include "gpu.h"
 #include "state.h"
+#include "swap.h"
 #include "xen-pvgpu-back/contract/gate.h"
 #include "xen-pvgpu-back/worker/worker.h"
 
@@ -192,7 +193,7 @@ void gate_settle(struct gpu *g)
 {
 	struct gate *t = &g->gate;
 	const bool look = t->look, rung = t->rung;
-	const bool wants = g->park.work || callbacks_wait(g);
+	const bool wants = (g->park.work && !swap_is_out(g)) || callbacks_wait(g);
 
 	take_mode(t);
 	if (!t->exact && !look)

@@ -28,6 +28,7 @@
 #include "side.h"
 #include "state.h"
 #include "stream.h"
+#include "swap.h"
 #include "vmm.h"
 #include "xen-pvgpu-back/worker/far.h"
 #include "xen-pvgpu-back/worker/worker.h"
@@ -169,6 +170,7 @@ void gpu_shutdown(struct worker *w)
 	evict_free(g);
 	shares_end(g);
 	vmm_end(g);
+	swap_free(g);
 	tables_free(g);
 	mem_fini(g);
 	chunks_free(&g->arena.chunks);

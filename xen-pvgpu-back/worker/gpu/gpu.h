@@ -60,6 +60,14 @@ bool gpu_is_awaited(struct worker *w);
 bool gpu_wants_thread(struct worker *w);
 
 /*
+ * swap.c, decoding thread: pvgpud asks to park up to `most` bytes of device memory now, if the
+ * session is idle and has had no command for idle_ms, as far as the questions before show; 0: to
+ * bring back what is parked. lease_parked() answers it. may_swap: host memory
+ * is not swapped out, also where it is not locked.
+ */
+void gpu_park(struct worker *w, uint32_t id, uint64_t most, bool may_swap, uint64_t idle_ms);
+
+/*
  * deferred.c: worker_deferred() of the frame calls this. It keeps the first error of a context's
  * (or, with NULL, of the session's) one-way work; deferred_take() gives it to a synchronising call,
  * once. Errors of captured commands are told by the capture's end.

@@ -71,6 +71,21 @@ static int area_map(struct gpu *g, struct area *a)
 	return r;
 }
 
+void area_leave(struct gpu *g, struct area *a)
+{
+	g->far->cuMemUnmap(a->addr, a->size);
+	g->far->cuMemRelease(a->far);
+	a->away = true;
+}
+
+int area_return(struct gpu *g, struct area *a)
+{
+	const int r = area_map(g, a);
+
+	a->away = r != 0;
+	return r;
+}
+
 /*
  * Nothing is cleared here: the far end's kernel driver clears memory before another process gets
  * it. It must, since a worker that was killed, or that its guest owns, would not have. Memory that
@@ -78,14 +93,14 @@ static int area_map(struct gpu *g, struct area *a)
  */
 void area_unmap(struct gpu *g, struct area *a)
 {
-	const struct far *far = g->far;
 	struct window *v = &g->mem.win;
 
-	share_given_wait(g, &a->giving);
-	far->cuMemUnmap(a->addr, a->size);
-	far->cuMemRelease(a->far);
-	if (!(a->number && share_drop(g->w, a->number)) && !a->imported)
-		lease_put(g->w, a->size);
+	if (!a->away) {
+		share_given_wait(g, &a->giving);
+		area_leave(g, a);
+		if (!(a->number && share_drop(g->w, a->number)) && !a->imported)
+			lease_put(g->w, a->size);
+	}
 	pthread_mutex_lock(&g->mem.lock);
 	window_put(v, a->addr, a->size / v->page);
 	if (a->freeing)

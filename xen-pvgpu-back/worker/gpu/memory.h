@@ -86,6 +86,7 @@ struct area { /* pages mapped together */
 	uint64_t serial;           /* of the area, 0: none yet; mem.lock */
 	struct physical *physical; /* mapped by the guest (vmm.c); referenced; NULL: it is not */
 	uint32_t access;           /* then, the device's: a CUmemAccess_flags */
+	bool away;                 /* parked (swap.c): not mapped, and not leased */
 };
 
 struct heap { /* of a context; mem.lock */
@@ -152,6 +153,10 @@ int mem_own(struct gpu *g, uint64_t size, struct area **out);
 void mem_own_free(struct gpu *g, struct area *a); /* NULL: nothing */
 /* It is on its way back to the far end: cuMemGetInfo counts it as free already. mem.lock held. */
 void area_freeing(struct memory *m, struct area *a);
+/* Parking: its memory goes back to the far end, and comes again, without its contents. A CUresult.
+ * Side lane. */
+void area_leave(struct gpu *g, struct area *a);
+int area_return(struct gpu *g, struct area *a);
 /* Unmap an area of no heap and give its lease back. Side lane. */
 void area_unmap(struct gpu *g, struct area *a);
 int global_add(struct gpu *g, uint64_t addr, uint64_t size, const void *owner, const struct ctx *c);

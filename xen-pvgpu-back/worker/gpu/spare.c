@@ -45,8 +45,9 @@ bool spare_keep(struct gpu *g, struct area *a, bool may_linger)
 	lease_info(g->w, &left, &total);
 	left = left / 4 < LINGER_MOST ? left / 4 : LINGER_MOST;
 	pthread_mutex_lock(&m->lock);
-	keep = a->size == m->win.page && m->spares < MEM_SPARES;
-	linger = may_linger && !keep && a->size <= left && m->lingering <= left - a->size;
+	keep = a->size == m->win.page && m->spares < MEM_SPARES && !a->away;
+	linger = may_linger && !keep && !a->away && a->size <= left &&
+		 m->lingering <= left - a->size;
 	if ((keep || linger) && a->freeing) {
 		a->freeing = false;
 		m->freeing -= a->size;

@@ -35,6 +35,7 @@
 #include "pvgpu_decode.h"
 #include "share.h"
 #include "side.h"
+#include "swap.h"
 
 struct ctx;
 struct far;
@@ -79,6 +80,7 @@ struct gpu {
 	struct memory mem;
 	struct evict evict;
 	struct shares shares;
+	struct swap swap;
 	struct {
 		pthread_mutex_t lock;
 		uint64_t bytes; /* of all that are loaded, as charged */

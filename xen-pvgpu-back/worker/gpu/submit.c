@@ -4,7 +4,8 @@
  * gate is closed, or too much is in flight, on its stream or of the session, or a queue behind it
  * is full, or while an earlier command is parked that it has to stay behind. Each stream parks for
  * itself: what need not stay behind parked commands goes on. Commands of the `now` lane always do:
- * a query about parked work answers that it is not ready.
+ * a query about parked work answers that it is not ready. While memory is parked (swap.h) all but
+ * these wait.
  */
 #include <stddef.h>
 #include <sys/queue.h>
@@ -23,6 +24,7 @@
 #include "staging.h"
 #include "state.h"
 #include "stream.h"
+#include "swap.h"
 #include "xen-pvgpu-back/worker/worker.h"
 
 struct stream *request_stream(const struct request *q)
@@ -124,6 +126,8 @@ static bool starts(struct gpu *g, const struct pvgpu_cmd_desc *d, const void *re
 {
 	const struct request q = {g, d, rec};
 
+	if (swap_holds(g, d))
+		return false;
 	if (is_captured(g, d, rec))
 		return waits_room(g);
 	if (d->lane == PVGPU_LANE_SIDE)
@@ -192,7 +196,7 @@ int gpu_submit(struct worker *w, const struct pvgpu_cmd_desc *d, const void *rec
 	/* A guest that uses a command of a version it has not negotiated breaks the protocol. */
 	if (d->since > 1 && d->since > g->version)
 		return PVGPU_FATAL;
-	if (d->lane == PVGPU_LANE_NOW)
+	if (d->lane == PVGPU_LANE_NOW && !swap_holds(g, d))
 		return run_record(g, d, g->taken, rec, len);
 	/* Commands that waited for the gate alone go first, as they came: programs do without an
 	 * order between streams where the first command has always begun by then. */

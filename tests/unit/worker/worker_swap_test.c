@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: MIT */
+/* Parked memory: what leaves, what waits for it, and what becomes of errors on either way. */
+#include <check.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "tests/unit/worker/worker_fake_far.h"
+#include "xen-pvgpu-back/worker/gpu/gpu.h"
+#include "xen-pvgpu-back/worker/gpu/state.h"
+#include "xen-pvgpu-back/worker/worker.h"
+
+#define MIB    (1ull << 20)
+#define STREAM PVGPU_HANDLE(PVGPU_H_STREAM, 0, 1, 1)
+#define ALL    UINT64_MAX
+
+static struct far sim;
+static const char *failing;
+static atomic_int failures;
+
+static CUresult planted(const char *call)
+{
+	if (strcmp(call, failing) != 0 || atomic_load(&failures) <= 0)
+		return CUDA_SUCCESS;
+	atomic_fetch_sub(&failures, 1);
+	return strcmp(call, "create") ? CUDA_ERROR_UNKNOWN : CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+static void plant(const char *call, int times)
+{
+	failing = call;
+	failures = times;
+	fake_far.fail = planted;
+}
+
+static bool answered(struct worker *w, void *n)
+{
+	return w->park_answers >= *(unsigned int *)n;
+}
+
+static bool resumed(struct worker *w, void *n)
+{
+	return w->resumes >= *(unsigned int *)n;
+}
+
+static bool has_ended(struct worker *w, void *arg)
+{
+	return w->ended;
+}
+
+static bool no_jobs(struct worker *w, void *arg)
+{
+	return !atomic_load(&w->gpu->side.jobs);
+}
+
+/* The reason of pvgpud's answer; "": it is parked. */
+static const char *park(struct worker *w, uint64_t most)
+{
+	unsigned int n = w->park_answers + 1;
+
+	/* Answers come before their jobs' ends. */
+	ck_assert(fake_until(w, no_jobs, NULL));
+	gpu_park(w, n, most, true, 0);
+	ck_assert(fake_until(w, answered, &n));
+	ck_assert(fake_until(w, no_jobs, NULL));
+	return w->park_reason;
+}
+
+static void memset_(struct worker *w, uint64_t at, uint64_t n, uint32_t value)
+{
+	struct pvgpu_wire_memset m = {
+		.ctx = FAKE_CTX, .dst = at, .value = value, .element = 1, .width = n, .height = 1};
+
+	FAKE_SUBMIT(w, MEMSET, 0, m);
+}
+
+static int synchronize(struct worker *w, uint32_t seq)
+{
+	struct pvgpu_wire_ctx_synchronize s = {.ctx = FAKE_CTX};
+
+	FAKE_SUBMIT(w, CTX_SYNCHRONIZE, seq, s);
+	return fake_result(w, PVGPU_REP_REPLY, seq);
+}
+
+static struct worker *open_with(uint64_t bytes, uint64_t *at)
+{
+	struct worker *w = fake_open(true);
+
+	*at = fake_alloc(w, 3, FAKE_CTX, bytes);
+	ck_assert(*at);
+	return w;
+}
+
+static void close_all(struct worker *w)
+{
+	fake_far.fail = NULL;
+	fake_close(w);
+}
+
+/* Its leases and physical memory go, its addresses stay, and the next command brings it back. */
+START_TEST(leaves_and_comes_back)
+{
+	unsigned int one = 1;
+	uint64_t at;
+	struct worker *w = open_with(8 * MIB, &at);
+	const uint64_t leased = w->leased;
+
+	ck_assert_str_eq(park(w, ALL), "");
+	ck_assert_uint_eq(w->parked, 8 * MIB);
+	ck_assert_uint_eq(w->leased, leased - 8 * MIB);
+	ck_assert_int_eq(fake_far.mapped, 0);
+	ck_assert_int_eq(fake_far.physical, 0);
+	ck_assert_str_ne(park(w, ALL), "");
+	memset_(w, at, MIB, 1);
+	ck_assert(fake_until(w, resumed, &one));
+	ck_assert_int_eq(synchronize(w, 10), 0);
+	ck_assert_uint_eq(w->parked, 0);
+	ck_assert_uint_eq(w->leased, leased);
+	ck_assert_uint_eq(fake_far.bytes_mapped, 8 * MIB);
+	ck_assert_int_eq(w->ended, 0);
+	close_all(w);
+}
+END_TEST
+
+/* As pvgpud asks, too; and only as much as there is room for. */
+START_TEST(as_much_as_asked)
+{
+	unsigned int one = 1;
+	uint64_t at;
+	struct worker *w = open_with(8 * MIB, &at);
+
+	ck_assert(fake_alloc(w, 4, FAKE_CTX, 16 * MIB));
+	ck_assert(fake_alloc(w, 5, FAKE_CTX, 4 * MIB));
+	ck_assert_str_eq(park(w, 13 * MIB), "");
+	ck_assert_uint_eq(w->parked, 12 * MIB);
+	gpu_park(w, 9, 0, true, 0);
+	ck_assert(fake_until(w, resumed, &one));
+	ck_assert_uint_eq(w->parked, 0);
+	ck_assert_uint_eq(fake_far.bytes_mapped, 28 * MIB);
+	ck_assert_str_ne(park(w, MIB), "");
+	close_all(w);
+}
+END_TEST
+
+START_TEST(only_when_idle)
+{
+	uint64_t at;
+	struct worker *w = open_with(8 * MIB, &at);
+
+	fake_far.manual = true;
+	memset_(w, at, MIB, 1);
+	ck_assert_str_eq(park(w, ALL), "it is not idle");
+	ck_assert_uint_eq(w->parked, 0);
+	fake_far.manual = false;
+	fake_complete(-1, UINT64_MAX);
+	ck_assert_int_eq(synchronize(w, 10), 0);
+	ck_assert_str_eq(park(w, ALL), "");
+	close_all(w);
+}
+END_TEST
+
+static struct worker *confidential(void)
+{
+	uint64_t at;
+	struct worker *w = open_with(8 * MIB, &at);
+
+	w->gpu->evict.on = true;
+	return w;
+}
+
+/* Its bytes would lie in host memory while others have the GPU. */
+START_TEST(not_in_a_confidential_pool)
+{
+	struct worker *w = confidential();
+
+	ck_assert_str_eq(park(w, ALL), "it is in a confidential pool");
+	w->gpu->evict.on = false;
+	close_all(w);
+}
+END_TEST
+
+/* A query that needs no memory is answered, however long other commands wait for it. */
+START_TEST(queries_are_answered)
+{
+	struct pvgpu_wire_stream_create s = {.ctx = FAKE_CTX, .stream = STREAM};
+	struct pvgpu_wire_stream_query q = {.ctx = FAKE_CTX, .stream = STREAM};
+	unsigned int one = 1;
+	uint64_t at;
+	struct worker *w = open_with(8 * MIB, &at);
+
+	FAKE_SUBMIT(w, STREAM_CREATE, 4, s);
+	ck_assert_str_eq(park(w, ALL), "");
+	w->no_memory = true;
+	FAKE_SUBMIT(w, STREAM_QUERY, 5, q);
+	ck_assert(fake_was_sent(w, PVGPU_REP_REPLY, 5));
+	memset_(w, at, MIB, 1);
+	ck_assert_int_eq(w->gpu->park.count, 1);
+	FAKE_SUBMIT(w, STREAM_QUERY, 6, q);
+	ck_assert(fake_was_sent(w, PVGPU_REP_REPLY, 6));
+	/* New memory can be had meanwhile. */
+	ck_assert(fake_alloc(w, 7, FAKE_CTX, 2 * MIB));
+	pthread_mutex_lock(&w->lock);
+	w->no_memory = false;
+	pthread_cond_broadcast(&w->sent_more);
+	pthread_mutex_unlock(&w->lock);
+	ck_assert(fake_until(w, resumed, &one));
+	ck_assert_int_eq(synchronize(w, 8), 0);
+	ck_assert_int_eq(w->gpu->park.count, 0);
+	close_all(w);
+}
+END_TEST
+
+static void stays(const char *call)
+{
+	uint64_t at;
+	struct worker *w = open_with(8 * MIB, &at);
+	const uint64_t leased = w->leased;
+
+	plant(call, 1);
+	ck_assert_str_ne(park(w, ALL), "");
+	ck_assert_uint_eq(w->parked, 0);
+	ck_assert_uint_eq(w->leased, leased);
+	ck_assert_uint_eq(fake_far.bytes_mapped, 8 * MIB);
+	fake_far.fail = NULL;
+	memset_(w, at, MIB, 1);
+	ck_assert_int_eq(synchronize(w, 10), 0);
+	ck_assert_int_eq(w->ended, 0);
+	ck_assert_uint_eq(w->resumes, 0);
+	close_all(w);
+}
+
+START_TEST(all_stays_when_it_cannot_be_copied)
+{
+	stays("copy");
+	stays("event_record");
+	stays("event_create");
+	stays("stream_create");
+}
+END_TEST
+
+/* The GPU is full: nothing is held meanwhile. */
+START_TEST(waits_for_memory)
+{
+	unsigned int one = 1;
+	uint64_t at;
+	struct worker *w = open_with(8 * MIB, &at);
+
+	ck_assert(fake_alloc(w, 4, FAKE_CTX, 4 * MIB));
+	ck_assert_str_eq(park(w, ALL), "");
+	plant("create", 4);
+	memset_(w, at, MIB, 1);
+	ck_assert(fake_until(w, resumed, &one));
+	ck_assert_int_eq(failures, 0);
+	ck_assert_int_eq(fake_far.physical, 2);
+	ck_assert_int_eq(synchronize(w, 10), 0);
+	ck_assert_int_eq(w->ended, 0);
+	close_all(w);
+}
+END_TEST
+
+/* Its contents are lost, so its programs must not go on with others. */
+START_TEST(ends_when_it_cannot_be_copied_back)
+{
+	static const char *const calls[] = {"copy", "map", "access", "event_record"};
+
+	for (unsigned int i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+		uint64_t at;
+		struct worker *w = open_with(8 * MIB, &at);
+
+		ck_assert_str_eq(park(w, ALL), "");
+		plant(calls[i], 1);
+		memset_(w, at, MIB, 1);
+		ck_assert(fake_until(w, has_ended, NULL));
+		ck_assert_ptr_nonnull(strstr(w->why, "8 MiB of parked memory"));
+		ck_assert_uint_eq(w->resumes, 0);
+		ck_assert_int_eq(w->gpu->park.count, 1);
+		close_all(w);
+	}
+}
+END_TEST
+
+/* While it is parked, and while it waits. */
+START_TEST(a_parked_session_ends)
+{
+	uint64_t at;
+	struct worker *w = open_with(8 * MIB, &at);
+
+	ck_assert_str_eq(park(w, ALL), "");
+	close_all(w);
+	w = open_with(8 * MIB, &at);
+	ck_assert_str_eq(park(w, ALL), "");
+	w->no_memory = true;
+	memset_(w, at, MIB, 1);
+	atomic_store(&w->gpu->ended, true);
+	pthread_mutex_lock(&w->lock);
+	pthread_cond_broadcast(&w->sent_more);
+	pthread_mutex_unlock(&w->lock);
+	close_all(w);
+}
+END_TEST
+
+static void copy(struct worker *w, uint32_t seq, uint64_t dst, uint64_t src, uint64_t n)
+{
+	struct pvgpu_wire_copy c = {.hdr = {.flags = PVGPU_CMD_MARK},
+				    .ctx = FAKE_CTX,
+				    .dst = dst,
+				    .src = src,
+				    .size = n};
+
+	FAKE_SUBMIT(w, COPY, seq, c);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_MARK, seq), 0);
+}
+
+static struct worker *open_sim(void)
+{
+	char reason[160];
+
+	ck_assert_int_eq(far_load(&sim, SIMCUDA, reason, sizeof(reason)), 0);
+	ck_assert_int_eq(sim.cuInit(0), 0);
+	ck_assert_int_eq(sim.cuDeviceGet(&sim.dev, 0), 0);
+	ck_assert_int_eq(sim.cuDriverGetVersion(&sim.driver_version), 0);
+	return fake_open_on(&sim);
+}
+
+static void fill(unsigned char *p, uint64_t n, unsigned int seed)
+{
+	for (uint64_t k = 0; k < n; k++)
+		p[k] = (unsigned char)(k * 7 + k / 4093 + seed);
+}
+
+/* On the simulated GPU: areas that are larger than a slot, no multiple of it, and of small blocks.
+ */
+START_TEST(the_bytes_are_the_same)
+{
+	static const uint64_t sizes[] = {4 * MIB, 10 * MIB, 2 * MIB, 4096, 700000};
+	enum { N = sizeof(sizes) / sizeof(sizes[0]) };
+	struct worker *w = open_sim();
+	unsigned char *h = (unsigned char *)(uintptr_t)w->arena_base;
+	uint64_t at[N];
+
+	fake_chunk(w, 0, FAKE_ARENA);
+	for (unsigned int i = 0; i < N; i++) {
+		at[i] = fake_alloc(w, 10 + i, FAKE_CTX, sizes[i]);
+		fill(h, sizes[i], i);
+		copy(w, 20 + i, at[i], w->arena_base, sizes[i]);
+	}
+	for (unsigned int round = 1; round <= 3; round++) {
+		ck_assert_str_eq(park(w, ALL), "");
+		ck_assert_uint_eq(w->parked, 20 * MIB);
+		for (unsigned int i = 0; i < N; i++) {
+			memset(h, 0, sizes[i]);
+			copy(w, 100 * round + i, w->arena_base, at[i], sizes[i]);
+			fill(h + FAKE_ARENA / 2, sizes[i], i);
+			ck_assert_int_eq(memcmp(h, h + FAKE_ARENA / 2, sizes[i]), 0);
+		}
+		ck_assert_uint_eq(w->resumes, round);
+	}
+	fake_close(w);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("worker_swap");
+	TCase *t = tcase_create("all");
+	SRunner *r;
+	int failed;
+
+	tcase_set_timeout(t, 120);
+	tcase_add_test(t, leaves_and_comes_back);
+	tcase_add_test(t, as_much_as_asked);
+	tcase_add_test(t, only_when_idle);
+	tcase_add_test(t, not_in_a_confidential_pool);
+	tcase_add_test(t, queries_are_answered);
+	tcase_add_test(t, all_stays_when_it_cannot_be_copied);
+	tcase_add_test(t, waits_for_memory);
+	tcase_add_test(t, ends_when_it_cannot_be_copied_back);
+	tcase_add_test(t, a_parked_session_ends);
+	tcase_add_test(t, the_bytes_are_the_same);
+	suite_add_tcase(s, t);
+	r = srunner_create(s);
+	srunner_run_all(r, CK_ENV);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed != 0;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Parked memory: device memory of idle sessions that lies in their workers' host memory
+ * (contract/supervise.h, PVGPU_SUP_PARK and on). It counts against the vGPU's quota, and not as
+ * leased: what the driver counts for a worker that has not let go of it is found by the judge of
+ * leases (guard/account.c).
+ *
+ * pvgpud asks and the worker decides whether it is idle. The worker brings its memory back when a
+ * program needs it, and asks for the lease first. Its copies are work on the GPU that its gate does
+ * not let through: they are not judged for the time that they may take. That time begins with a
+ * question or an answer of pvgpud's and ends with the worker's report, or when the bytes could
+ * have been copied at a low rate.
+ */
+#ifndef PVGPU_PARKING_H
+#define PVGPU_PARKING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct pvgpu_sup;
+struct vgpu;
+struct worker;
+
+void parking_init(struct vgpu *v);
+void parking_stop(struct vgpu *v);
+/* An operator's word: the memory of its sessions is parked while they are idle, or is not, and
+ * comes back. False with a reason: not in this pool. */
+bool parking_want(struct vgpu *v, bool on, char *why, size_t cap);
+
+/* The same as a key's value, 0 or 1: 0, or an errno value with a reason. */
+int parking_write(struct vgpu *v, const char *value, char *why, size_t cap);
+
+/* A message of the worker's: PARKED, RESUME, RESUMED. */
+void parking_heard(struct worker *w, const struct pvgpu_sup *m);
+/* It is dead: takes what was parked out of the books. */
+void parking_died(struct worker *w);
+
+#endif

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Parked memory: device memory of an idle session that lies in host memory (swap.c), so that the
+ * GPU has it for other vGPUs. The addresses stay the session's. pvgpud asks for it; the first
+ * command that is not answered at once brings the memory back, and waits for that.
+ */
+#ifndef PVGPU_WORKER_SWAP_H
+#define PVGPU_WORKER_SWAP_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "pvgpu_decode.h"
+
+struct area;
+struct ctx;
+struct gpu;
+
+/* The decoding thread leads on from SWAP_HERE and SWAP_AWAY, the side lane from the others. */
+enum swap_state {
+	SWAP_HERE,    /* all memory is on the GPU */
+	SWAP_LEAVING, /* it is being moved to host memory */
+	SWAP_AWAY,    /* what can be moved is there */
+	SWAP_COMING,  /* it waits for memory on the GPU, or is being moved back */
+};
+
+struct swap {
+	atomic_int state; /* enum swap_state */
+	/* The areas that move, and one piece of host memory for them; side lane from SWAP_LEAVING
+	 * on. */
+	struct area **areas;
+	uint32_t count;
+	unsigned char *store;
+	uint64_t bytes;
+	uint64_t taken, since; /* g->taken when pvgpud asked, and when it asked first at that */
+};
+
+/* Not all memory is on the GPU, or it is about to leave. */
+#define swap_is_out(g) (atomic_load_explicit(&(g)->swap.state, memory_order_acquire) != SWAP_HERE)
+
+/* Must the command wait for memory? Then that is on its way. Decoding thread. */
+#define swap_holds(g, d) (swap_is_out(g) && swap_holds_slow(g, d))
+bool swap_holds_slow(struct gpu *g, const struct pvgpu_cmd_desc *d);
+/* At the end, when no thread is left. */
+void swap_free(struct gpu *g);
+
+/*
+ * swap_move.c, side lane: copy the areas' contents to the store or back, through two page-locked
+ * slots: while the GPU's copy engine fills one, this thread empties the other. A CUresult.
+ */
+int swap_copy(struct gpu *g, struct ctx *c, bool out);
+/* Host memory for `bytes`, which never gets to a disk; may_swap: nothing is ever swapped out
+ * here, so that it need not be locked. NULL with a reason. */
+unsigned char *swap_store_new(uint64_t bytes, bool may_swap, const char **why);
+void swap_store_free(unsigned char *store, uint64_t bytes);
+
+#endif
