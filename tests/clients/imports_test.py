@@ -11,7 +11,7 @@ import imports_elf
 
 HERE = pathlib.Path(__file__).resolve().parent
 # The part of a library that is still to come: printed only.
-COMING = "libcublas", "libcublasLt"
+COMING = ()
 
 
 def records(path):
