@@ -320,28 +320,3 @@ RT_API(cudaDeviceGetP2PAttribute, int *value, int attr, int from, int to)
 		e = rt_device(to, &b);
 	return rt_fail(e ? e : rt_error(rt_cu.cuDeviceGetP2PAttribute(value, attr, a, b)));
 }
-
-/* The runtime's numbers of operations are the driver's. */
-RT_API(cudaDeviceGetHostAtomicCapabilities, unsigned int *capabilities, const void *operations,
-       unsigned int count, int device)
-{
-	CUdevice d;
-	const cudaError_t e = rt_device(device, &d);
-
-	return rt_fail(e ? e
-			 : rt_error(rt_cu.cuDeviceGetHostAtomicCapabilities(capabilities,
-									    operations, count, d)));
-}
-
-RT_API(cudaDeviceGetP2PAtomicCapabilities, unsigned int *capabilities, const void *operations,
-       unsigned int count, int from, int to)
-{
-	CUdevice a, b;
-	cudaError_t e = rt_device(from, &a);
-
-	if (!e)
-		e = rt_device(to, &b);
-	return rt_fail(e ? e
-			 : rt_error(rt_cu.cuDeviceGetP2PAtomicCapabilities(capabilities, operations,
-									   count, a, b)));
-}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Names that mean something else in CUDA 12: here they are the newest revision. */
+/* Names that mean something else in CUDA 12, or are not there: here they are the newest revision.
+ */
 #include "cudart/memory/managed.h"
 #include "cudart/properties.h"
 
@@ -90,4 +91,29 @@ RT_STREAM(cudaMemDiscardAndPrefetchBatchAsync,
 {
 	RT_THROUGH(cuMemDiscardAndPrefetchBatchAsync(ptrs, sizes, count, places, indexes,
 						     num_places, flags, stream));
+}
+
+/* The runtime's numbers of operations are the driver's. */
+RT_API(cudaDeviceGetHostAtomicCapabilities, unsigned int *capabilities, const void *operations,
+       unsigned int count, int device)
+{
+	CUdevice d;
+	const cudaError_t e = rt_device(device, &d);
+
+	return rt_fail(e ? e
+			 : rt_error(rt_cu.cuDeviceGetHostAtomicCapabilities(capabilities,
+									    operations, count, d)));
+}
+
+RT_API(cudaDeviceGetP2PAtomicCapabilities, unsigned int *capabilities, const void *operations,
+       unsigned int count, int from, int to)
+{
+	CUdevice a, b;
+	cudaError_t e = rt_device(from, &a);
+
+	if (!e)
+		e = rt_device(to, &b);
+	return rt_fail(e ? e
+			 : rt_error(rt_cu.cuDeviceGetP2PAtomicCapabilities(capabilities, operations,
+									   count, a, b)));
 }

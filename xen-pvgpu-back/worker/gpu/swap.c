@@ -151,7 +151,7 @@ static const char *is_busy(struct gpu *g, uint64_t idle_ms)
 	return NULL;
 }
 
-/* What other sessions have or may ask for, and what is theirs, stays where it is. */
+/* Memory that other sessions have or may ask for, and memory of theirs, stays where it is. */
 static bool may_leave(const struct area *a)
 {
 	return !a->serial && !a->number && !a->imported;
