@@ -27,6 +27,25 @@ PUBLIC const char *cublasGetStatusString(cublasStatus_t status)
 	return blas_status_text(status);
 }
 
+/*
+ * NVIDIA's answers without a handle, even before cuInit(), and frameworks ask so before they load
+ * it. Where the far end cannot be asked yet, that of the newest library that pvgpu knows.
+ */
+PUBLIC cublasStatus_t cublasGetVersion_v2(cublasHandle_t handle, int *version)
+{
+	int part[3];
+	cublasStatus_t s = CUBLAS_STATUS_SUCCESS;
+
+	if (!version)
+		return CUBLAS_STATUS_INVALID_VALUE;
+	for (int i = 0; i < 3 && !s; i++)
+		s = cublasGetProperty((libraryPropertyType)i, &part[i]);
+	if (s && handle)
+		return s;
+	*version = s ? 130000 : part[0] * 10000 + part[1] * 100 + part[2];
+	return CUBLAS_STATUS_SUCCESS;
+}
+
 /* That of the newest runtime that pvgpu has. */
 PUBLIC size_t cublasGetCudartVersion(void)
 {

@@ -62,7 +62,7 @@ class Cublas(unittest.TestCase):
     def test_status_of_a_call(self):
         for status in (1, 3, 7, 8, 11, 13, 14, 15, 16):
             with self.subTest(status):
-                out = self.lines(worker_env={"SIMCUBLAS_STATUS": f"cublasGetVersion_v2:{status}"})
+                out = self.lines(worker_env={"SIMCUBLAS_STATUS": f"cublasGetProperty:{status}"})
                 self.assertEqual(out[1], f"version {status}")
 
     def test_status_of_create(self):

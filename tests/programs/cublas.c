@@ -362,6 +362,9 @@ static void settings(struct data *d)
 
 	OK(cublasGetVersion_v2, d->h, &version);
 	CHECK(version >= 12000, "version %d", version);
+	version = 0;
+	OK(cublasGetVersion_v2, NULL, &version);
+	CHECK(version >= 12000, "version %d without a handle", version);
 	CU(cuStreamCreate(&stream, CU_STREAM_DEFAULT));
 	OK(cublasSetStream_v2, d->h, stream);
 	OK(cublasGetStream_v2, d->h, &is);

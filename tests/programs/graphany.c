@@ -177,7 +177,7 @@ static void check_moved(CUstream s)
 {
 	CUgraphNodeParams inside = fill_of(out, 1), p = {.type = CU_GRAPH_NODE_TYPE_GRAPH};
 	CUgraph outer, child, got, deep;
-	CUgraphNode first, second, node, last;
+	CUgraphNode first, second, node, last, deepest;
 	CUgraphExec exec;
 	uint32_t value;
 	size_t n = 0;
@@ -200,7 +200,7 @@ static void check_moved(CUstream s)
 	CHECK(n == 2, "%zu nodes inside", n);
 	/* One graph deeper, into the one inside. */
 	inside = fill_of(out, 21);
-	CU(cuGraphAddNode(&last, deep, NULL, NULL, 0, &inside));
+	CU(cuGraphAddNode(&deepest, deep, NULL, NULL, 0, &inside));
 	p.graph.graph = deep;
 	CU(cuGraphAddNode(&last, child, &second, NULL, 1, &p));
 	CU(cuGraphInstantiate(&exec, outer, 0));
@@ -210,6 +210,13 @@ static void check_moved(CUstream s)
 	CU(cuStreamSynchronize(s));
 	download(&value, out, sizeof(value));
 	CHECK(value == 21, "a graph that was moved left %u", value);
+	/* Nodes inside are changed in the instantiated graph by their own handles, as XLA does. */
+	inside = fill_of(out, 33);
+	CU(cuGraphExecNodeSetParams(exec, deepest, &inside));
+	CU(cuGraphLaunch(exec, s));
+	CU(cuStreamSynchronize(s));
+	download(&value, out, sizeof(value));
+	CHECK(value == 33, "changed in the instantiated graph it left %u", value);
 	WANT(CUDA_ERROR_INVALID_VALUE, cuGraphDestroy(child));
 	WANT(CUDA_ERROR_INVALID_VALUE, cuGraphAddNode(&last, outer, NULL, NULL, 0, &p));
 	p.graph.graph = outer;

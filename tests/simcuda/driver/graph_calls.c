@@ -624,7 +624,21 @@ API(cuGraphHostNodeSetParams, CUgraphNode node, const CUDA_HOST_NODE_PARAMS *p)
 	return replace(n, op);
 }
 
-/* The node of an instantiated graph that stands for one of the graph's. */
+/* The node of a clone, or of a graph inside it, that stands for n. */
+static struct sim_node *clone_in(const struct sim_graph *g, const struct sim_node *n)
+{
+	struct sim_node *found = NULL;
+
+	for (uint32_t i = 0; i < g->nodes && !found; i++) {
+		if (g->node[i]->clone_of == n)
+			found = g->node[i];
+		else if (g->node[i]->child)
+			found = clone_in(g->node[i]->child, n);
+	}
+	return found;
+}
+
+/* The node of an instantiated graph that stands for one of the graph's, or of one inside it. */
 CUresult graph_in_exec(CUgraphExec exec, CUgraphNode node, CUgraphNodeType type,
 		       struct sim_node **out)
 {
@@ -634,12 +648,8 @@ CUresult graph_in_exec(CUgraphExec exec, CUgraphNode node, CUgraphNodeType type,
 	ENTER();
 	TRY(exec_get(exec, &x));
 	TRY(node_get(node, &n));
-	for (uint32_t i = 0; i < x->graph->nodes; i++) {
-		*out = x->graph->node[i];
-		if ((*out)->clone_of == n)
-			return n->type == type ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
-	}
-	return CUDA_ERROR_INVALID_VALUE;
+	*out = clone_in(x->graph, n);
+	return *out && n->type == type ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
 API(cuGraphExecKernelNodeSetParams_v2, CUgraphExec exec, CUgraphNode node,

@@ -146,8 +146,8 @@ PUBLIC cublasStatus_t cublasGetVersion_v2(cublasHandle_t h, int *version)
 {
 	const cublasStatus_t s = sim_asked("cublasGetVersion_v2");
 
-	if (!h)
-		return CUBLAS_STATUS_NOT_INITIALIZED;
+	/* A handle is not asked for: frameworks look before they make one. */
+	(void)h;
 	if (s || !version)
 		return s ? s : CUBLAS_STATUS_INVALID_VALUE;
 	*version = VERSION;
@@ -156,9 +156,12 @@ PUBLIC cublasStatus_t cublasGetVersion_v2(cublasHandle_t h, int *version)
 
 PUBLIC cublasStatus_t cublasGetProperty(libraryPropertyType type, int *value)
 {
-	if (type > PATCH_LEVEL || !value)
-		return CUBLAS_STATUS_INVALID_VALUE;
-	*value = type == MAJOR_VERSION ? VERSION / 10000 : 0;
+	const int parts[] = {VERSION / 10000, VERSION / 100 % 100, VERSION % 100};
+	const cublasStatus_t s = sim_asked("cublasGetProperty");
+
+	if (s || type > PATCH_LEVEL || !value)
+		return s ? s : CUBLAS_STATUS_INVALID_VALUE;
+	*value = parts[type];
 	return CUBLAS_STATUS_SUCCESS;
 }
 
