@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Trains a small transformer by JAX on the device that JAX_PLATFORMS names and prints the losses, one a line. Matrix products are sums of
-products; with the argument `matmul`, XLA's own. Then the libraries of CUDA that are loaded, a path a line."""
+products; with the argument `matmul`, XLA's own. Then the libraries of CUDA that are loaded, a path a line; and, by pvgpu, `awaited N`, the calls of each of the
+last steps that waited for an answer."""
+import ctypes
 import re
 import sys
 
@@ -8,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy
 
-LAYERS, WIDTH, HEADS, WORDS, LENGTH, BATCH, STEPS = 2, 16, 2, 11, 6, 4, 12
+LAYERS, WIDTH, HEADS, WORDS, LENGTH, BATCH, STEPS, STEADY = 2, 16, 2, 11, 6, 4, 12, 4
 
 
 def product(a, b):
@@ -54,13 +56,27 @@ def step(p, first, second, count, text):
     return jax.tree.map(change, p, first, second), first, second, value
 
 
+def awaited():
+    """Calls so far that waited for an answer; None: the driver is not pvgpu's."""
+    with open("/proc/self/maps", encoding="utf-8") as maps:
+        driver = re.search(r"/\S*/libcuda\.so\.1", maps.read())
+    count = getattr(ctypes.CDLL(driver[0]), "pvgpuAwaited", None) if driver else None
+    if count:
+        count.restype = ctypes.c_uint64
+    return count() if count else None
+
+
 def main():
     p = parameters()
     first = second = jax.tree.map(jnp.zeros_like, p)
     text = jnp.asarray((numpy.arange(BATCH)[:, None] * 3 + numpy.arange(LENGTH) * 2) % WORDS)
     for count in range(1, STEPS + 1):
+        if count == STEPS - STEADY + 1:
+            before = awaited()
         p, first, second, value = step(p, first, second, jnp.float32(count), text)
         print(f"{float(value):.6f}", flush=True)
+    if before is not None:
+        print(f"awaited {(awaited() - before) / STEADY}")
     with open("/proc/self/maps", encoding="utf-8") as maps:
         print(*sorted(set(re.findall(r"/\S*/lib(?:cu|nvidia|nccl)\S*", maps.read()))), sep="\n")
 

@@ -5,6 +5,7 @@ Every kernel is PTX that XLA's LLVM makes; matrix products are XLA's own, by cuB
 Needs root, for a /dev with the device file that JAX looks for; downloads a quarter of a gigabyte the first time."""
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import unittest
@@ -51,7 +52,9 @@ class Jax(unittest.TestCase):
     def train(self, before=(), **env):
         done = subprocess.run([*before, self.python, HERE / "jax_run.py", "matmul"], env={**os.environ, **env}, capture_output=True, text=True, timeout=LIMIT, check=False)
         self.assertEqual(done.returncode, 0, done.stderr)
-        lines = done.stdout.split()
+        waits = re.search(r"^awaited (.*)\n", done.stdout, re.M)
+        self.awaited = waits and float(waits[1])
+        lines = re.sub(r"^awaited .*\n", "", done.stdout, flags=re.M).split()
         return [float(v) for v in lines if not v.startswith("/")], [v for v in lines if v.startswith("/")], done.stderr
 
     def test_training(self):
@@ -61,6 +64,7 @@ class Jax(unittest.TestCase):
                                              PVGPU_SOCKET=pvgpu.socket(), JAX_PLATFORMS="cuda", XLA_PYTHON_CLIENT_PREALLOCATE="false",
                                              XLA_FLAGS=FLAGS, CUDA_ROOT=f"{self.folder}/cuda", PATH="/usr/sbin:/usr/bin:/sbin:/bin")
             pvgpu.check_idle()
+        print(f"jax_test: {self.awaited} awaited calls a step")
         self.assertEqual(len(got), len(want))
         for a, b in zip(got, want):
             self.assertLess(abs(a - b), 0.01 * abs(b), (got, want))

@@ -320,7 +320,7 @@ void exports_dropped(struct worker *w, const struct pvgpu_sup *m)
 static void find_charged(struct export *e)
 {
 	struct holding *h = LIST_FIRST(&e->holders);
-	const struct worker *w;
+	struct worker *w;
 
 	if (e->charged || !h)
 		return;
@@ -329,15 +329,29 @@ static void find_charged(struct export *e)
 		if (w->id == e->number >> 32 && w->vgpu == h->w->vgpu)
 			return; /* it will say so, or is found dead */
 	}
-	ledger_adopt(&h->w->vgpu->ledger, &(uint64_t){0}, e->bytes);
+	/* The owner's lease fitted the quota, so these bytes do, unless they are made up. */
+	w = h->w;
+	if (w->vgpu->ledger.quota && e->bytes > lease_free(w->vgpu)) {
+		faults_kill(w, FAULT_PROTOCOL,
+			    "claims to have %" PRIu64 " shared bytes where %" PRIu64 " are free",
+			    e->bytes, lease_free(w->vgpu));
+		return;
+	}
+	ledger_adopt(&w->vgpu->ledger, &(uint64_t){0}, e->bytes);
 	charge(e, h);
 }
 
 void exports_held(struct worker *w, const struct pvgpu_sup *m)
 {
-	struct export *e = find(w->vgpu, m->b);
+	struct export *e;
 	bool mine;
 
+	if (!w->adopted) {
+		faults_kill(w, FAULT_PROTOCOL,
+			    "claims to have shared memory though no new pvgpud asks");
+		return;
+	}
+	e = find(w->vgpu, m->b);
 	if (!e)
 		e = export_new(w->vgpu, m->b, m->c);
 	mine = e && m->a && !e->charged;
