@@ -210,7 +210,7 @@ static void parked(struct worker *w, const struct pvgpu_sup *m)
 	if (m->id)
 		w->parking.waits = false;
 	note(w);
-	/* What it shares stays: another session may be charged for it any moment. */
+	/* Memory that the worker shares stays: another session may be charged for it any moment. */
 	if (m->a > w->leased - w->exported ||
 	    ledger_park(&v->ledger, &w->leased, &w->parking.bytes, m->a) < 0) {
 		faults_kill(w, FAULT_PROTOCOL, "parks %" PRIu64 " bytes of a lease of %" PRIu64,
