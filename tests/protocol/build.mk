@@ -32,6 +32,6 @@ TESTPROGS += $(B)/tests/next-echo
 
 .PHONY: next-version check-versions
 next-version:
-	$(Q)$(MAKE) --no-print-directory $(if $(V),,-s) B=$(NEXT_TREE) NEXT=1 $(addprefix $(NEXT_TREE)/,bin/pvgpud bin/pvgpu-worker lib/libcuda.so.1)
+	$(Q)$(MAKE) --no-print-directory $(if $(V),,-s) B=$(NEXT_TREE) NEXT=1 CFLAGS='-O0 -g1' $(addprefix $(NEXT_TREE)/,bin/pvgpud bin/pvgpu-worker lib/libcuda.so.1)
 check-versions: tests next-version
 	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) PVGPU_NEXT=$(abspath $(NEXT_TREE)) $(PYTHON) -m unittest -v versions_test
