@@ -16,7 +16,7 @@ FUZZ_CFLAGS = -std=c11 -g -O1 $(WARN) -Wno-missing-prototypes -pthread -fsanitiz
 	-fno-sanitize-recover=undefined -fno-omit-frame-pointer $(FUZZ_MORE)
 
 # fuzz_said,NAME,WORD -> what its comment says after WORD:
-fuzz_said = $(shell awk 'NR > 40 { exit } /$(2):/ { on = 1; sub(/.*$(2):/, "") } \
+fuzz_said = $(shell awk 'NR > 60 { exit } /$(2):/ { on = 1; sub(/.*$(2):/, "") } \
 	on { end = sub(/\*\/.*/, ""); sub(/^[ \t]*\*/, ""); print; if (end) exit }' tests/fuzz/fuzz_$(1).c)
 
 define fuzz_rule

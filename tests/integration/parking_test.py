@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Device memory is parked and brought back while programs work: they see the same values, and nothing is left. Beside that workers are
 killed, and pvgpud is restarted."""
+import json
 import os
 import random
 import re
@@ -88,6 +89,12 @@ class Parking(unittest.TestCase):
             p = self.parked(env)
             subprocess.run([*ctl, env.run_dir, "resume", "vgpu0"], check=True)
             wait_for("memory to come back", lambda: env.read("/vgpu/vgpu0/memory-parked") == "0")
+
+            def times():
+                said = json.loads(subprocess.run([*ctl, env.run_dir, "stats", "--json"], stdout=subprocess.PIPE, check=True).stdout)
+                v, = said["vgpus"]
+                return v["park-time"] > 0 and v["resume-time"]["count"] == 1
+            wait_for("the times of both", times)
             self.finish(p)
 
     def test_pvgpud_is_restarted(self):

@@ -73,22 +73,27 @@ static void *load_data(void *arg)
 	void *own = host_alloc(BYTES), *pinned;
 	CUstream s = enter();
 	CUdeviceptr p;
+	int has_managed;
 
+	CU(cuDeviceGetAttribute(&has_managed, CU_DEVICE_ATTRIBUTE_MANAGED_MEMORY, 0));
 	CU(cuMemAlloc(&p, BYTES));
 	pthread_barrier_wait(&begin);
 	while (!atomic_load(&over)) {
-		CUdeviceptr managed;
+		CUdeviceptr managed = 0;
 
 		CU(cuMemHostAlloc(&pinned, BYTES, 0));
-		CU(cuMemAllocManaged(&managed, BYTES, CU_MEM_ATTACH_GLOBAL));
+		if (has_managed)
+			CU(cuMemAllocManaged(&managed, BYTES, CU_MEM_ATTACH_GLOBAL));
 		CU(cuMemHostRegister(own, BYTES, 0));
 		launch(s, p, 3);
-		launch(s, managed, 5);
+		if (has_managed)
+			launch(s, managed, 5);
 		CU(cuMemcpyDtoHAsync(pinned, p, BYTES, s));
 		CU(cuMemcpyDtoHAsync(own, p, BYTES, s));
 		CU(cuMemHostUnregister(own));
 		CU(cuMemFreeHost(pinned));
-		CU(cuMemFree(managed));
+		if (has_managed)
+			CU(cuMemFree(managed));
 	}
 	free(own);
 	CU(cuMemFree(p));
