@@ -93,7 +93,7 @@ class Parking(unittest.TestCase):
             def times():
                 said = json.loads(subprocess.run([*ctl, env.run_dir, "stats", "--json"], stdout=subprocess.PIPE, check=True).stdout)
                 v, = said["vgpus"]
-                return v["park-time"] > 0 and v["resume-time"]["count"] == 1
+                return v["park-time"] > 0 and v["resume-time"]["count"] >= 1
             wait_for("the times of both", times)
             self.finish(p)
 
