@@ -284,6 +284,9 @@ static inline int lt_bias_bits(const struct lt_problem *p)
 	return a == LT_E4M3 || a == LT_E5M2 ? 16 : lt_type_bits(d);
 }
 
+/* Epilogues that have an auxiliary matrix, those that no library has by themselves, too. */
+#define LT_WITH_AUX (LT_AUX | LT_DRELU | LT_DGELU)
+
 static inline void lt_epilogue(struct lt_ranges *r, const struct lt_problem *p)
 {
 	const struct pvgpu_lt_operation *o = p->op;
@@ -296,7 +299,7 @@ static inline void lt_epilogue(struct lt_ranges *r, const struct lt_problem *p)
 	if (e & (LT_BIAS | LT_BGRAD | LT_BGRADA | LT_BGRADB))
 		lt_range(r, o->bias,
 			 lt_bytes(lt_batch(length, o->bias_stride, batch), lt_bias_bits(p)));
-	if (e & LT_AUX && inner && outer) {
+	if (e & LT_WITH_AUX && inner && outer) {
 		const int bits = e & (LT_RELU | LT_DRELU) ? 1
 				 : o->aux_type >= 0       ? lt_type_bits(o->aux_type)
 							  : lt_type_bits(p->d->type);

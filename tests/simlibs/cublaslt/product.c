@@ -380,7 +380,7 @@ PUBLIC cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc
 		k.beta[0] = k.beta[1] = 0;
 	if (!A || !B || !D || (!C && !lt_beta_zero(&k.op, k.beta)) ||
 	    (k.op.epilogue & (LT_BIAS | LT_BGRAD | LT_BGRADA | LT_BGRADB) && !k.op.bias) ||
-	    (k.op.epilogue & LT_AUX && !k.op.aux))
+	    (k.op.epilogue & LT_WITH_AUX && !k.op.aux))
 		return CUBLAS_STATUS_INVALID_VALUE;
 	k.m = k.l[3].rows;
 	k.n = k.l[3].cols;
