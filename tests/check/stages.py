@@ -32,8 +32,9 @@ def sanitized(full):
     """Stages under sanitizers. Instrumented code is slow; the long versions are for the build without."""
     stress = "" if full else f"PVGPU_STRESS=0.1 {SEED} "
     # Address sanitizer's code takes as long to optimise as it then saves.
-    for name, kinds, flags in ("asan", "address,undefined", "-O0"), ("tsan", "thread", "-O1"):
-        b = f"B=build-{name} SAN={kinds}" + ("" if full else f" LESS='{LESS}' LESS_PROGRAMS='{LESS_PROGRAMS}' CFLAGS='{flags} -g1'")
+    # The end of a copy to registered memory comes by way of the worker, which thread sanitizer does not see in the program.
+    for name, kinds, flags, less in ("asan", "address,undefined", "-O0", ""), ("tsan", "thread", "-O1", " pinned"):
+        b = f"B=build-{name} SAN={kinds}" + ("" if full else f" LESS='{LESS}' LESS_PROGRAMS='{LESS_PROGRAMS}{less}' CFLAGS='{flags} -g1'")
         yield Stage(name, f"unit tests and programs under {kinds}",
                     [f"{MAKE} -j2 tests {b}", f"{stress}{MAKE} run-unit {b}", f"{MAKE} check-programs-san {b}"],
                     lane=BESIDE if name == "asan" and not full else "")
