@@ -245,7 +245,7 @@ static int launch(CUfunction h, const struct request *q, CUstream stream, bool p
 
 	if (!r)
 		r = find_function(h, &t, &f);
-	if (unlikely(t.captured) && !r)
+	if (!r && unlikely(t.captured))
 		r = find_captured(&t, &f);
 	if (!r)
 		r = check(&t, f, q);
