@@ -15,7 +15,7 @@ import sys
 import imports_elf
 import imports_wheel
 
-# What is asked: PyTorch for CUDA 12 and 13, and what stands on it or beside it.
+# The wheels that are read: PyTorch for CUDA 12 and 13, and packages that build on it or stand beside it.
 WHEELS = ("torch==2.9.1", "torch==2.15.0", "torchvision==0.29.2", "torchaudio==2.11.0", "triton==3.9.0", "onnxruntime-gpu==1.31.1",
           "jax-cuda12-plugin==0.12.0.1", "jax-cuda12-pjrt==0.12.0.1", "jax-cuda13-plugin==0.12.0.1", "jax-cuda13-pjrt==0.12.0.1",
           "tensorflow==2.21.0", "vllm==0.33.0", "ctranslate2==4.8.5", "bitsandbytes==0.50.2")

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Every symbol of ours that a shared object of the wheels in imports.txt is linked with is in our library of that name, with that version.
-What else is missing is printed, with the objects that want it. Usage: imports_test.py BUILD [IMPORTS]"""
+Other missing symbols are printed, with the objects that want them. Usage: imports_test.py BUILD [IMPORTS]"""
 import collections
 import pathlib
 import re

@@ -10,7 +10,7 @@
 enum { N = 16, BYTES = 4 * N * N };
 #define LT PVGPU_HANDLE(PVGPU_H_CUBLASLT, 0, 0, 0)
 
-/* What follows the fixed part of the record. */
+/* The variable parts of the record. */
 struct parts {
 	struct pvgpu_lt_operation op;
 	struct pvgpu_lt_layout l[4];
