@@ -29,6 +29,12 @@ def write(path, text):
         stream.write(text)
 
 
+def write_if_changed(path, text):
+    """Leave unchanged files alone, so that nothing is rebuilt for them."""
+    if not path.exists() or path.read_text() != text:
+        path.write_text(text)
+
+
 def check_current(path, text, how="make relock"):
     try:
         with open(path, encoding="utf-8") as stream:

@@ -229,7 +229,7 @@ static const struct {
 	{PVGPU_SUP_GIVEN, SESSION, 0},
 	{PVGPU_SUP_CHARGED, SESSION, 0},
 	{PVGPU_SUP_LEFT, SESSION, 0},
-	{PVGPU_SUP_PARK, IN(CHECK_LOCAL_SESSION) | IN(CHECK_XEN_SESSION), 0},
+	{PVGPU_SUP_PARK, SESSION, 0},
 };
 
 int check_from_daemon(void *msg, size_t len, enum check_serves serves, unsigned int fds,

@@ -295,60 +295,63 @@ static int named(struct host *h, uint32_t *domid)
 	return EXIT_DONE;
 }
 
-/* The domains with a pvgpud that answers: at most as many as there are. */
-static size_t answering(struct host *h, uint32_t *domids)
+/* The domain of --backend, or those with a pvgpud that answers; *domains has room for all. */
+static int wanted(struct host *h, struct asked_domain *domains, size_t *n)
 {
 	char path[STORE_PATH];
-	size_t n = 0;
 
+	*n = ctl.spec.backend[0] ? 1 : 0;
+	if (*n)
+		return named(h, &domains->domid);
 	for (size_t i = 0; i < h->domains.n; i++) {
 		const struct pvgpu_ids ids = {.be = h->domains.v[i].domid};
 
 		pvgpu_tree_path(&pvgpu_trees[PVGPU_TREE_HOST], &ids, "answer", path, STORE_PATH);
 		if (store_exists(&h->store, path))
-			domids[n++] = ids.be;
+			domains[(*n)++].domid = ids.be;
 	}
-	return n;
+	return *n ? EXIT_DONE : EXIT_NOT_THERE;
 }
 
-static int several(const struct host *h, const uint32_t *domids, size_t n)
+int ask_all(bool quiet, struct asked_domain **domains, size_t *n)
 {
-	char names[200] = "", label[DOMAIN_NAME];
+	struct host h;
+	int status = host_open(&h);
+
+	*domains = NULL;
+	if (status)
+		return status;
+	*domains = calloc(h.domains.n + 1, sizeof(**domains));
+	status = *domains ? wanted(&h, *domains, n) : ctl_fail(EXIT_REFUSED, "out of memory");
+	if (status == EXIT_NOT_THERE && !ctl.spec.backend[0] && !quiet)
+		ctl_fail(status, "no domain has a pvgpud that answers dom0");
+	for (size_t i = 0; !status && i < *n; i++) {
+		struct asked_domain *d = &(*domains)[i];
+		char label[DOMAIN_NAME];
+
+		snprintf(d->name, DOMAIN_NAME, "%s", domain_label(&h.domains, d->domid, label));
+	}
+	host_close(&h);
+	return status;
+}
+
+static int several(const struct asked_domain *domains, size_t n)
+{
+	char names[200] = "";
 	size_t at = 0;
 
 	for (size_t i = 0; i < n && at < sizeof(names); i++)
 		at += (size_t)snprintf(names + at, sizeof(names) - at, "%s%s", at ? ", " : "",
-				       domain_label(&h->domains, domids[i], label));
+				       domains[i].name);
 	return ctl_fail(EXIT_USAGE, "several domains have a pvgpud: say which with --backend: %s",
 			names);
 }
 
-static int no_answer(bool quiet)
-{
-	return quiet ? EXIT_NOT_THERE
-		     : ctl_fail(EXIT_NOT_THERE, "no domain has a pvgpud that answers dom0");
-}
-
-/* The domain of --backend, or those that answer, for free(). */
-static int wanted(struct host *h, uint32_t **domids, size_t *n)
-{
-	*domids = calloc(h->domains.n + 1, sizeof(**domids));
-	if (!*domids)
-		return ctl_fail(EXIT_REFUSED, "out of memory");
-	if (ctl.spec.backend[0]) {
-		*n = 1;
-		return named(h, *domids);
-	}
-	*n = answering(h, *domids);
-	return EXIT_DONE;
-}
-
 int ask_whom(bool quiet, uint32_t *domid)
 {
-	uint32_t *domids;
-	struct host h;
+	struct asked_domain *domains;
 	struct store s;
-	size_t n;
+	size_t n = 0;
 	int status;
 
 	if (quiet) {
@@ -356,46 +359,11 @@ int ask_whom(bool quiet, uint32_t *domid)
 			return EXIT_NOT_THERE;
 		store_close(&s);
 	}
-	status = host_open(&h);
-	if (status)
-		return status;
-	status = wanted(&h, &domids, &n);
-	if (!status && !n)
-		status = no_answer(quiet);
-	else if (!status && n > 1)
-		status = several(&h, domids, n);
+	status = ask_all(quiet, &domains, &n);
+	if (!status && n > 1)
+		status = several(domains, n);
 	else if (!status)
-		*domid = domids[0];
-	free(domids);
-	host_close(&h);
-	return status;
-}
-
-int ask_all(struct asked_domain **domains, size_t *n)
-{
-	uint32_t *domids;
-	struct host h;
-	int status = host_open(&h);
-
-	*domains = NULL;
-	if (status)
-		return status;
-	status = wanted(&h, &domids, n);
-	if (!status && !*n)
-		status = no_answer(false);
-	if (!status) {
-		*domains = calloc(*n, sizeof(**domains));
-		if (!*domains)
-			status = ctl_fail(EXIT_REFUSED, "out of memory");
-	}
-	for (size_t i = 0; !status && i < *n; i++) {
-		char label[DOMAIN_NAME];
-
-		(*domains)[i].domid = domids[i];
-		snprintf((*domains)[i].name, DOMAIN_NAME, "%s",
-			 domain_label(&h.domains, domids[i], label));
-	}
-	free(domids);
-	host_close(&h);
+		*domid = domains->domid;
+	free(domains);
 	return status;
 }

@@ -40,9 +40,9 @@ struct asked_domain {
 	uint32_t domid;
 	char name[DOMAIN_NAME]; /* as metrics have it */
 };
-/* All of them, for free(); with --backend, that one. Returns an exit status, EXIT_NOT_THERE where
- * there is none. */
-int ask_all(struct asked_domain **domains, size_t *n);
+/* All of them, for free() in any case; with --backend, that one. Returns an exit status; with
+ * `quiet`, EXIT_NOT_THERE and no message where there is none. */
+int ask_all(bool quiet, struct asked_domain **domains, size_t *n);
 
 /* The text of an answer: NULL if it is no object, too deep, or has control characters. */
 json_t *ask_decode(const char *text, size_t len);

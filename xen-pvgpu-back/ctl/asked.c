@@ -134,27 +134,25 @@ static int ask_one(uint32_t domid, struct statistics *s)
 
 int sample_asked(struct sample_asked *a)
 {
-	struct asked_domain *domains;
 	size_t n = 0;
 	int worst, status;
 
 	*a = (struct sample_asked){0};
-	worst = ask_all(&domains, &n);
+	worst = ask_all(false, &a->domains, &n);
 	if (!worst) {
 		a->of = calloc(n, sizeof(*a->of));
-		a->names = domains;
 		if (!a->of)
 			worst = ctl_fail(EXIT_REFUSED, "out of memory");
 	}
 	for (size_t i = 0; a->of && i < n; i++) {
 		struct statistics_of *of = &a->of[a->n];
 
-		status = ask_one(domains[i].domid, &of->s);
+		status = ask_one(a->domains[i].domid, &of->s);
 		if (status) {
 			worst = status;
 			continue;
 		}
-		of->backend = n > 1 ? domains[i].name : NULL;
+		of->backend = n > 1 ? a->domains[i].name : NULL;
 		a->n++;
 	}
 	return worst;
@@ -165,5 +163,5 @@ void sample_asked_free(struct sample_asked *a)
 	for (size_t i = 0; i < a->n; i++)
 		statistics_free(&a->of[i].s);
 	free(a->of);
-	free(a->names);
+	free(a->domains);
 }

@@ -28,7 +28,7 @@ void sample_free(struct sample *s);
 struct sample_asked {
 	size_t n; /* of those that answered */
 	struct statistics_of *of;
-	struct asked_domain *names;
+	struct asked_domain *domains; /* all that were asked; they hold the names */
 };
 /* Returns an exit status; where it is that of one that did not answer, the others' are there. */
 int sample_asked(struct sample_asked *a);

@@ -8,10 +8,10 @@
 #include "xen-pvgpu-back/contract/snapshot.h"
 
 #define STATISTICS_WHY 200
-#define STATISTICS_PARTS                                                                           \
-	(PVGPU_PART_P99 + 1) /* of a histogram, us, by enum pvgpu_statistic_part                   \
-			      */
-#define STATISTICS_FORMAT 1  /* of the JSON; it grows when a reader must change */
+/* Numbers of a histogram, us, by enum pvgpu_statistic_part. */
+#define STATISTICS_PARTS (PVGPU_PART_P99 + 1)
+/* Of the JSON; it grows when a reader must change. */
+#define STATISTICS_FORMAT 1
 
 struct statistics {
 	struct pvgpu_snapshot_header *header; /* the memory of all; NULL: none */

@@ -110,20 +110,14 @@ other, return `CUBLAS_STATUS_NOT_SUPPORTED`. How calls travel: [cublaslt.md](cub
     return "".join(out)
 
 
-def write_if_changed(path, text):
-    """Leave unchanged files alone, so that nothing is rebuilt for them."""
-    if not path.exists() or path.read_text() != text:
-        path.write_text(text)
-
-
 def work(args):
     symbols, described = parse(args.api)
     if args.out:
         out = pathlib.Path(args.out)
         out.mkdir(parents=True, exist_ok=True)
         for major in MAJORS:
-            write_if_changed(out / f"cublaslt{major}.map", make_map(symbols, major))
-            write_if_changed(out / f"cublaslt_refused{major}.c", make_refused(symbols, major))
+            generator.write_if_changed(out / f"cublaslt{major}.map", make_map(symbols, major))
+            generator.write_if_changed(out / f"cublaslt_refused{major}.c", make_refused(symbols, major))
     if args.docs:
         generator.write(args.docs_file, make_docs(symbols, described))
     if args.check_docs:

@@ -21,6 +21,14 @@
 #define CUDAAPI
 #define CUDA_CB
 
+/* A symbol and its per-thread-default-stream forms. */
+#define PVGPU_CU_PTDS(name, params)                                                                \
+	CUresult CUDAAPI name params;                                                              \
+	CUresult CUDAAPI name##_ptds params
+#define PVGPU_CU_PTSZ(name, params)                                                                \
+	CUresult CUDAAPI name params;                                                              \
+	CUresult CUDAAPI name##_ptsz params
+
 #include "pvgpu_cuda_structs.h"
 #include "pvgpu_cuda_tensor.h"
 #include "pvgpu_cuda_tex.h"
@@ -40,14 +48,6 @@ extern "C" {
 
 /* A library that defines these symbols may be compiled with hidden visibility. */
 #pragma GCC visibility push(default)
-
-/* A symbol and its per-thread-default-stream forms. */
-#define PVGPU_CU_PTDS(name, params)                                                                \
-	CUresult CUDAAPI name params;                                                              \
-	CUresult CUDAAPI name##_ptds params
-#define PVGPU_CU_PTSZ(name, params)                                                                \
-	CUresult CUDAAPI name params;                                                              \
-	CUresult CUDAAPI name##_ptsz params
 
 /* Start, errors, versions */
 CUresult CUDAAPI cuInit(unsigned int flags);

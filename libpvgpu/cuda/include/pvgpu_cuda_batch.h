@@ -71,10 +71,6 @@ extern "C" {
 #endif
 #pragma GCC visibility push(default)
 
-#define PVGPU_CU_PTSZ(name, params)                                                                \
-	CUresult CUDAAPI name params;                                                              \
-	CUresult CUDAAPI name##_ptsz params
-
 PVGPU_CU_PTSZ(cuMemcpyBatchAsync, (CUdeviceptr * dsts, CUdeviceptr *srcs, size_t *sizes,
 				   size_t count, CUmemcpyAttributes *attrs, size_t *attrs_indexes,
 				   size_t num_attrs, size_t *fail_index, CUstream stream));
@@ -95,7 +91,6 @@ PVGPU_CU_PTSZ(cuMemDiscardAndPrefetchBatchAsync,
 	      (CUdeviceptr * addrs, size_t *sizes, size_t count, CUmemLocation *places,
 	       size_t *places_indexes, size_t num_places, unsigned long long flags,
 	       CUstream stream));
-#undef PVGPU_CU_PTSZ
 
 #pragma GCC visibility pop
 #ifdef __cplusplus

@@ -145,10 +145,6 @@ typedef struct CUDA_GRAPH_INSTANTIATE_PARAMS_st {
 extern "C" {
 #endif
 #pragma GCC visibility push(default)
-#define PVGPU_CU_PTSZ(name, params)                                                                \
-	CUresult CUDAAPI name params;                                                              \
-	CUresult CUDAAPI name##_ptsz params
-
 /* User objects */
 CUresult CUDAAPI cuUserObjectCreate(CUuserObject *object, void *what, CUhostFn destroy,
 				    unsigned int references, unsigned int flags);
@@ -291,7 +287,6 @@ CUresult CUDAAPI cuGraphExecHostNodeSetParams(CUgraphExec exec, CUgraphNode node
 PVGPU_CU_PTSZ(cuGraphLaunch, (CUgraphExec exec, CUstream stream));
 PVGPU_CU_PTSZ(cuGraphUpload, (CUgraphExec exec, CUstream stream));
 
-#undef PVGPU_CU_PTSZ
 #pragma GCC visibility pop
 #ifdef __cplusplus
 }

@@ -71,10 +71,6 @@ extern "C" {
 #endif
 #pragma GCC visibility push(default)
 
-#define PVGPU_CU_PTSZ(name, params)                                                                \
-	CUresult CUDAAPI name params;                                                              \
-	CUresult CUDAAPI name##_ptsz params
-
 PVGPU_CU_PTSZ(cuStreamWaitValue32,
 	      (CUstream stream, CUdeviceptr addr, cuuint32_t value, unsigned int flags));
 PVGPU_CU_PTSZ(cuStreamWaitValue32_v2,
@@ -95,7 +91,6 @@ PVGPU_CU_PTSZ(cuStreamBatchMemOp, (CUstream stream, unsigned int count,
 				   CUstreamBatchMemOpParams *ops, unsigned int flags));
 PVGPU_CU_PTSZ(cuStreamBatchMemOp_v2, (CUstream stream, unsigned int count,
 				      CUstreamBatchMemOpParams *ops, unsigned int flags));
-#undef PVGPU_CU_PTSZ
 
 #pragma GCC visibility pop
 #ifdef __cplusplus

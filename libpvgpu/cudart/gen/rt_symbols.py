@@ -131,20 +131,14 @@ stream is the thread's own, are there with each call and not repeated here. How 
     return "".join(out)
 
 
-def write_if_changed(path, text):
-    """Leave unchanged files alone, so that nothing is rebuilt for them."""
-    if not path.exists() or path.read_text() != text:
-        path.write_text(text)
-
-
 def work(args):
     symbols = parse(args.api)
     if args.out:
         out = pathlib.Path(args.out)
         out.mkdir(parents=True, exist_ok=True)
         for major in MAJORS:
-            write_if_changed(out / f"cudart{major}.map", make_map(symbols, major))
-            write_if_changed(out / f"cudart_refused{major}.c", make_refused(symbols, major))
+            generator.write_if_changed(out / f"cudart{major}.map", make_map(symbols, major))
+            generator.write_if_changed(out / f"cudart_refused{major}.c", make_refused(symbols, major))
     if args.docs:
         generator.write(args.docs_file, make_docs(symbols))
     if args.check_docs:

@@ -74,19 +74,13 @@ Not supported: {", ".join(f"`{s.name}`" for s in refused)}.
 """
 
 
-def write_if_changed(path, text):
-    """Leave unchanged files alone, so that nothing is rebuilt for them."""
-    if not path.exists() or path.read_text() != text:
-        path.write_text(text)
-
-
 def work(args):
     symbols = parse(args.api)
     if args.out:
         out = pathlib.Path(args.out)
         out.mkdir(parents=True, exist_ok=True)
-        write_if_changed(out / "nvml.map", make_map(symbols))
-        write_if_changed(out / "nvml_refused.c", make_refused(symbols))
+        generator.write_if_changed(out / "nvml.map", make_map(symbols))
+        generator.write_if_changed(out / "nvml_refused.c", make_refused(symbols))
     if args.docs:
         generator.write(args.docs_file, make_docs(symbols))
     if args.check_docs:

@@ -152,12 +152,6 @@ a library is named on stderr. `pvgpu-run` puts them first. They do no work in th
     return "".join(out)
 
 
-def write_if_changed(path, text):
-    """Leave unchanged files alone, so that nothing is rebuilt for them."""
-    if not path.exists() or path.read_text() != text:
-        path.write_text(text)
-
-
 def work(args):
     paths = [pathlib.Path(p) for p in args.api] or sorted(HERE.parent.glob("*.api"))
     libraries = [parse(path) for path in paths]
@@ -167,8 +161,8 @@ def work(args):
         for path, library in zip(paths, libraries):
             for version in library.versions:
                 stem = f"present_{path.stem}_{version}"
-                write_if_changed(out / f"{stem}.c", make_c(path, library, version))
-                write_if_changed(out / f"{stem}.map", make_map(path, library, version))
+                generator.write_if_changed(out / f"{stem}.c", make_c(path, library, version))
+                generator.write_if_changed(out / f"{stem}.map", make_map(path, library, version))
     if args.docs:
         generator.write(args.docs_file, make_docs(libraries))
     if args.check_docs:

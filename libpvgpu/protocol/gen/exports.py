@@ -273,12 +273,6 @@ default stream is the thread's own.
     return "".join(out)
 
 
-def write_if_changed(path, text):
-    """Leave unchanged files alone, so that nothing is rebuilt for them."""
-    if not path.exists() or path.read_text() != text:
-        path.write_text(text)
-
-
 def forward(symbols, described):
     """A call with a block in the wire's description is forwarded, whatever was said of it before."""
     for s in symbols:
@@ -299,16 +293,16 @@ def work(args):
         out = pathlib.Path(args.out)
         out.mkdir(parents=True, exist_ok=True)
         refused = [s for s in symbols if s.disposition == "refuse"]
-        write_if_changed(out / "libcuda.map", make_map(symbols, described.private + [s.name for s in undeclared]))
-        write_if_changed(out / "cuda_refused.c", make_bodies(
+        generator.write_if_changed(out / "libcuda.map", make_map(symbols, described.private + [s.name for s in undeclared]))
+        generator.write_if_changed(out / "cuda_refused.c", make_bodies(
             refused + undeclared, lambda s: s.result, "Calls that are refused.", results, '#include "cuda_public.h"\n'))
         names, headers = [s.name for s in symbols], public.Headers(sorted(RESULTS.parent.glob("*.h")))
-        write_if_changed(out / "cuda_public.h", public.header(names, "PVGPU_CUDA_PUBLIC_H"))
-        write_if_changed(out / "cuda_public.c", public.source(public.of_headers(names, headers, {s.name for s in refused})))
-        write_if_changed(out / "cuda_stub.c", make_bodies(
+        generator.write_if_changed(out / "cuda_public.h", public.header(names, "PVGPU_CUDA_PUBLIC_H"))
+        generator.write_if_changed(out / "cuda_public.c", public.source(public.of_headers(names, headers, {s.name for s in refused})))
+        generator.write_if_changed(out / "cuda_stub.c", make_bodies(
             symbols, lambda s: STUB_LIBRARY, "A library to link test programs with.", results))
-        write_if_changed(out / "cuda_procaddr.h", make_procaddr_h())
-        write_if_changed(out / "cuda_procaddr.c", make_procaddr_c(symbols))
+        generator.write_if_changed(out / "cuda_procaddr.h", make_procaddr_h())
+        generator.write_if_changed(out / "cuda_procaddr.c", make_procaddr_c(symbols))
     if args.docs:
         generator.write(args.docs_file, make_docs(symbols, undeclared))
     if args.check_docs:

@@ -124,6 +124,17 @@ void limits_end(struct gpu *g, struct ctx *c)
 		g->far->cuCtxResetPersistingL2Cache();
 }
 
+static struct limit_job *job_new(struct ctx *c, void (*run)(struct gpu *g, struct job *job))
+{
+	struct limit_job *j = calloc(1, sizeof(*j));
+
+	if (!j)
+		return NULL;
+	j->c = obj_ref(c);
+	j->job.run = run;
+	return j;
+}
+
 static void run_reset(struct gpu *g, struct job *job)
 {
 	struct limit_job *j = (struct limit_job *)job;
@@ -142,11 +153,9 @@ int handle_ctx_reset_l2(struct worker *w, const struct pvgpu_in_ctx_reset_l2 *in
 
 	if (r)
 		return r;
-	j = calloc(1, sizeof(*j));
+	j = job_new(in->ctx, run_reset);
 	if (!j)
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	j->c = obj_ref(in->ctx);
-	j->job.run = run_reset;
 	side_push(g, &j->job);
 	return 0;
 }
@@ -172,14 +181,12 @@ int handle_ctx_set_limit(struct worker *w, const struct pvgpu_in_ctx_set_limit *
 
 	if (r)
 		return r;
-	j = calloc(1, sizeof(*j));
+	j = job_new(in->ctx, run_set);
 	if (!j)
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	j->c = obj_ref(in->ctx);
 	j->seq = in->hdr->seq;
 	j->limit = in->limit;
 	j->value = in->value;
-	j->job.run = run_set;
 	/* It may wait for the device. */
 	side_push(g, &j->job);
 	return PVGPU_PENDING;

@@ -371,6 +371,18 @@ static bool is_done(struct shared_event *e, uint32_t number)
 	return (int32_t)(atomic_load(&words_of(e)->done) - number) >= 0;
 }
 
+/* The stream, if work may wait for the event or record it there; NULL: *r says why not. */
+static struct stream *usable(void *ctx, void *stream, struct shared_event *e, int *r)
+{
+	struct stream *s = stream_of(ctx, stream, r);
+
+	if (s)
+		*r = obj_error(e);
+	if (s && !*r && s->capture)
+		*r = CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+	return *r ? NULL : s;
+}
+
 int handle_shared_event_record(struct worker *w, const struct pvgpu_in_shared_event_record *in,
 			       struct pvgpu_out_shared_event_record *out)
 {
@@ -379,13 +391,8 @@ int handle_shared_event_record(struct worker *w, const struct pvgpu_in_shared_ev
 	struct stream *s;
 	int r;
 
-	s = stream_of(in->ctx, in->stream, &r);
+	s = usable(in->ctx, in->stream, e, &r);
 	if (!s)
-		return r;
-	r = obj_error(e);
-	if (!r && s->capture)
-		r = CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
-	if (r)
 		return r;
 	/* The word must not go back: the record before it, in another stream or process, first. */
 	if (e->s != s && !is_done(e, in->number - 1))
@@ -406,13 +413,8 @@ int handle_shared_event_wait(struct worker *w, const struct pvgpu_in_shared_even
 	struct stream *s;
 	int r;
 
-	s = stream_of(in->ctx, in->stream, &r);
-	if (!s)
-		return r;
-	r = obj_error(e);
-	if (!r && s->capture)
-		r = CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
-	if (r || is_done(e, in->number))
+	s = usable(in->ctx, in->stream, e, &r);
+	if (!s || is_done(e, in->number))
 		return r;
 	/* However long it takes, the work before it ends when it ends. */
 	stream_fence(s);
