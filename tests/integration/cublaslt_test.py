@@ -53,7 +53,7 @@ class CublasLt(unittest.TestCase):
         lt = os.path.join(build_dir(), "simcuda", "libcublasLt.so.")
         with PvgpuEnv(vgpus={"vgpu0": "256M"}, settings={"libcublas": lt + "13", "libcublaslt": lt + "12"}) as pvgpu:
             self.assertNotEqual(pvgpu.run([PROGRAM, "create"]).returncode, 0)
-            self.assertIn("uses another one", pvgpu.log())
+            self.assertIn("libcublas uses another libcublasLt", pvgpu.log())
 
 
 if __name__ == "__main__":

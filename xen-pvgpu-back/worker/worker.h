@@ -66,7 +66,7 @@ bool lease_get(struct worker *w, uint64_t bytes);
 void lease_put(struct worker *w, uint64_t bytes);
 /* Bytes to be leased for each context. */
 uint64_t lease_of_context(struct worker *w);
-/* The vGPU's quota and its free part, for cuMemGetInfo; may answer from pvgpud's last message. */
+/* The vGPU's quota and the part that is not leased; may answer from pvgpud's last message. */
 void lease_info(struct worker *w, uint64_t *free_bytes, uint64_t *total);
 
 /*

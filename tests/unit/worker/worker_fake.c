@@ -176,6 +176,8 @@ void lease_put(struct worker *w, uint64_t bytes)
 	pthread_mutex_lock(&w->lock);
 	w->leased -= bytes;
 	pthread_mutex_unlock(&w->lock);
+	if (w->on_lease)
+		w->on_lease(w);
 }
 
 /* No pvgpud: nothing of another session can be had. */
@@ -235,6 +237,8 @@ void lease_info(struct worker *w, uint64_t *free_bytes, uint64_t *total)
 	*free_bytes = w->quota - w->leased;
 	*total = w->quota;
 	pthread_mutex_unlock(&w->lock);
+	if (w->on_lease)
+		w->on_lease(w);
 }
 
 const struct far *worker_far(const struct worker *w)

@@ -61,6 +61,8 @@ struct worker {
 	_Atomic uint32_t n_sent;
 	uint64_t leased, quota, context_charge;
 	unsigned int leases; /* granted */
+	/* At the end of lease_put() and lease_info(), unless NULL. */
+	void (*on_lease)(struct worker *w);
 	uint64_t parked;
 	unsigned int park_answers, resumes;
 	char park_reason[128]; /* of the last answer; "": it is parked */

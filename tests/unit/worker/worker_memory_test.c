@@ -267,6 +267,44 @@ START_TEST(lingering_memory_is_free)
 }
 END_TEST
 
+/* What another thread could do at this moment: nothing while mem.lock is held. */
+static void meanwhile(struct worker *w)
+{
+	uint64_t total;
+
+	if (pthread_mutex_trylock(&w->gpu->mem.lock))
+		return;
+	pthread_mutex_unlock(&w->gpu->mem.lock);
+	w->on_lease = NULL;
+	mem_trim(w->gpu);
+	mem_info(w->gpu, &seen_free, &total);
+}
+
+/* Memory counts once as it goes back: not twice when it is returned before the books say so, and
+ * not at all if a question comes in two parts. */
+START_TEST(memory_that_goes_back_counts_once)
+{
+	struct worker *w = fake_open(true);
+	uint64_t left, total;
+
+	w->gpu->mem.linger_ns = UINT64_MAX / 2;
+	fake_alloc(w, 101, FAKE_CTX, 16u << 20);
+	free_now(w, 500, fake_alloc(w, 100, FAKE_CTX, 4u << 20));
+	seen_free = w->quota - (16u << 20);
+	w->on_lease = meanwhile;
+	if (_i) {
+		mem_trim(w->gpu);
+		left = seen_free;
+	} else {
+		mem_info(w->gpu, &left, &total);
+		ck_assert_uint_eq(total, w->quota);
+	}
+	w->on_lease = NULL;
+	ck_assert_uint_eq(left, w->quota - (16u << 20));
+	fake_close(w);
+}
+END_TEST
+
 /* The memory of a vGPU that is nearly full goes back at once. */
 START_TEST(freed_memory_that_others_may_want)
 {
@@ -421,6 +459,7 @@ int main(void)
 	tcase_add_test(t, free_gives_quota_back);
 	tcase_add_test(t, freed_memory_lingers);
 	tcase_add_loop_test(t, lingering_memory_is_free, 0, 2);
+	tcase_add_loop_test(t, memory_that_goes_back_counts_once, 0, 2);
 	tcase_add_test(t, freed_memory_that_others_may_want);
 	tcase_add_test(t, alloc_waits_for_frees);
 	tcase_add_test(t, globals_are_known);

@@ -4,7 +4,7 @@
  * GPU state see only worker.h; this is for the frame's own files.
  *
  * Locks, in the order in which they may be taken: lease.lock, send.lock, end.lock. None is held
- * while a function of gpu.c is called.
+ * while a function of gpu.c is called; handlers may hold mem.lock (gpu/memory.h) when they call.
  */
 #ifndef PVGPU_WORKER_FRAME_H
 #define PVGPU_WORKER_FRAME_H

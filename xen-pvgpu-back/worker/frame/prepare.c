@@ -15,7 +15,7 @@
 
 static int far_failed(struct worker *w, const char *call, CUresult r, char *reason, size_t cap)
 {
-	snprintf(reason, cap, "%s of %s failed with CUresult %d", call, w->opt.libcuda, (int)r);
+	snprintf(reason, cap, "%s failed with CUresult %d: %s", call, (int)r, w->opt.libcuda);
 	return -1;
 }
 
@@ -98,9 +98,10 @@ static int libraries(struct worker *w, char *reason, size_t cap)
 	own = f->lib.cublas.dl ? dlsym(f->lib.cublas.dl, "cublasLtMatmul") : NULL;
 	if (!f->lib.cublaslt.dl || !own || own == dlsym(f->lib.cublaslt.dl, "cublasLtMatmul"))
 		return 0;
+	/* Paths last: a long one must not cut off what is wrong. */
 	snprintf(reason, cap,
-		 "libcublaslt is %s, and %s uses another one: name the libcublasLt beside it",
-		 w->opt.libcublaslt, w->opt.libcublas);
+		 "libcublas uses another libcublasLt than libcublaslt=: name the one beside %s",
+		 w->opt.libcublas);
 	return -1;
 }
 

@@ -172,9 +172,6 @@ int handle_mem_info(struct worker *w, const struct pvgpu_in_mem_info *in,
 		r = atomic_load(&c->sticky);
 	if (r)
 		return r;
-	lease_info(w, &out->free, &out->total);
-	out->free += mem_free_bytes(worker_gpu(w));
-	if (out->free > out->total)
-		out->free = out->total;
+	mem_info(worker_gpu(w), &out->free, &out->total);
 	return 0;
 }

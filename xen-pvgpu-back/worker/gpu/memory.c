@@ -94,14 +94,16 @@ int area_return(struct gpu *g, struct area *a)
 void area_unmap(struct gpu *g, struct area *a)
 {
 	struct window *v = &g->mem.win;
+	const bool leased = !a->away;
 
-	if (!a->away) {
+	if (leased) {
 		share_given_wait(g, &a->giving);
 		area_leave(g, a);
-		if (!(a->number && share_drop(g->w, a->number)) && !a->imported)
-			lease_put(g->w, a->size);
 	}
+	/* In one step for mem_info(): it counts as freeing or as free, never as both or neither. */
 	pthread_mutex_lock(&g->mem.lock);
+	if (leased && !(a->number && share_drop(g->w, a->number)) && !a->imported)
+		lease_put(g->w, a->size);
 	window_put(v, a->addr, a->size / v->page);
 	if (a->freeing)
 		g->mem.freeing -= a->size;

@@ -177,6 +177,8 @@ void mem_trim(struct gpu *g);
 uint64_t mem_linger(struct gpu *g);
 /* Leased bytes that no allocation has: spare pages, and allocations being freed. */
 uint64_t mem_free_bytes(struct gpu *g);
+/* The vGPU's quota, and what a session may still have of it, for cuMemGetInfo. Bytes. */
+void mem_info(struct gpu *g, uint64_t *free_bytes, uint64_t *total);
 
 /* span.c: bytes from the first to the last of a strided range, -1 when the sizes are impossible. */
 int64_t span_3d(uint64_t pitch, uint64_t rows, uint64_t width, uint64_t height, uint64_t depth);

@@ -115,13 +115,30 @@ uint64_t mem_linger(struct gpu *g)
 	return next;
 }
 
+static uint64_t leased_but_free(const struct memory *m)
+{
+	return m->spares * m->win.page + m->lingering + m->freeing;
+}
+
 uint64_t mem_free_bytes(struct gpu *g)
 {
 	struct memory *m = &g->mem;
 	uint64_t bytes;
 
 	pthread_mutex_lock(&m->lock);
-	bytes = m->spares * m->win.page + m->lingering + m->freeing;
+	bytes = leased_but_free(m);
 	pthread_mutex_unlock(&m->lock);
 	return bytes;
+}
+
+void mem_info(struct gpu *g, uint64_t *free_bytes, uint64_t *total)
+{
+	struct memory *m = &g->mem;
+
+	pthread_mutex_lock(&m->lock);
+	lease_info(g->w, free_bytes, total);
+	*free_bytes += leased_but_free(m);
+	pthread_mutex_unlock(&m->lock);
+	if (*free_bytes > *total)
+		*free_bytes = *total;
 }
