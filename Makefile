@@ -63,6 +63,25 @@ $(B)/obj/gen/%.o: $(B)/gen/%.c | $$(GEN)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(ALLCFLAGS) -MMD -MP -c -o $@ $<
 
+# Optimising the generated part of a test takes longer than all that it runs.
+$(B)/obj/gen/simcublas_front.o $(B)/obj/gen/pvgpu_wire_test.o $(B)/obj/tests/programs/conform.o: override CFLAGS := $(filter-out -O%,$(CFLAGS)) -O0
+# The simulated GPU computes for all programs.
+$(B)/obj/tests/simcuda/%.o: override CFLAGS := $(patsubst -O0,-O1,$(CFLAGS))
+
+# PLAIN: a tree without sanitizers, of the same sources, whose objects of the simulated GPU and its libraries are used in place of
+# instrumented ones.
+ifneq ($(PLAIN),)
+$(B)/obj/tests/simcuda/%.o: $(PLAIN)/obj/tests/simcuda/%.o
+	$(Q)mkdir -p $(@D)
+	$(Q)ln -f $< $@
+$(B)/obj/tests/simlibs/%.o: $(PLAIN)/obj/tests/simlibs/%.o
+	$(Q)mkdir -p $(@D)
+	$(Q)ln -f $< $@
+$(B)/obj/gen/simcublas_front.o: $(PLAIN)/obj/gen/simcublas_front.o
+	$(Q)mkdir -p $(@D)
+	$(Q)ln -f $< $@
+endif
+
 # A program or a unit test: list its objects as prerequisites, its libraries in LDLIBS_<name>.
 define link_program
 	$(Q)mkdir -p $(@D)
@@ -88,12 +107,10 @@ check: packages
 check-full: packages
 	$(Q).ci/install-packages tests/clients/host-packages
 	$(Q)$(PYTHON) tests/check/run.py --full $(if $(CHECK_JSON),--json $(CHECK_JSON))
-# Thread sanitizer has nothing to see in tests that start no thread, as far as the build without instrumentation is there to tell.
-ONE_THREAD := $(if $(findstring thread,$(SAN)),$(addprefix $(B)/unit/,$(shell $(PYTHON) tests/check/threadless.py build)))
-# LESS: patterns of others that are not wanted, and of test programs.
-RUN_UNITS = $(filter-out $(ONE_THREAD) $(addprefix $(B)/unit/,$(LESS)),$(UNIT))
+# Patterns of unit tests. ONLY: those that are wanted; LESS: those that are not, and test programs that are not.
+RUN_UNITS = $(filter-out $(addprefix $(B)/unit/,$(LESS)),$(filter $(addprefix $(B)/unit/,$(or $(ONLY),%)),$(UNIT)))
 run-unit: tests
-	$(Q)tests/check/run_units.sh $(RUN_UNITS)
+	$(Q)tests/check/run_units.sh $(if $(findstring thread,$(SAN)),$$($(PYTHON) tests/check/threads.py $(RUN_UNITS)),$(RUN_UNITS))
 check-starved: tests
 	$(Q)tests/check/starved.py tests/check/run_units.sh $(RUN_UNITS)
 check-mends: tests

@@ -15,8 +15,8 @@ class Stage:
     lane: str = ""         # runs beside those after it, one after the other with those of its lane
 
 
-# Of make check under a sanitizer: what has little to do with memory and threads, or is seen at work in the programs (the simulated
-# GPU's interpreter), floods that take seconds each, and tools that only other stages use.
+# Of make check: unit tests that run without a sanitizer, and all others with. They have little to do with memory and threads, or are
+# seen at work in the programs (the simulated GPU's interpreter), or are floods that take seconds each. And tools that only other stages use.
 LESS = "ptx_%_test simcuda_%_test sched_%_test sim_test sizing_test place_test entitle_test judge_test overdue_test budget_test usage_test share_test " \
        "schedule_clock_test schedule_pieces_test xenbus_events_test control_flood_test " \
        "pvsim schedbench gatebench pvbench attack witness chaos-client pvgpu-worker-cheat pvgpu-worker-escape ptxrun"
@@ -31,10 +31,10 @@ BESIDE = "asan"  # a lane: at the end nothing else is left to run beside each of
 def sanitized(full):
     """Stages under sanitizers. Instrumented code is slow; the long versions are for the build without."""
     stress = "" if full else f"PVGPU_STRESS=0.1 {SEED} "
-    # Address sanitizer's code takes as long to optimise as it then saves.
+    # Instrumented code takes as long to optimise as it then saves.
     # The end of a copy to registered memory comes by way of the worker, which thread sanitizer does not see in the program.
-    for name, kinds, flags, less in ("asan", "address,undefined", "-O0", ""), ("tsan", "thread", "-O1", " pinned"):
-        b = f"B=build-{name} SAN={kinds}" + ("" if full else f" LESS='{LESS}' LESS_PROGRAMS='{LESS_PROGRAMS}{less}' CFLAGS='{flags} -g1'")
+    for name, kinds, flags, less in ("asan", "address,undefined", "PLAIN=build", ""), ("tsan", "thread", "", " pinned"):
+        b = f"B=build-{name} SAN={kinds}" + ("" if full else f" ONLY= LESS='{LESS}' LESS_PROGRAMS='{LESS_PROGRAMS}{less}' CFLAGS='-O0 -g1' {flags}")
         yield Stage(name, f"unit tests and programs under {kinds}",
                     [f"{MAKE} -j2 tests {b}", f"{stress}{MAKE} run-unit {b}", f"{MAKE} check-programs-san {b}"],
                     lane=BESIDE if name == "asan" and not full else "")
@@ -126,6 +126,7 @@ def stages(full=False):
         # The lab has a processor for itself, and stages that wait have one as soon as they want it. Tests are only a little
         # nicer: beside another load they would starve.
         for s in out:
+            s.commands = [f"ONLY='{LESS}' {c}" for c in s.commands]
             if s.lane in ("", BESIDE) and s is not early[0]:
                 s.commands = [f"nice -n {5 if '-j2' in c else 2} env {c}" for c in s.commands]
     if full:

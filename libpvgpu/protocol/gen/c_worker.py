@@ -188,15 +188,10 @@ class Handler:
         if not thing or not self.call.in_stream:
             return
         if thing.stream:
-            self.step("call_bind_stream(in->%s, s) ? 0 : %s((int)%s(%s, s->far))" % (
-                p.name, self.status(), far_of(self.lib, thing.stream), self.far_object(p)))
-            self.lines += ["\tif (!r)", "\t\tcall_bound_stream(in->%s, s);" % p.name]
+            self.step("%s(stream_of_%s(far, in->%s, s))" % (self.status(), p.handle.name, p.name))
         always = self.call.host or self.call.of("result")
         if thing.mode and (self.call.mode or always):
-            mode = "1" if always else "in->mode"
-            self.step("call_bind_mode(in->%s, %s) ? 0 : %s((int)%s(%s, %s))" % (
-                p.name, mode, self.status(), far_of(self.lib, thing.mode), self.far_object(p), mode))
-            self.lines += ["\tif (!r)", "\t\tcall_bound_mode(in->%s, %s);" % (p.name, mode)]
+            self.step("%s(mode_of_%s(far, in->%s, %s))" % (self.status(), p.handle.name, p.name, "1" if always else "in->mode"))
 
     def simple(self):
         self.enter()
@@ -315,10 +310,25 @@ def drop_body(api, call):
     return ["{", "\tcall_retire(worker_gpu(w), in->%s);" % p.name, "\treturn obj_error(in->%s);" % p.name, "}", ""]
 
 
+def settings(api):
+    """An object's settings at the far end, told when they differ from those that were told last: a status of the library's."""
+    lines = []
+    for thing in api.objects.values():
+        o = "(%s)call_far(o)" % thing.ctype
+        for what, call, param, value in (("stream", thing.stream, "const struct stream *s", "s->far"), ("mode", thing.mode, "uint32_t mode", "mode")):
+            if call:
+                lines += ["static int %s_of_%s(const struct far *far, struct lib_object *o, %s)" % (what, thing.handle.name, param), "{",
+                          "\tint r;", "", "\tif (%so->%s == %s)" % ("o->stream_set && " if what == "stream" else "", what, value), "\t\treturn 0;",
+                          "\tr = (int)%s(%s, %s);" % (far_of(thing.library, call), o, value), "\tif (!r) {", "\t\to->%s = %s;" % (what, value)]
+                lines += ["\t\to->stream_set = true;"] if what == "stream" else []
+                lines += ["\t}", "\treturn r;", "}", ""]
+    return lines
+
+
 def handlers_c(api):
     lines = [BANNER, "#include <stdlib.h>", "#include <string.h>", "", "#include \"pvgpu_decode.h\"", *PARTS]
     lines += ["#include \"pvgpu_valid_%s.h\"" % lib.name for lib in api.libraries.values() if forwarded(api, lib)]
-    lines.append("")
+    lines += ["", *settings(api)]
     for lib in api.libraries.values():
         for call in forwarded(api, lib):
             text = side(api, call) if call.lane == "side" else [proto_handler(call.command)] + Handler(api, call).whole()

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """A driver domain serves two guests that have a vGPU of dom0's besides. Then it is destroyed under their work: programs
-get errors and never hang, and the guests live. Before that every subcommand of pvgpuctl that asks pvgpud is run in dom0, for both backends (in make check for the driver domain). A PVH driver domain, as one with a passed-through GPU would be."""
+get errors and never hang, and the guests live. Before that every subcommand of pvgpuctl that asks pvgpud is run in dom0, for both backends. A PVH driver domain, as one with a passed-through GPU would be."""
 import json
 
 import vgpu
@@ -10,8 +10,7 @@ from scenarios.attach import ctl
 WORLD = world.TwoGuests
 LIMIT = 600
 SECOND = "PVGPU_DEVICE=/dev/pvgpu1"
-ASK_BOTH = True     # make check asks the driver domain's pvgpud only
-QUICK = {"ASK_BOTH": False}
+LONG = True
 
 
 def start_driver_domain(lab, kind):
@@ -76,10 +75,9 @@ def check(lab, w, kind):
 
     # These end all sessions of a vGPU.
     asked_from_dom0(lab, vgpus[0])
-    if ASK_BOTH:
-        own.quit()
-        asked_from_dom0(lab, w.vgpus[guests[0]])
-        own = vgpu.Cuda(guests[0])
+    own.quit()
+    asked_from_dom0(lab, w.vgpus[guests[0]])
+    own = vgpu.Cuda(guests[0])
 
     # Its end, with work of every kind in flight.
     shells[0] = vgpu.Cuda(guests[0], env=SECOND)

@@ -66,26 +66,4 @@ void call_retire(struct gpu *g, struct lib_object *o);
 /* Generated: the library's own call. */
 int call_destroy(const struct far *far, uint32_t type, void *object);
 
-/* An object's settings at the far end, looked at before work and noted when they were told. */
-static inline bool call_bind_stream(const struct lib_object *o, const struct stream *s)
-{
-	return o->stream_set && o->stream == s->far;
-}
-
-static inline void call_bound_stream(struct lib_object *o, const struct stream *s)
-{
-	o->stream = s->far;
-	o->stream_set = true;
-}
-
-static inline bool call_bind_mode(const struct lib_object *o, uint32_t mode)
-{
-	return o->mode == mode;
-}
-
-static inline void call_bound_mode(struct lib_object *o, uint32_t mode)
-{
-	o->mode = mode;
-}
-
 #endif

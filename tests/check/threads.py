@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""The unit tests of a build folder that never start a thread: thread sanitizer has nothing to find in them.
+"""Which of some programs start threads: thread sanitizer has nothing to find in the others.
 
-usage: threadless.py [BUILD]; prints their names, none where nothing is built. Scripts are among them."""
-import pathlib
+usage: threads.py PROGRAM...; prints those that do. A script starts none."""
 import subprocess
 import sys
 
@@ -16,10 +15,5 @@ def starts_threads(program):
     return not STARTS.isdisjoint(name.partition("@")[0] for name in listed.split())
 
 
-def main():
-    unit = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "build", "unit")
-    print(" ".join(p.name for p in sorted(unit.glob("*_test")) if not starts_threads(p)))
-
-
 if __name__ == "__main__":
-    main()
+    print(" ".join(p for p in sys.argv[1:] if starts_threads(p)))
