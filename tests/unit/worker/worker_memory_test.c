@@ -267,7 +267,7 @@ START_TEST(lingering_memory_is_free)
 }
 END_TEST
 
-/* What another thread could do at this moment: nothing while mem.lock is held. */
+/* Returns memory as another thread could at this moment, which it cannot while mem.lock is held. */
 static void meanwhile(struct worker *w)
 {
 	uint64_t total;
