@@ -325,6 +325,7 @@ static int begin_in(struct ctx *ctx, struct stream *s, struct graph *g, const CU
 	if (r)
 		return r;
 	c.graph = object_handle(&g->o);
+	graph_changes(g);
 	r = pvgpu_do_capture_begin(session(), ctx->o.wire, s->o.wire, g->o.wire, numbers,
 				   (uint32_t)(count * sizeof(numbers[0])));
 	if (!r && !enlist(&c, s)) {

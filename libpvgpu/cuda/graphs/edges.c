@@ -230,6 +230,7 @@ static int link_nodes(CUgraph graph, const CUgraphNode *from, const CUgraphNode 
 		pairs[2 * i] = a[i];
 		pairs[2 * i + 1] = b[i];
 	}
+	graph_changes(g);
 	return pvgpu_do_graph_link(session(), g->o.wire, on, pairs,
 				   (uint32_t)(2 * count * sizeof(pairs[0])));
 }
@@ -272,6 +273,7 @@ PUBLIC CUresult cuGraphDestroyNode(CUgraphNode node)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (memory_node_type(g, number, NULL))
 		return CUDA_ERROR_NOT_SUPPORTED;
+	graph_changes(g);
 	r = pvgpu_do_graph_drop(session(), g->o.wire, number);
 	if (!r) {
 		event_node_drop(g, number);

@@ -10,6 +10,7 @@
 #include "cuda/core/public.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -35,9 +36,23 @@ struct held {
 	unsigned int count;
 };
 
+/*
+ * A node of an instance and a graph that the far end has let it take over, while neither that graph
+ * nor the node's has changed.
+ */
+enum { FITS = 4 };
+struct fit {
+	CUgraphExec exec; /* NULL: none */
+	CUgraphNode node;
+	uint64_t of_node, of_graph; /* graph.changes */
+};
+
 struct graph {
 	struct object o;
 	CUgraph clone_of;
+	_Atomic uint64_t changes;
+	struct fit fits[FITS]; /* this graph's; under lock */
+	uint32_t next_fit;
 	uint32_t hosts; /* host functions that a launch calls */
 	pthread_mutex_t lock;
 	struct node_cache *cache; /* by node: what getters gave out; under lock */
@@ -68,6 +83,8 @@ int graph_new(struct graph **out);
 struct graph *graph_object(void);
 /* Its launches call n more host functions, and so do those of the graphs around it. */
 void graph_hosts(struct graph *g, uint32_t n);
+/* The graph, and so those around it, are about to change. */
+void graph_changes(struct graph *g);
 /* The worker's goes, too. */
 void graph_drop(struct graph *g);
 /* The number of the node and its graph; false: no such graph. Whether the node is there is known to

@@ -153,6 +153,7 @@ int graph_add_empty(struct ctx *c, struct graph *g, const uint32_t *deps, uint32
 {
 	const struct pvgpu_graph_node is = {.kind = CU_GRAPH_NODE_TYPE_EMPTY};
 
+	graph_changes(g);
 	return pvgpu_do_graph_add(session(), c->o.wire, g->o.wire, &is, sizeof(is), NULL, 0, deps,
 				  count * (uint32_t)sizeof(*deps), number);
 }

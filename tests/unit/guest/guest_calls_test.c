@@ -437,6 +437,120 @@ START_TEST(graphs)
 }
 END_TEST
 
+/*
+ * An instance takes over graphs in turn, as XLA has it: what the far end said of one is asked again
+ * when that graph, the node's or a graph inside has changed, and a refusal each time.
+ */
+START_TEST(graphs_taken_over_in_turn)
+{
+	CUgraphNode node, n;
+	CUgraph g, of[2];
+	CUgraphExec exec;
+
+	OK(cuGraphCreate(&g, 0));
+	for (int i = 0; i < 2; i++) {
+		OK(cuGraphCreate(&of[i], 0));
+		OK(cuGraphAddEmptyNode(&n, of[i], NULL, 0));
+	}
+	OK(cuGraphAddChildGraphNode(&node, g, NULL, 0, of[0]));
+	OK(cuGraphInstantiateWithFlags(&exec, g, 0));
+	for (int i = 0; i < 100; i++)
+		ASKS(cuGraphExecChildGraphNodeSetParams(exec, node, of[i % 2]));
+	ck_assert_uint_eq(fake.count[PVGPU_OP_GRAPH_EXEC_CHILD], 2);
+	ck_assert_uint_eq(fake.count[PVGPU_OP_GRAPH_EXEC_CHILD_AGAIN], 98);
+	OK(cuGraphAddEmptyNode(&n, of[1], NULL, 0));
+	fake.fail_op = PVGPU_OP_GRAPH_EXEC_CHILD;
+	fake.fail_result = CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE;
+	for (int i = 0; i < 2; i++)
+		ck_assert_int_eq(cuGraphExecChildGraphNodeSetParams(exec, node, of[1]),
+				 CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE);
+	OK(cuGraphExecChildGraphNodeSetParams(exec, node, of[0]));
+	OK(cuGraphAddEmptyNode(&n, g, NULL, 0));
+	ck_assert_int_eq(cuGraphExecChildGraphNodeSetParams(exec, node, of[0]),
+			 CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE);
+	fake.fail_op = 0;
+	OK(cuGraphExecChildGraphNodeSetParams(exec, node, of[0]));
+	ck_assert_uint_eq(fake.count[PVGPU_OP_GRAPH_EXEC_CHILD], 6);
+	/* Another instance is asked of by itself. */
+	OK(cuGraphExecDestroy(exec));
+	OK(cuGraphInstantiateWithFlags(&exec, g, 0));
+	OK(cuGraphExecChildGraphNodeSetParams(exec, node, of[0]));
+	ck_assert_uint_eq(fake.count[PVGPU_OP_GRAPH_EXEC_CHILD], 7);
+}
+END_TEST
+
+/* What makes it another graph, one by one. */
+START_TEST(changes_of_graphs)
+{
+	CUkernelNodeAttrValue v = {.priority = -1};
+	CUDA_KERNEL_NODE_PARAMS p = {.func = fn,
+				     .gridDimX = 1,
+				     .gridDimY = 1,
+				     .gridDimZ = 1,
+				     .blockDimX = 1,
+				     .blockDimY = 1,
+				     .blockDimZ = 1};
+	CUgraphNode node, n[2], inner;
+	CUgraph g, of, moved;
+	CUgraphExec exec;
+	CUstream s;
+
+	OK(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+	OK(cuGraphCreate(&g, 0));
+	OK(cuGraphCreate(&of, 0));
+	OK(cuGraphCreate(&moved, 0));
+	for (int i = 0; i < 2; i++)
+		OK(cuGraphAddKernelNode_v2(&n[i], of, NULL, 0, &p));
+	OK(cuGraphAddNode_v2(
+		&inner, of, NULL, NULL, 0,
+		&(CUgraphNodeParams){.type = CU_GRAPH_NODE_TYPE_GRAPH,
+				     .graph = {moved, CU_GRAPH_CHILD_GRAPH_OWNERSHIP_MOVE}}));
+	OK(cuGraphAddChildGraphNode(&node, g, NULL, 0, of));
+	OK(cuGraphInstantiateWithFlags(&exec, g, 0));
+	for (int i = 0; i < 2; i++)
+		OK(cuGraphExecChildGraphNodeSetParams(exec, node, of));
+	ck_assert_uint_eq(fake.count[PVGPU_OP_GRAPH_EXEC_CHILD], 1);
+	switch (_i) {
+	case 0:
+		OK(cuGraphKernelNodeSetParams_v2(n[0], &p));
+		break;
+	case 1:
+		OK(cuGraphAddDependencies(of, &n[0], &n[1], 1));
+		break;
+	case 2:
+		OK(cuGraphRemoveDependencies(of, &n[0], &n[1], 1));
+		break;
+	case 3:
+		OK(cuGraphDestroyNode(n[1]));
+		break;
+	case 4:
+		OK(cuGraphKernelNodeSetAttribute(n[0], CU_LAUNCH_ATTRIBUTE_PRIORITY, &v));
+		break;
+	case 5:
+		OK(cuGraphKernelNodeCopyAttributes(n[0], n[1]));
+		break;
+	case 6: /* in the graph inside */
+		OK(cuGraphAddEmptyNode(&inner, moved, NULL, 0));
+		break;
+	case 7:
+		OK(cuStreamBeginCaptureToGraph(s, of, NULL, NULL, 0,
+					       CU_STREAM_CAPTURE_MODE_RELAXED));
+		OK(cuStreamEndCapture(s, &of));
+		break;
+	case 8: /* while it is captured, each time */
+		OK(cuStreamBeginCaptureToGraph(s, of, NULL, NULL, 0,
+					       CU_STREAM_CAPTURE_MODE_RELAXED));
+		OK(cuGraphExecChildGraphNodeSetParams(exec, node, of));
+		break;
+	case 9:
+		OK(cuGraphDestroyNode(node));
+		break;
+	}
+	OK(cuGraphExecChildGraphNodeSetParams(exec, node, of));
+	ck_assert_uint_eq(fake.count[PVGPU_OP_GRAPH_EXEC_CHILD], _i == 8 ? 3 : 2);
+}
+END_TEST
+
 /* Ports, by which kernels start before others end, are refused here. */
 START_TEST(edges_from_ports)
 {
@@ -552,6 +666,8 @@ int main(void)
 	tcase_add_test(t, a_pool_between_streams);
 	tcase_add_test(t, a_pool_at_rest);
 	tcase_add_test(t, graphs);
+	tcase_add_test(t, graphs_taken_over_in_turn);
+	tcase_add_loop_test(t, changes_of_graphs, 0, 10);
 	tcase_add_loop_test(t, edges_from_ports, 0, 5);
 	tcase_add_test(t, graph_events);
 	tcase_add_test(t, user_objects);

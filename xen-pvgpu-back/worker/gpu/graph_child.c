@@ -122,13 +122,11 @@ void graph_child_forget(struct graph *gr)
 		*at = gr->sibling;
 }
 
-int handle_graph_exec_child(struct worker *w, const struct pvgpu_in_graph_exec_child *in,
-			    struct pvgpu_out_graph_exec_child *out)
+static int take_child(struct worker *w, struct ctx *c, struct graph_exec *x, struct graph *gr,
+		      uint32_t number, struct graph *child)
 {
-	struct graph_exec *x = in->exec;
-	struct graph *gr = in->graph, *child = in->child;
 	const struct far *far = worker_gpu(w)->far;
-	int r = graph_usable(gr, in->ctx);
+	int r = graph_usable(gr, c);
 	struct graph_sum sum = {0};
 	CUgraphNode node;
 
@@ -140,7 +138,7 @@ int handle_graph_exec_child(struct worker *w, const struct pvgpu_in_graph_exec_c
 		return r;
 	if (!far->cuGraphExecChildGraphNodeSetParams)
 		return CUDA_ERROR_NOT_SUPPORTED;
-	node = graph_node(gr, in->node);
+	node = graph_node(gr, number);
 	if (!node)
 		return CUDA_ERROR_INVALID_VALUE;
 	r = graph_sum(far, child->far, 1, &sum, NULL);
@@ -149,4 +147,17 @@ int handle_graph_exec_child(struct worker *w, const struct pvgpu_in_graph_exec_c
 	if (!r)
 		graph_exec_copies(x, node, sum.bytes);
 	return r;
+}
+
+int handle_graph_exec_child(struct worker *w, const struct pvgpu_in_graph_exec_child *in,
+			    struct pvgpu_out_graph_exec_child *out)
+{
+	return take_child(w, in->ctx, in->exec, in->graph, in->node, in->child);
+}
+
+int handle_graph_exec_child_again(struct worker *w,
+				  const struct pvgpu_in_graph_exec_child_again *in,
+				  struct pvgpu_out_graph_exec_child_again *out)
+{
+	return take_child(w, in->ctx, in->exec, in->graph, in->node, in->child);
 }
