@@ -10,12 +10,13 @@
  * xen-pvgpu-back/worker/gpu/lt_algo.c xen-pvgpu-back/worker/gpu/lt_ask.c
  * xen-pvgpu-back/worker/gpu/lt_far.c
  * xen-pvgpu-back/worker/gpu/chunks.c xen-pvgpu-back/worker/gpu/complete.c
- * xen-pvgpu-back/worker/gpu/context.c xen-pvgpu-back/worker/gpu/copy.c xen-pvgpu-back/worker/gpu/copy_batch.c
- * xen-pvgpu-back/worker/gpu/deferred.c xen-pvgpu-back/worker/gpu/device.c
- * xen-pvgpu-back/worker/gpu/capture.c xen-pvgpu-back/worker/gpu/graph.c
- * xen-pvgpu-back/worker/gpu/graph_attr.c xen-pvgpu-back/worker/gpu/graph_child.c
- * xen-pvgpu-back/worker/gpu/graph_exec.c xen-pvgpu-back/worker/gpu/graph_params.c
- * xen-pvgpu-back/worker/gpu/graph_sum.c
+ * xen-pvgpu-back/worker/gpu/context.c xen-pvgpu-back/worker/gpu/copy.c
+ * xen-pvgpu-back/worker/gpu/copy_batch.c xen-pvgpu-back/worker/gpu/deferred.c
+ * xen-pvgpu-back/worker/gpu/device.c xen-pvgpu-back/worker/gpu/capture.c
+ * xen-pvgpu-back/worker/gpu/graph.c xen-pvgpu-back/worker/gpu/graph_attr.c
+ * xen-pvgpu-back/worker/gpu/graph_child.c xen-pvgpu-back/worker/gpu/graph_exec.c
+ * xen-pvgpu-back/worker/gpu/graph_params.c xen-pvgpu-back/worker/gpu/graph_condition.c
+ * xen-pvgpu-back/worker/gpu/graph_edges.c xen-pvgpu-back/worker/gpu/graph_sum.c
  * xen-pvgpu-back/worker/gpu/estimate.c xen-pvgpu-back/worker/gpu/event.c
  * xen-pvgpu-back/worker/gpu/event_pool.c xen-pvgpu-back/worker/gpu/evict.c
  * xen-pvgpu-back/worker/gpu/find.c xen-pvgpu-back/worker/gpu/function.c

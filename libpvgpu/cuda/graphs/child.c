@@ -17,6 +17,7 @@ void children_drop(struct graph *g, uint32_t number)
 {
 	struct graph **at, *c;
 
+	bodies_drop(g, number);
 	for (;;) {
 		pthread_mutex_lock(&g->lock);
 		at = &g->children;

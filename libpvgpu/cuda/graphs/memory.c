@@ -196,6 +196,8 @@ static int captured(const struct target *t, uint64_t bytes, uint64_t *addr)
 
 	if (!g)
 		return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
+	if (g->parent)
+		return capture_refuse(t);
 	if (!bytes && frees(g, *addr))
 		return CUDA_ERROR_INVALID_VALUE;
 	r = capture_deps(t, g, deps, &count);

@@ -251,7 +251,17 @@ void print_kept(bool is_assertion); /* at the end of the calling worker's turn *
 void print_flush(struct sim_ctx *ctx);
 
 /* exec.c: a graph of operations; a stream is a chain in it. */
-enum op_kind { OP_NOP, OP_KERNEL, OP_COPY, OP_MEMSET, OP_HOST, OP_WRITE, OP_WAIT_VALUE, OP_FREE };
+enum op_kind {
+	OP_NOP,
+	OP_KERNEL,
+	OP_COPY,
+	OP_MEMSET,
+	OP_HOST,
+	OP_WRITE,
+	OP_WAIT_VALUE,
+	OP_FREE,
+	OP_CONDITION
+};
 struct edge {
 	struct edge *next;
 	struct op *op;
@@ -293,6 +303,11 @@ struct value_op {
 	uint64_t value;
 	uint32_t size, flags;
 };
+/* Of a launch of a graph: one of its conditional nodes, or (NULL) its conditions' first values. */
+struct condition_op {
+	struct sim_graph *run; /* referenced */
+	struct sim_node *node;
+};
 struct op {
 	enum op_kind kind;
 	_Atomic uint32_t refs;
@@ -312,6 +327,7 @@ struct op {
 		struct kernel_op kernel;
 		struct host_op host;
 		struct value_op value;
+		struct condition_op condition;
 		uint64_t free_addr;
 	};
 	_Alignas(16) char params[];
@@ -363,6 +379,12 @@ int engine_start(void);
 void engine_submit(struct op *op); /* exec.lock held */
 bool op_is_small(const struct op *op);
 void op_run(struct op *op); /* copies, memsets, writes */
+
+/* graph_condition.c */
+bool condition_submit(struct op *op); /* exec.lock held; false: the context has failed */
+void condition_defaults(struct op *op);
+void condition_done(struct op *op); /* it is freed */
+bool condition_set(void *ctx, uint64_t handle, uint32_t value);
 
 /* compute.c */
 int compute_start(void);

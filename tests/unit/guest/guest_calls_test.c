@@ -479,6 +479,37 @@ START_TEST(graphs_taken_over_in_turn)
 }
 END_TEST
 
+/* A loop of a graph costs the guest nothing but the launch, whatever its rounds. */
+START_TEST(conditional_nodes)
+{
+	CUgraphNodeParams p = {.type = CU_GRAPH_NODE_TYPE_CONDITIONAL,
+			       .conditional = {.type = CU_GRAPH_COND_TYPE_SWITCH, .size = 3}};
+	CUgraphNode node, n;
+	CUgraphExec exec;
+	CUgraph g;
+
+	OK(cuGraphCreate(&g, 0));
+	ASKS(cuGraphConditionalHandleCreate(&p.conditional.handle, g, NULL, 1,
+					    CU_GRAPH_COND_ASSIGN_DEFAULT));
+	COSTS(1 + 3, OK(cuGraphAddNode_v2(&node, g, NULL, NULL, 0, &p)));
+	for (int i = 0; i < 3; i++)
+		OK(cuGraphAddEmptyNode(&n, p.conditional.phGraph_out[i], NULL, 0));
+	ck_assert_int_eq(cuGraphDestroy(p.conditional.phGraph_out[0]), CUDA_ERROR_INVALID_VALUE);
+	OK(cuGraphInstantiate_v2(&exec, g, NULL, NULL, 0));
+	ASKS(cuGraphLaunch(exec, NULL));
+	/* What is wrong in itself is not asked. */
+	p.conditional.type = CU_GRAPH_COND_TYPE_WHILE;
+	COSTS(0, ck_assert_int_eq(cuGraphAddNode_v2(&n, g, NULL, NULL, 0, &p),
+				  CUDA_ERROR_INVALID_VALUE));
+	/* A body that cannot be had takes the node along. */
+	p.conditional.size = 1;
+	fake.fail_op = PVGPU_OP_GRAPH_BODY;
+	fake.fail_result = CUDA_ERROR_OUT_OF_MEMORY;
+	ck_assert_int_eq(cuGraphAddNode_v2(&n, g, NULL, NULL, 0, &p), CUDA_ERROR_OUT_OF_MEMORY);
+	ck_assert_uint_eq(fake.count[PVGPU_OP_GRAPH_DROP], 1);
+}
+END_TEST
+
 /* What makes it another graph, one by one. */
 START_TEST(changes_of_graphs)
 {
@@ -551,7 +582,7 @@ START_TEST(changes_of_graphs)
 }
 END_TEST
 
-/* Ports, by which kernels start before others end, are refused here. */
+/* Ports, by which kernels start before others end, and what is wrong by itself. */
 START_TEST(edges_from_ports)
 {
 	static const struct {
@@ -561,22 +592,36 @@ START_TEST(edges_from_ports)
 		{{.type = CU_GRAPH_DEPENDENCY_TYPE_DEFAULT}, CUDA_SUCCESS},
 		{{.from_port = CU_GRAPH_KERNEL_NODE_PORT_PROGRAMMATIC,
 		  .type = CU_GRAPH_DEPENDENCY_TYPE_PROGRAMMATIC},
-		 CUDA_ERROR_NOT_SUPPORTED},
-		{{.from_port = CU_GRAPH_KERNEL_NODE_PORT_LAUNCH_ORDER}, CUDA_ERROR_NOT_SUPPORTED},
+		 CUDA_SUCCESS},
+		{{.from_port = CU_GRAPH_KERNEL_NODE_PORT_LAUNCH_ORDER}, CUDA_SUCCESS},
 		{{.from_port = CU_GRAPH_KERNEL_NODE_PORT_PROGRAMMATIC}, CUDA_ERROR_INVALID_VALUE},
+		{{.type = CU_GRAPH_DEPENDENCY_TYPE_PROGRAMMATIC}, CUDA_ERROR_INVALID_VALUE},
+		{{.from_port = 3}, CUDA_ERROR_INVALID_VALUE},
 		{{.to_port = 1}, CUDA_ERROR_INVALID_VALUE},
 	};
+	const bool data = row[_i].edge.from_port;
 	CUgraphNodeParams p = {.type = CU_GRAPH_NODE_TYPE_EMPTY};
 	CUgraphNode n, m;
 	CUgraph g;
 
 	OK(cuGraphCreate(&g, 0));
 	OK(cuGraphAddEmptyNode(&n, g, NULL, 0));
-	COSTS(!row[_i].result,
+	COSTS(row[_i].result ? 0
+	      : data         ? 2
+			     : 1,
 	      ck_assert_int_eq(cuGraphAddNode_v2(&m, g, &n, &row[_i].edge, 1, &p), row[_i].result));
 	COSTS(!row[_i].result,
 	      ck_assert_int_eq(cuGraphAddDependencies_v2(g, &n, &n, &row[_i].edge, 1),
 			       row[_i].result));
+	ck_assert_uint_eq(fake.count[PVGPU_OP_GRAPH_LINK_DATA], row[_i].result || !data ? 0 : 2);
+	/* A node whose edge cannot be is none. */
+	fake.fail_op = PVGPU_OP_GRAPH_LINK_DATA;
+	fake.fail_result = CUDA_ERROR_INVALID_VALUE;
+	if (data && !row[_i].result) {
+		ck_assert_int_eq(cuGraphAddNode_v2(&m, g, &n, &row[_i].edge, 1, &p),
+				 CUDA_ERROR_INVALID_VALUE);
+		ck_assert_uint_eq(fake.count[PVGPU_OP_GRAPH_DROP], 1);
+	}
 }
 END_TEST
 
@@ -667,8 +712,9 @@ int main(void)
 	tcase_add_test(t, a_pool_at_rest);
 	tcase_add_test(t, graphs);
 	tcase_add_test(t, graphs_taken_over_in_turn);
+	tcase_add_test(t, conditional_nodes);
 	tcase_add_loop_test(t, changes_of_graphs, 0, 10);
-	tcase_add_loop_test(t, edges_from_ports, 0, 5);
+	tcase_add_loop_test(t, edges_from_ports, 0, 7);
 	tcase_add_test(t, graph_events);
 	tcase_add_test(t, user_objects);
 	suite_add_tcase(s, t);

@@ -92,10 +92,7 @@ int handle_capture_begin(struct worker *w, const struct pvgpu_in_capture_begin *
 	int r = usable(in->ctx, in->stream, &s);
 
 	if (!r)
-		r = obj_error(in->graph);
-	/* The graph around it may go meanwhile. */
-	if (!r && ((struct graph *)in->graph)->parent)
-		r = CUDA_ERROR_NOT_SUPPORTED;
+		r = graph_error(in->graph);
 	if (!r)
 		r = graph_deps(in->graph, in->deps, in->deps_len, deps, &n);
 	if (!r && s->capture)
@@ -164,6 +161,38 @@ void capture_abandon(struct stream *s)
 		s->capture = 0;
 	else
 		forget(g, s->capture);
+}
+
+static void abandon(struct gpu *g, uint64_t capture)
+{
+	struct stream *s;
+	struct obj *o;
+
+	TAILQ_FOREACH(o, &g->root.owned, of_owner)
+	{
+		if (o->type != PVGPU_H_CTX || obj_error(o))
+			continue;
+		TAILQ_FOREACH(s, &((struct ctx *)o)->streams, in_ctx)
+		{
+			if (s->capture == capture)
+				capture_abandon(s);
+		}
+	}
+}
+
+void capture_graph_goes(struct gpu *g, const struct graph *gr)
+{
+	for (uint32_t i = 0; i < g->capturing;) {
+		const uint64_t number = g->active[i].number;
+		const struct graph *at = obj_lookup(&g->tables, PVGPU_H_GRAPH, g->active[i].graph);
+
+		while (at && at != gr)
+			at = at->parent;
+		if (at)
+			abandon(g, number);
+		if (i < g->capturing && g->active[i].number == number)
+			i++;
+	}
 }
 
 int handle_capture_end(struct worker *w, const struct pvgpu_in_capture_end *in,

@@ -28,7 +28,9 @@ struct graph {
 	atomic_uint reads; /* the side lane reads it; see graph_error */
 	/* It is inside of the parent's node in_node, and the far end's destroys it with that. */
 	struct graph *parent; /* referenced */
-	uint32_t in_node;
+	uint32_t in_node, in_body;
+	uint64_t *condition; /* the far end's numbers */
+	uint32_t conditions;
 	bool gone;                        /* destroyed */
 	struct graph *children, *sibling; /* those inside that the guest has handles of */
 };
@@ -92,10 +94,10 @@ void graph_reads(struct graph *gr, int n);
  * graph_sum.c: a graph is `depth` levels inside of another one; copies, or NULL, gets what each
  * node copies. A CUresult.
  */
-int graph_sum(const struct far *far, CUgraph gr, uint32_t depth, struct graph_sum *to,
+int graph_sum(struct gpu *g, CUgraph gr, uint32_t depth, struct graph_sum *to,
 	      struct copies *copies);
 /* The same of one node, with the graph inside. */
-int graph_node_sum(const struct far *far, CUgraphNode node, struct graph_sum *to);
+int graph_node_sum(struct gpu *g, CUgraphNode node, struct graph_sum *to);
 uint64_t graph_copy_bytes(const CUDA_MEMCPY3D *c);
 /* So many nodes more, of the graph (NULL: of an instance) and of the session; a CUresult. */
 int graph_nodes_take(struct gpu *g, struct graph *gr, uint64_t n);
@@ -110,6 +112,20 @@ void graph_recount(struct gpu *g, struct graph *gr);
 void graph_exec_copies(struct graph_exec *x, CUgraphNode node, uint64_t bytes);
 /* graph_child.c */
 void graph_child_forget(struct graph *gr);
+/* The node, when no handle of its graph (of a body of it) has been given; a CUresult. */
+int graph_inside_free(struct graph *gr, struct ctx *c, uint32_t number, uint32_t body,
+		      CUgraphNode *node);
+/* Give that handle; a CUresult. */
+int graph_inside(struct gpu *g, struct graph *gr, uint32_t number, uint32_t body, CUgraph far,
+		 uint64_t handle);
+/* graph_condition.c: bodies of conditional nodes. */
+void conditions_init(struct gpu *g);
+void conditions_free(struct gpu *g);
+/* How many the node has; 0: none that are known. */
+uint32_t condition_bodies(struct gpu *g, CUgraphNode node, const CUgraph **body);
+/* The far end is about to destroy the graph, or the node, with what is inside. */
+void conditions_forget(struct gpu *g, CUgraph gr);
+void conditions_forget_node(struct gpu *g, CUgraphNode node);
 /* The far end's node of a number; NULL: there is none. */
 CUgraphNode graph_node(const struct graph *gr, uint32_t number);
 /* Its number, given when it has none; a CUresult. */

@@ -35,7 +35,7 @@ static int instantiate(struct gpu *g, struct exec_job *j, uint32_t *outcome)
 	int r = ctx_enter(x->o.ctx);
 
 	if (!r)
-		r = graph_sum(g->far, j->gr->far, 0, &sum, &x->copies);
+		r = graph_sum(g, j->gr->far, 0, &sum, &x->copies);
 	if (!r)
 		r = graph_nodes_take(g, NULL, sum.nodes);
 	if (r)
@@ -121,7 +121,7 @@ int handle_graph_exec_update(struct worker *w, const struct pvgpu_in_graph_exec_
 {
 	struct graph_exec *x = in->exec;
 	struct graph *gr = in->graph;
-	const struct far *far = worker_gpu(w)->far;
+	struct gpu *g = worker_gpu(w);
 	struct graph_sum sum = {0};
 	CUgraphExecUpdateResultInfo info = {.result = CU_GRAPH_EXEC_UPDATE_ERROR};
 	int r = graph_usable(gr, in->ctx);
@@ -129,9 +129,9 @@ int handle_graph_exec_update(struct worker *w, const struct pvgpu_in_graph_exec_
 	if (!r)
 		r = obj_error(x);
 	if (!r)
-		r = graph_sum(far, gr->far, 0, &sum, NULL);
+		r = graph_sum(g, gr->far, 0, &sum, NULL);
 	if (!r)
-		r = (int)far->cuGraphExecUpdate_v2(x->far, gr->far, &info);
+		r = (int)g->far->cuGraphExecUpdate_v2(x->far, gr->far, &info);
 	if (!r)
 		take_over(x, &sum);
 	/* Told by the outcome; a reply's numbers come with success alone. */
