@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # pvgpu-worker: the frame, the GPU's side, and what both see (worker.h, far.h).
-WORKER_SRCS := $(sort $(wildcard xen-pvgpu-back/worker/*.c xen-pvgpu-back/worker/*/*.c)) $(if $(NEXT),tests/protocol/next/worker.c)
+WORKER_SRCS := $(sort $(wildcard $(addprefix xen-pvgpu-back/worker/,*.c */*.c gpu/*/*.c))) $(if $(NEXT),tests/protocol/next/worker.c)
 # The wire's half, and the default handlers of described calls.
 WORKER_GEN  := $(addprefix $(B)/obj/gen/,pvgpu_decode.o pvgpu_handlers.o)
 
@@ -14,8 +14,8 @@ LDLIBS_pvgpu-worker := -ldl -lseccomp $(WORKER_IMAGE_LIBS)
 
 # The GPU side's tests: without a frame, and with a far end that does as the test says.
 WORKER_FAR       := xen-pvgpu-back/worker/far.c
-WORKER_CANARY    := xen-pvgpu-back/worker/gpu/canary.c
-WORKER_GPU_SRCS  := $(filter-out $(WORKER_CANARY),$(filter xen-pvgpu-back/worker/gpu/%,$(WORKER_SRCS))) $(WORKER_IMAGE)
+WORKER_CANARY    := xen-pvgpu-back/worker/canary.c
+WORKER_GPU_SRCS  := $(filter xen-pvgpu-back/worker/gpu/%,$(WORKER_SRCS)) $(WORKER_IMAGE)
 WORKER_GPU_OBJS  := $(call obj,$(WORKER_GPU_SRCS)) $(WORKER_GEN)
 WORKER_FAKE_OBJS := $(call obj,$(addprefix tests/unit/worker/,worker_fake.c worker_fake_far.c worker_fake_mem.c worker_fake_graph.c))
 WORKER_TESTS     := worker_memory_test worker_objects_test worker_lanes_test worker_ended_test worker_output_test worker_sim_test worker_gate_test \
@@ -58,7 +58,7 @@ LDLIBS_gatebench = -ldl $(WORKER_IMAGE_LIBS)
 UNIT += $(B)/unit/link_xen_test
 $(B)/unit/link_xen_test: $(call obj,tests/unit/worker/link_xen_test.c \
 	$(addprefix xen-pvgpu-back/worker/frame/,link.c link_local.c link_xen.c arena.c control.c) \
-	xen-pvgpu-back/worker/gpu/chunks.c) $$(CONTRACT)
+	xen-pvgpu-back/worker/gpu/mem/chunks.c) $$(CONTRACT)
 LDLIBS_link_xen_test = $(CHECK_LIBS) -Wl,--wrap=mmap
 
 # The test itself stands for all that loop.c and link.c call.
