@@ -443,6 +443,18 @@ bool guest_wait_end(struct guest *g, unsigned int ms)
 	return true;
 }
 
+bool guest_wait_word(struct guest *g)
+{
+	const uint64_t until = now_ms() + STEP_LIMIT_S * 1000;
+
+	while (pvgpu_load_acquire(&g->page->status) != PVGPU_RING_ENDED) {
+		if (now_ms() > until)
+			return false;
+		usleep(500);
+	}
+	return true;
+}
+
 bool guest_answers(struct guest *g)
 {
 	return CALL(g, device_snapshot, DEVICE_SNAPSHOT, .device = 0) == 0;
