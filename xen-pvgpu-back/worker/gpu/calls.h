@@ -65,5 +65,7 @@ void call_made(struct gpu *g, struct lib_object *o, void *far, int result);
 void call_retire(struct gpu *g, struct lib_object *o);
 /* Generated: the library's own call. */
 int call_destroy(const struct far *far, uint32_t type, void *object);
+/* Generated: is it a type of objects that libraries give out? */
+bool call_gives(uint32_t type);
 
 #endif

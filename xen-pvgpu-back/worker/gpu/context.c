@@ -360,7 +360,7 @@ static void destroy_objects(struct gpu *g, struct obj_list *dead)
 			event_retire((struct event *)o);
 		if (o->type == PVGPU_H_GRAPH_EXEC)
 			graph_retire(g, o);
-		if (o->type >= PVGPU_H_LIBRARIES)
+		if (call_gives(o->type))
 			call_retire(g, (struct lib_object *)o);
 		obj_unref(o);
 	}
