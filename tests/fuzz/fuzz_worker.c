@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* FUZZ_OBJS: gen/pvgpu_decode.c gen/pvgpu_handlers.c tests/unit/worker/worker_fake.c
  * tests/unit/worker/worker_fake_far.c tests/unit/worker/worker_fake_mem.c
- * tests/unit/worker/worker_fake_graph.c
+ * tests/unit/worker/worker_fake_graph.c tests/unit/worker/worker_fake_green.c
  *   xen-pvgpu-back/worker/gpu/alloc.c xen-pvgpu-back/worker/gpu/arena_map.c
  *   xen-pvgpu-back/worker/gpu/array.c xen-pvgpu-back/worker/gpu/tensor.c
  * xen-pvgpu-back/worker/gpu/texture.c
@@ -22,6 +22,7 @@
  * xen-pvgpu-back/worker/gpu/flight.c xen-pvgpu-back/worker/gpu/foresee.c
  * xen-pvgpu-back/worker/gpu/overlap.c xen-pvgpu-back/worker/gpu/park.c
  * xen-pvgpu-back/worker/gpu/gate.c xen-pvgpu-back/worker/gpu/gate_page.c
+ * xen-pvgpu-back/worker/gpu/green.c
  * xen-pvgpu-back/worker/gpu/gpu.c xen-pvgpu-back/worker/gpu/hold.c
  * xen-pvgpu-back/worker/gpu/image.c xen-pvgpu-back/worker/gpu/issue.c
  * xen-pvgpu-back/worker/gpu/latency.c

@@ -39,7 +39,7 @@ FAULTS = {
     "mutate:memset": ["memsets", "meminfo", "meanwhile", "release", "graphs", "graphattrs"],
     "mutate:event-zero": ["streams"],
     "mutate:event-negative": ["streams"],
-    "mutate:wait-event": ["streams", "graphs"],
+    "mutate:wait-event": ["streams", "graphs", "green"],
     "mutate:callback": ["callbacks", "plenty", "graphs", "graphcalls"],
     "mutate:printf": ["printf"],
     "mutate:global-init": ["globals"],

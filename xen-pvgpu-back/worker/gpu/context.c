@@ -20,6 +20,7 @@
 #include "evict.h"
 #include "gate.h"
 #include "graph.h"
+#include "green.h"
 #include "image.h"
 #include "memory.h"
 #include "objects.h"
@@ -360,6 +361,8 @@ static void destroy_objects(struct gpu *g, struct obj_list *dead)
 			event_retire((struct event *)o);
 		if (o->type == PVGPU_H_GRAPH_EXEC)
 			graph_retire(g, o);
+		if (o->type == PVGPU_H_GREEN)
+			green_retire(o);
 		if (call_gives(o->type))
 			call_retire(g, (struct lib_object *)o);
 		obj_unref(o);
