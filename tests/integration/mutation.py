@@ -26,6 +26,7 @@ FAULTS = {
     "mutate:shared": ["matmul", "launch"],
     "fail:cuTensorMapEncodeTiled:2:1": ["tensors"],
     "fail:cuStreamBatchMemOp_v2:1:1": ["memops"],
+    "fail:cuGraphAddBatchMemOpNode:1:1": ["graphmemops"],
     "fail:cuCoredumpSetAttributeGlobal:1:1": ["answers"],
     "mutate:bar": ["matmul", "scan", "histogram"],
     "mutate:atom": ["histogram", "streams"],

@@ -185,6 +185,10 @@
 	X(cuGraphNodeSetEnabled)                                                                   \
 	X(cuGraphNodeGetEnabled)                                                                   \
 	X(cuGraphAddNode_v2)                                                                       \
+	X(cuGraphAddBatchMemOpNode)                                                                \
+	X(cuGraphBatchMemOpNodeGetParams)                                                          \
+	X(cuGraphBatchMemOpNodeSetParams)                                                          \
+	X(cuGraphExecBatchMemOpNodeSetParams)                                                      \
 	X(cuDeviceGetDevResource)                                                                  \
 	X(cuGreenCtxGetDevResource)                                                                \
 	X(cuDevSmResourceSplitByCount)                                                             \
