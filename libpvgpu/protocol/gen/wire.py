@@ -26,6 +26,7 @@ import docs  # noqa: E402
 import calls  # noqa: E402
 import c_guest  # noqa: E402
 import c_valid  # noqa: E402
+import c_vary  # noqa: E402
 import c_worker  # noqa: E402
 import seeds  # noqa: E402
 import wire_lock  # noqa: E402
@@ -60,6 +61,7 @@ OF_OTHERS = {
     "%s_public.c": c_guest.public_c,
     "%s_refused.c": library_exports.refused_c,
     "pvgpu_attack_%s.h": c_attack.attack_h,
+    "pvgpu_vary_%s.h": c_vary.vary_h,
 }
 
 
