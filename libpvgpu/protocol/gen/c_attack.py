@@ -59,7 +59,7 @@ static inline long double truth_span(long double n, long double inc)
 	return n > 0 ? (n - 1) * fabsl(inc) + 1 : 0;
 }
 
-/* What lies before the first element is nobody's. */
+/* With a negative distance memory before the first element is used, as much as one likes. */
 static inline long double truth_matrix(long double rows, long double columns, long double ld)
 {
 	if (rows <= 0 || columns <= 0)
