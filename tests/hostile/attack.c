@@ -21,10 +21,10 @@
 
 #define LIMIT_S 30
 
-static const struct attack *const tables[] = {attacks_open,   attacks_ring,    attacks_race,
-					      attacks_handle, attacks_memory,  attacks_chunk,
-					      attacks_image,  attacks_flood,   attacks_kernel,
-					      attacks_soup,   attacks_cublaslt};
+static const struct attack *const tables[] = {attacks_open,   attacks_ring,   attacks_race,
+					      attacks_handle, attacks_memory, attacks_chunk,
+					      attacks_image,  attacks_flood,  attacks_kernel,
+					      attacks_soup,   attacks_cublas, attacks_cublaslt};
 static const char *const outcomes[] = {"ends", "lives", "either", "leaves", "none"};
 
 extern const char ptx_fault[];
