@@ -2,7 +2,7 @@
 # pvgpu: one non-recursive Makefile; every folder adds its targets in a build.mk of its own.
 #
 #   make              all of user space               make demo    four Xen guests share one GPU
-#   make check        every test: 17 to 29 minutes on two cores      make check-full   the long versions too
+#   make check        every test: 17 to 31 minutes on two cores      make check-full   the long versions too
 #   make bench        the speed table                 make fuzz    every fuzzer (SECONDS=60)
 #   make install DESTDIR= PREFIX=/usr/local
 #
