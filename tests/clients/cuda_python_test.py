@@ -12,8 +12,9 @@ import unittest
 import xml.etree.ElementTree
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "integration"))
+sys.path += [str(HERE), str(HERE.parent / "integration")]
 import programs  # noqa: E402
+import wheels  # noqa: E402
 from pvgpu_env import PvgpuEnv, build_dir  # noqa: E402
 
 WHEELS, LIMIT = ("cuda-python==12.6.0", "numpy==1.26.4", "pytest==8.3.4"), 600
@@ -32,12 +33,7 @@ class CudaPython(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.folder = pathlib.Path(build_dir()).resolve() / "cuda-python"
-        cls.python = cls.folder / "venv/bin/python"
-        if not cls.python.exists():
-            subprocess.run([sys.executable, "-m", "venv", cls.folder / "venv"], check=True)
-        installed = subprocess.run([cls.python, "-m", "pip", "install", "--quiet", *WHEELS], capture_output=True, text=True, check=False)
-        if installed.returncode:
-            raise unittest.SkipTest(f"the wheels cannot be had (they are for Python 3.8 to 3.12): {installed.stderr}")
+        cls.python = wheels.pip(cls.folder, "install", *WHEELS)  # they are for Python 3.8 to 3.12
         where = subprocess.run([cls.python, "-c", "import cuda.tests; print(cuda.tests.__path__[0])"], capture_output=True, text=True, check=True)
         cls.tests = pathlib.Path(where.stdout.strip())
 

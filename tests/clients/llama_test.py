@@ -15,6 +15,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 sys.path += [str(HERE), str(HERE.parent / "integration")]
 import libdevice  # noqa: E402
+import wheels  # noqa: E402
 from pvgpu_env import PvgpuEnv, build_dir  # noqa: E402
 
 VERSION, NUMPY, LIMIT = "0.2.20", "numpy>=1.24", 900
@@ -44,12 +45,8 @@ class Llama(unittest.TestCase):
 
     @classmethod
     def download(cls):
-        if not cls.python.exists():
-            subprocess.run([sys.executable, "-m", "venv", cls.folder / "venv"], check=True)
-        for words in (["install", NUMPY], ["download", "--no-deps", "--no-binary", "llama-cpp-python", "--dest", cls.folder, f"llama-cpp-python=={VERSION}"]):
-            got = subprocess.run([cls.python, "-m", "pip", "--quiet", *words], capture_output=True, text=True, check=False)
-            if got.returncode:
-                raise unittest.SkipTest(f"the source or numpy cannot be had: {got.stderr}")
+        wheels.pip(cls.folder, "install", NUMPY)
+        wheels.pip(cls.folder, "download", "--no-deps", "--no-binary", "llama-cpp-python", "--dest", cls.folder, f"llama-cpp-python=={VERSION}")
         with tarfile.open(cls.folder / f"llama_cpp_python-{VERSION}.tar.gz") as archive:
             archive.extractall(cls.folder)
 

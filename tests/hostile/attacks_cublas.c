@@ -199,7 +199,7 @@ static const int64_t large[] = {
 	(1ll << 62) + 2, INT64_MAX,       INT64_MAX - 1, INT64_MIN, INT64_MIN + 1};
 enum { LARGE = sizeof(large) / sizeof(large[0]) };
 
-/* What no field of this kind may hold ends the session: other attacks do that. */
+/* A value that the field cannot hold ends the session, which other attacks show. */
 static bool fits(const struct attack_field *f, int64_t value)
 {
 	return f->role == ATTACK_NUMBER && value >= f->lo && value <= f->hi;
@@ -222,7 +222,7 @@ static bool too_much(const struct attack_call *c, const struct attack_reach *r, 
 	return much;
 }
 
-/* What the worker says of it. */
+/* Compare the worker's result of a record with the one that its reach asks for. */
 static void judge(struct guest *g, struct record *k, const char *which, int64_t value)
 {
 	struct attack_reach r;

@@ -237,7 +237,7 @@ static double now_us(void)
 	return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
 }
 
-/* What the first steps make for the others is not counted. */
+/* Plans and handles that the first steps make for the later ones are not counted. */
 static void timed(size_t steps)
 {
 	double before;

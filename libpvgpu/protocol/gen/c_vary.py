@@ -11,7 +11,7 @@ from c_wire import BANNER
 
 
 def can(call):
-    """Calls with nothing to vary have been made with all that there is."""
+    """Has the call an argument that varies? c_conform makes the others, which have one form."""
     return call.works and call.object and not call.host and call.of("memory")
 
 

@@ -40,11 +40,9 @@ def run(lab):
     domids = {g.domid}
     begun = time.monotonic()
     while time.monotonic() - begun < 60 * MINUTES or len(domids) < 3:
-        if len(domids) % 2:
-            g.destroy()             # with its vGPU
-        else:
+        if len(domids) % 2 == 0:    # else it goes with its vGPU
             v.detach()
-            g.destroy()
+        g.destroy()
         gone = scraped(lab)
         assert gone < first and not any('vm="web"' in s for s in gone), gone ^ first
         g, v = started(lab, pvgpud)
