@@ -44,7 +44,7 @@ static const char *title(const struct sim_node *n)
 	static const char *const titles[] = {"KERNEL", "MEMCPY",     "MEMSET",     "HOST",
 					     "GRAPH",  "EMPTY",      "WAIT_EVENT", "EVENT_RECORD",
 					     "",       "",           "MEM_ALLOC",  "MEM_FREE",
-					     "",       "CONDITIONAL"};
+					     "MEM_OP", "CONDITIONAL"};
 
 	return titles[n->type];
 }

@@ -322,11 +322,11 @@ static CUresult run_bodies(const struct op *op, struct sim_stream *s)
 
 static void *run_node(void *arg)
 {
-	struct sim_stream *s;
 	struct op *op = arg;
-	CUresult r = stream_create(op->ctx, CU_STREAM_NON_BLOCKING, op->stream->priority, &s);
+	struct sim_stream *s = stream_inside(op->stream);
+	CUresult r = CUDA_ERROR_OUT_OF_MEMORY;
 
-	if (r == CUDA_SUCCESS) {
+	if (s) {
 		r = run_bodies(op, s);
 		exec_lock();
 		stream_detach(s);

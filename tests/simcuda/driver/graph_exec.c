@@ -164,6 +164,8 @@ static void swap_nodes(struct sim_node *a, struct sim_node *b)
 	SWAP(a->condition, b->condition);
 	SWAP(a->body, b->body);
 	SWAP(a->event, b->event);
+	SWAP(a->memop, b->memop);
+	SWAP(a->memops, b->memops);
 	if (a->child)
 		a->child->parent = a->graph;
 	for (uint32_t i = 0; i < a->bodies; i++)
