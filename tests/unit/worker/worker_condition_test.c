@@ -191,6 +191,41 @@ START_TEST(bodies_nest_to_a_depth)
 }
 END_TEST
 
+/* An edge's data is what the far end's headers define, and its ends are nodes of the graph. */
+START_TEST(edges_have_known_data)
+{
+	static const struct {
+		uint32_t to;
+		CUgraphEdgeData data;
+		int result;
+	} row[] = {
+		{1, {0}, 0},
+		{1, {.from_port = CU_GRAPH_KERNEL_NODE_PORT_LAUNCH_ORDER}, 0},
+		{1, {.from_port = 1, .type = CU_GRAPH_DEPENDENCY_TYPE_PROGRAMMATIC}, 0},
+		{2, {0}, CUDA_ERROR_INVALID_VALUE},
+		{UINT32_MAX, {0}, CUDA_ERROR_INVALID_VALUE},
+		{1, {.from_port = 3}, CUDA_ERROR_INVALID_VALUE},
+		{1, {.to_port = 1}, CUDA_ERROR_INVALID_VALUE},
+		{1, {.type = 2}, CUDA_ERROR_INVALID_VALUE},
+		{1, {.reserved = {0, 0, 0, 0, 1}}, CUDA_ERROR_INVALID_VALUE},
+	};
+	struct pvgpu_graph_edge e = {0};
+	struct pvgpu_wire_graph_link_data l = {.graph = GRAPH(1), .on = 1, .edges_len = sizeof(e)};
+
+	ck_assert_int_eq(add_empty(1), 0);
+	ck_assert_int_eq(add_empty(1), 0);
+	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+		e.to = row[i].to;
+		memcpy(e.data, &row[i].data, sizeof(e.data));
+		fake_submit(w, &l, sizeof(l), PVGPU_OP_GRAPH_LINK_DATA, ++seq, &e, sizeof(e));
+		ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, seq), row[i].result);
+	}
+	l.edges_len--;
+	fake_submit(w, &l, sizeof(l), PVGPU_OP_GRAPH_LINK_DATA, ++seq, &e, l.edges_len);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, seq), CUDA_ERROR_INVALID_VALUE);
+}
+END_TEST
+
 START_TEST(conditions_are_bounded)
 {
 	uint64_t h;
@@ -216,6 +251,7 @@ int main(void)
 	tcase_add_loop_test(t, bodies_go_with_their_node, 0, 2);
 	tcase_add_test(t, bodies_count);
 	tcase_add_test(t, bodies_nest_to_a_depth);
+	tcase_add_test(t, edges_have_known_data);
 	tcase_add_test(t, conditions_are_bounded);
 	tcase_set_timeout(t, 120);
 	r = srunner_create(s);

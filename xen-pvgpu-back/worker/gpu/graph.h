@@ -56,7 +56,7 @@ struct graph_sum {
 	uint64_t nodes;
 	uint64_t commands; /* nodes that occupy the GPU */
 	uint64_t bytes;    /* that they copy */
-	uint64_t waits;    /* for words */
+	uint64_t waits;    /* for words; of an instance, none or some */
 	uint32_t depth;    /* 0: no graph is inside */
 };
 
@@ -102,6 +102,8 @@ int graph_sum(struct gpu *g, CUgraph gr, uint32_t depth, struct graph_sum *to,
 /* The same of one node, with the graph inside. */
 int graph_node_sum(struct gpu *g, CUgraphNode node, struct graph_sum *to);
 uint64_t graph_copy_bytes(const CUDA_MEMCPY3D *c);
+/* It, or the one that it is inside of at last. */
+struct graph *graph_outermost(struct graph *gr);
 /* So many nodes more, of the graph (NULL: of an instance) and of the session; a CUresult. */
 int graph_nodes_take(struct gpu *g, struct graph *gr, uint64_t n);
 void graph_nodes_give(struct gpu *g, struct graph *gr, uint64_t n);
@@ -113,6 +115,8 @@ int graph_child_take(struct gpu *g, struct graph *gr, const struct graph *child,
 void graph_recount(struct gpu *g, struct graph *gr);
 /* The instance's node copies so much from here on. */
 void graph_exec_copies(struct graph_exec *x, CUgraphNode node, uint64_t bytes);
+/* A node of it has so many waits for words from here on. */
+void graph_exec_waits(struct graph_exec *x, uint64_t waits);
 /* graph_child.c */
 void graph_child_forget(struct graph *gr);
 /* The node, when no handle of its graph (of a body of it) has been given; a CUresult. */

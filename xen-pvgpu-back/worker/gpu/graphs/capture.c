@@ -68,13 +68,12 @@ int capture_takes(const struct stream *s, uint64_t nodes)
 {
 	struct gpu *g = s->o.gpu;
 	const int i = active_of(g, s->capture);
-	const struct graph *gr =
-		i < 0 ? NULL : obj_lookup(&g->tables, PVGPU_H_GRAPH, g->active[i].graph);
+	struct graph *gr = i < 0 ? NULL : obj_lookup(&g->tables, PVGPU_H_GRAPH, g->active[i].graph);
 	int r;
 
 	if (i < 0)
 		return 0;
-	if (gr && gr->nodes + g->active[i].nodes + nodes > PVGPU_GRAPH_NODES_MAX)
+	if (gr && graph_outermost(gr)->nodes + g->active[i].nodes + nodes > PVGPU_GRAPH_NODES_MAX)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	r = graph_nodes_take(g, NULL, nodes);
 	if (!r)
@@ -178,6 +177,17 @@ static void abandon(struct gpu *g, uint64_t capture)
 				capture_abandon(s);
 		}
 	}
+}
+
+bool capture_changes(struct gpu *g, struct graph *gr)
+{
+	for (uint32_t i = 0; i < g->capturing; i++) {
+		struct graph *into = obj_lookup(&g->tables, PVGPU_H_GRAPH, g->active[i].graph);
+
+		if (into && graph_outermost(into) == graph_outermost(gr))
+			return true;
+	}
+	return false;
 }
 
 void capture_graph_goes(struct gpu *g, const struct graph *gr)

@@ -153,6 +153,8 @@ static int take_child(struct worker *w, struct ctx *c, struct graph_exec *x, str
 		r = (int)g->far->cuGraphExecChildGraphNodeSetParams(x->far, node, child->far);
 	if (!r)
 		graph_exec_copies(x, node, sum.bytes);
+	if (!r)
+		graph_exec_waits(x, sum.waits);
 	return r;
 }
 

@@ -50,8 +50,7 @@ static uint32_t list_of(CUgraphNode node)
 	return (uint32_t)((uintptr_t)node * 0x9e3779b97f4a7c15ull >> 32) & (CONDITION_LISTS - 1);
 }
 
-/* What is kept of a node lives as long as the node, and that as long as whoever asks uses its
- * graph. */
+/* The record lives as long as the node, and the node as long as the caller uses its graph. */
 static struct bodies *bodies_of(struct gpu *g, CUgraphNode node)
 {
 	struct bodies *b;

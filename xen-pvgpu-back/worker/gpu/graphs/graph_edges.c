@@ -118,6 +118,17 @@ int handle_graph_link(struct worker *w, const struct pvgpu_in_graph_link *in,
 			    : far->cuGraphRemoveDependencies_v2(gr->far, from, to, NULL, n));
 }
 
+/* The far end is given what its headers define; bytes that are reserved for others are 0. */
+static bool edge_data(const struct pvgpu_graph_edge *e, CUgraphEdgeData *to)
+{
+	static const CUgraphEdgeData usual;
+
+	memcpy(to, e->data, sizeof(*to));
+	return to->from_port <= CU_GRAPH_KERNEL_NODE_PORT_LAUNCH_ORDER && !to->to_port &&
+	       to->type <= CU_GRAPH_DEPENDENCY_TYPE_PROGRAMMATIC &&
+	       !memcmp(to->reserved, usual.reserved, sizeof(usual.reserved));
+}
+
 int handle_graph_link_data(struct worker *w, const struct pvgpu_in_graph_link_data *in,
 			   struct pvgpu_out_graph_link_data *out)
 {
@@ -137,8 +148,7 @@ int handle_graph_link_data(struct worker *w, const struct pvgpu_in_graph_link_da
 		memcpy(&e, (const char *)in->edges + i * sizeof(e), sizeof(e));
 		from[i] = graph_node(gr, e.from);
 		to[i] = graph_node(gr, e.to);
-		memcpy(&data[i], e.data, sizeof(e.data));
-		if (!from[i] || !to[i])
+		if (!from[i] || !to[i] || !edge_data(&e, &data[i]))
 			return CUDA_ERROR_INVALID_VALUE;
 	}
 	return (int)(in->on ? far->cuGraphAddDependencies_v2(gr->far, from, to, data, n)

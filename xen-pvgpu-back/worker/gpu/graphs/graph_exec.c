@@ -3,6 +3,7 @@
  * launches. */
 #include <stdlib.h>
 
+#include "xen-pvgpu-back/worker/gpu/capture.h"
 #include "xen-pvgpu-back/worker/gpu/context.h"
 #include "xen-pvgpu-back/worker/gpu/estimate.h"
 #include "xen-pvgpu-back/worker/gpu/graph.h"
@@ -82,6 +83,8 @@ int handle_graph_instantiate(struct worker *w, const struct pvgpu_in_graph_insta
 	struct exec_job *j;
 	int err, r = graph_alive(in->graph);
 
+	if (!r && capture_changes(g, in->graph))
+		r = CUDA_ERROR_ILLEGAL_STATE;
 	if (!r)
 		r = obj_error(c);
 	if (!r)
@@ -177,7 +180,7 @@ int handle_graph_exec_set(struct worker *w, const struct pvgpu_in_graph_exec_set
 		return (int)far->cuGraphExecHostNodeSetParams(x->far, node, &p.host);
 	case CU_GRAPH_NODE_TYPE_BATCH_MEM_OP:
 		ops = mem_node(c, &p);
-		x->sum.waits += p.ops->waits; /* at most */
+		graph_exec_waits(x, p.ops->waits);
 		return (int)far->cuGraphExecBatchMemOpNodeSetParams(x->far, node, &ops);
 	default:
 		return CUDA_ERROR_NOT_SUPPORTED;

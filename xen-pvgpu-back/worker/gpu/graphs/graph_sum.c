@@ -81,6 +81,12 @@ void graph_exec_copies(struct graph_exec *x, CUgraphNode node, uint64_t bytes)
 		x->sum.bytes = sum_of(x->sum.bytes - before, bytes);
 }
 
+void graph_exec_waits(struct graph_exec *x, uint64_t waits)
+{
+	if (waits > x->sum.waits) /* no sum, which could be brought round to 0 */
+		x->sum.waits = waits;
+}
+
 /* ---- sums ---- */
 
 static int add_bodies(struct gpu *g, CUgraphNode node, uint32_t depth, struct graph_sum *to,
@@ -174,7 +180,7 @@ int graph_node_sum(struct gpu *g, CUgraphNode node, struct graph_sum *to)
 
 /* ---- limits ---- */
 
-static struct graph *outermost(struct graph *gr)
+struct graph *graph_outermost(struct graph *gr)
 {
 	while (gr->parent)
 		gr = gr->parent;
@@ -183,7 +189,7 @@ static struct graph *outermost(struct graph *gr)
 
 int graph_nodes_take(struct gpu *g, struct graph *gr, uint64_t n)
 {
-	struct graph *all = gr ? outermost(gr) : NULL;
+	struct graph *all = gr ? graph_outermost(gr) : NULL;
 
 	if (n > GRAPH_NODES_SESSION || (all && all->nodes + n > PVGPU_GRAPH_NODES_MAX))
 		return CUDA_ERROR_OUT_OF_MEMORY;
@@ -199,7 +205,7 @@ int graph_nodes_take(struct gpu *g, struct graph *gr, uint64_t n)
 void graph_nodes_give(struct gpu *g, struct graph *gr, uint64_t n)
 {
 	if (gr)
-		outermost(gr)->nodes -= n;
+		graph_outermost(gr)->nodes -= n;
 	atomic_fetch_sub(&g->graph_nodes, n);
 }
 
@@ -227,7 +233,7 @@ int graph_child_take(struct gpu *g, struct graph *gr, const struct graph *child,
 	uint32_t depth = 1;
 	int r;
 
-	if (!fits(g, outermost(gr), child))
+	if (!fits(g, graph_outermost(gr), child))
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	for (const struct graph *p = gr; p->parent; p = p->parent)
 		depth++;
@@ -238,7 +244,7 @@ int graph_child_take(struct gpu *g, struct graph *gr, const struct graph *child,
 
 void graph_recount(struct gpu *g, struct graph *gr)
 {
-	struct graph *all = outermost(gr);
+	struct graph *all = graph_outermost(gr);
 	struct graph_sum sum = {0};
 
 	if (graph_sum(g, all->far, 0, &sum, NULL))
