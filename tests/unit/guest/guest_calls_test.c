@@ -497,7 +497,7 @@ START_TEST(conditional_nodes)
 	ck_assert_int_eq(cuGraphDestroy(p.conditional.phGraph_out[0]), CUDA_ERROR_INVALID_VALUE);
 	OK(cuGraphInstantiate_v2(&exec, g, NULL, NULL, 0));
 	ASKS(cuGraphLaunch(exec, NULL));
-	/* What is wrong in itself is not asked. */
+	/* Parameters that are wrong in themselves are not asked about. */
 	p.conditional.type = CU_GRAPH_COND_TYPE_WHILE;
 	COSTS(0, ck_assert_int_eq(cuGraphAddNode_v2(&n, g, NULL, NULL, 0, &p),
 				  CUDA_ERROR_INVALID_VALUE));
@@ -510,7 +510,7 @@ START_TEST(conditional_nodes)
 }
 END_TEST
 
-/* What makes it another graph, one by one. */
+/* The changes that make it another graph, one by one. */
 START_TEST(changes_of_graphs)
 {
 	CUkernelNodeAttrValue v = {.priority = -1};
