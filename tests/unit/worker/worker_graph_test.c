@@ -372,6 +372,36 @@ START_TEST(nodes_captured_inside_count)
 }
 END_TEST
 
+/* The far end's graph goes with the node, or the graph around it: a capture into it ends before. */
+START_TEST(a_capture_ends_with_its_node)
+{
+	struct worker *w = open_sim();
+	struct pvgpu_wire_memset m = {.ctx = FAKE_CTX,
+				      .stream = STREAM,
+				      .dst = fake_alloc(w, 10, FAKE_CTX, 4096),
+				      .element = 1,
+				      .width = 64,
+				      .height = 1};
+
+	make_body(w);
+	begin_capture(w, 220, 51);
+	FAKE_SUBMIT(w, MEMSET, 0, m);
+	if (_i)
+		ck_assert_int_eq(drop_node(w, 221, GRAPH(50), 0), 0);
+	else
+		destroy_graph(w, GRAPH(50));
+	ck_assert_uint_eq(w->gpu->capturing, 0);
+	ck_assert_int_eq(end_capture(w, 222, 51), CUDA_ERROR_ILLEGAL_STATE);
+	make_graph(w, 52);
+	begin_capture(w, 223, 52);
+	FAKE_SUBMIT(w, MEMSET, 0, m);
+	ck_assert_int_eq(end_capture(w, 224, 52), 0);
+	if (_i)
+		ck_assert_uint_eq(w->gpu->graph_nodes, 1);
+	fake_close(w);
+}
+END_TEST
+
 static int synchronize(struct worker *w, uint32_t seq, uint64_t stream)
 {
 	struct pvgpu_wire_stream_synchronize sync = {.ctx = FAKE_CTX, .stream = stream};
@@ -709,6 +739,7 @@ int main(void)
 	tcase_add_test(t, graphs_nest_to_a_depth);
 	tcase_add_test(t, captured_nodes_count);
 	tcase_add_test(t, nodes_captured_inside_count);
+	tcase_add_loop_test(t, a_capture_ends_with_its_node, 0, 2);
 	tcase_add_test(t, other_streams_hear_nothing_of_a_capture);
 	tcase_add_test(t, a_capture_ends_with_its_stream);
 	tcase_add_test(t, windows_lie_in_own_memory);
