@@ -238,6 +238,31 @@ START_TEST(conditions_are_bounded)
 }
 END_TEST
 
+static bool no_jobs(struct worker *at, void *arg)
+{
+	return !atomic_load(&at->gpu->side.jobs);
+}
+
+/* The far end keeps those of a graph inside, whatever becomes of its handle. */
+START_TEST(conditions_inside_stay_bounded)
+{
+	uint64_t h;
+
+	ck_assert_int_eq(condition(1, &h), 0);
+	ck_assert_int_eq(conditional(1, h, 1), 0);
+	for (uint32_t i = 0; i < 3; i++) {
+		ck_assert_int_eq(body(1, 0, 0, 2), 0);
+		ck_assert_int_eq(condition(2, &h), 0);
+		destroy_graph(2);
+	}
+	ck_assert(fake_until(w, no_jobs, NULL));
+	ck_assert_uint_eq(atomic_load(&w->gpu->conditions.count), 4);
+	destroy_graph(1);
+	ck_assert(fake_until(w, no_jobs, NULL));
+	ck_assert_uint_eq(atomic_load(&w->gpu->conditions.count), 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("worker's conditional nodes");
@@ -253,6 +278,7 @@ int main(void)
 	tcase_add_test(t, bodies_nest_to_a_depth);
 	tcase_add_test(t, edges_have_known_data);
 	tcase_add_test(t, conditions_are_bounded);
+	tcase_add_test(t, conditions_inside_stay_bounded);
 	tcase_set_timeout(t, 120);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_ENV);

@@ -32,6 +32,8 @@ struct graph {
 	uint32_t in_node, in_body;
 	uint64_t *condition; /* the far end's numbers */
 	uint32_t conditions;
+	/* Of graphs inside whose handles are gone: the far end keeps them as long as this graph. */
+	atomic_uint conditions_inside;
 	bool gone;                        /* destroyed */
 	struct graph *children, *sibling; /* those inside that the guest has handles of */
 };
@@ -128,6 +130,8 @@ int graph_inside(struct gpu *g, struct graph *gr, uint32_t number, uint32_t body
 /* graph_condition.c: bodies of conditional nodes. */
 void conditions_init(struct gpu *g);
 void conditions_free(struct gpu *g);
+/* The graph's handle is gone: its conditions count no more, or as those of the graph around it. */
+void conditions_give(struct gpu *g, struct graph *gr);
 /* How many the node has; 0: none that are known. */
 uint32_t condition_bodies(struct gpu *g, CUgraphNode node, const CUgraph **body);
 /* The far end is about to destroy the graph, or the node, with what is inside. */

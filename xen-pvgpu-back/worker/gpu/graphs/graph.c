@@ -124,8 +124,7 @@ void graph_free(struct obj *o)
 		return;
 	free(gr->node);
 	free(gr->index);
-	free(gr->condition);
-	atomic_fetch_sub(&o->gpu->conditions.count, gr->conditions);
+	conditions_give(o->gpu, gr);
 	if (gr->parent)
 		obj_unref(gr->parent);
 }

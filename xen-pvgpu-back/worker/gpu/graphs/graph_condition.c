@@ -173,6 +173,17 @@ int handle_graph_condition(struct worker *w, const struct pvgpu_in_graph_conditi
 	return 0;
 }
 
+void conditions_give(struct gpu *g, struct graph *gr)
+{
+	const uint32_t n = gr->conditions + atomic_load(&gr->conditions_inside);
+
+	free(gr->condition);
+	if (gr->parent)
+		atomic_fetch_add(&gr->parent->conditions_inside, n);
+	else
+		atomic_fetch_sub(&g->conditions.count, n);
+}
+
 static bool has_condition(const struct graph *gr, uint64_t condition)
 {
 	for (; gr; gr = gr->parent) {
