@@ -19,7 +19,7 @@ static struct {
 
 static void set_word(CUdeviceptr at, uint32_t value)
 {
-	CU(cuMemsetD32(at, value, 1));
+	CU(cuMemsetD32Async(at, value, 1, it.s));
 }
 
 static void want_word(CUdeviceptr at, uint32_t want, const char *what)

@@ -59,7 +59,7 @@ static CUgraphNodeParams fill_of(CUdeviceptr at, unsigned int value)
 static void run(CUgraphExec exec, CUstream s, uint32_t seed, int want)
 {
 	calls = 0;
-	CU(cuMemsetD8(out, 0, BYTES));
+	CU(cuMemsetD8Async(out, 0, BYTES, s));
 	CU(cuGraphLaunch(exec, s));
 	CU(cuStreamSynchronize(s));
 	check_filled(out, WORDS, seed, "by nodes");
@@ -151,7 +151,7 @@ static void check_copies(CUstream s)
 	CHECK(got == 4, "%u, not 4", got);
 	CU(cuGraphExecDestroy(exec));
 	CU(cuGraphDestroy(g));
-	CU(cuMemsetD32(other, 9, WORDS));
+	CU(cuMemsetD32Async(other, 9, WORDS, s));
 	copy = copy_of(other);
 	CU(cuGraphNodeSetParams(inside, &copy));
 	CU(cuGraphInstantiate(&exec, inner, 0));

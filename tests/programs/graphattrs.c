@@ -273,7 +273,7 @@ static void check_enabled(void)
 	kernel = add_kernel(g, &copy, 3);
 	CU(cuGraphAddEmptyNode(&empty, g, &kernel, 1));
 	CU(cuGraphInstantiate(&exec, g, 0));
-	CU(cuMemsetD32(it.b, 0, WORDS));
+	CU(cuMemsetD32Async(it.b, 0, WORDS, it.s));
 	want_enabled(exec, kernel, 1);
 	CU(cuGraphNodeSetEnabled(exec, kernel, 0));
 	want_enabled(exec, kernel, 0);
@@ -284,7 +284,7 @@ static void check_enabled(void)
 	CU(cuGraphNodeSetEnabled(exec, kernel, 1));
 	CU(cuGraphNodeSetEnabled(exec, copy, 0));
 	CU(cuGraphNodeSetEnabled(exec, fill, 0));
-	CU(cuMemsetD32(it.b, 1, WORDS));
+	CU(cuMemsetD32Async(it.b, 1, WORDS, it.s));
 	run(exec);
 	check_filled(it.a, WORDS, 3, "the kernel alone");
 	want_word(it.b, 1, "the kernel alone");
