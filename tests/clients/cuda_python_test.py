@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The tests that NVIDIA's Python bindings bring in their wheel, directly on the simulated GPU and through pvgpu.
 
-The wheel's runtime calls are made of the driver API, so all of it is libcuda.so.1's. Each test must pass both ways but those of BOTH and THROUGH,
+The wheel's runtime calls are made of the driver API, so all of it is libcuda.so.1's. Each test must pass both ways but those of THROUGH through pvgpu,
 which must fail: one that passes is to be taken out of the list. Tests that compile kernels by NVRTC are not run: what NVIDIA's compilers make is not
 for the simulated GPU. Downloads 45 MB the first time."""
 import os
@@ -19,13 +19,9 @@ from pvgpu_env import PvgpuEnv, build_dir  # noqa: E402
 
 WHEELS, LIMIT = ("cuda-python==12.6.0", "numpy==1.26.4", "pytest==8.3.4"), 600
 FILES = "test_cuda.py", "test_cudart.py", "test_interoperability.py"
-# Test -> why it fails, as docs/graphs.md says under "Refused".
-BOTH = {
-    "test_cuda.test_conditional": "kernels launch nothing past the gate: no handles of conditional nodes",
-    "test_cudart.test_cudart_conditional": "the same",
-}
+# Test -> why it fails through pvgpu, as docs/graphs.md says under "Refused".
 PAGEABLE = "the worker does not reach pageable memory: no graph copies from or to it"
-THROUGH = {**BOTH, "test_cuda.test_graph_poly": PAGEABLE, "test_cudart.test_cudart_cudaGraphAddMemcpyNode1D": PAGEABLE,
+THROUGH = {"test_cuda.test_graph_poly": PAGEABLE, "test_cudart.test_cudart_cudaGraphAddMemcpyNode1D": PAGEABLE,
            "test_cudart.test_cudart_cudaGraphAddMemsetNode": PAGEABLE}
 
 
@@ -62,7 +58,7 @@ class CudaPython(unittest.TestCase):
 
     def test_direct(self):
         with PvgpuEnv(build=build_dir()) as pvgpu:
-            self.check(self.run_suite(pvgpu, direct=True), "directly on the simulated GPU", BOTH)
+            self.check(self.run_suite(pvgpu, direct=True), "directly on the simulated GPU", {})
 
     def test_pvgpu(self):
         with PvgpuEnv(build=build_dir()) as pvgpu:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Trains a small transformer by JAX on the device that JAX_PLATFORMS names and prints the losses, one a line. Matrix products are sums of
 products; with the argument `matmul`, XLA's own. Then the libraries of CUDA that are loaded, a path a line; and, by pvgpu, `awaited N`, the calls of each of the
-last steps that waited for an answer."""
+last steps that waited for an answer; and `control N`, which loops and branches have made."""
 import ctypes
 import re
 import sys
@@ -56,6 +56,17 @@ def step(p, first, second, count, text):
     return jax.tree.map(change, p, first, second), first, second, value
 
 
+@jax.jit
+def control(x):
+    """A loop that goes on while the data says so, with a branch and a switch in each round."""
+    def one(state):
+        count, v = state
+        v = jax.lax.cond(count % 2 == 0, lambda v: v * 1.5, lambda v: v + 0.25, v)
+        return count + 1, jax.lax.switch(count % 3, [lambda v: v * 0.5, lambda v: -v, lambda v: v + 1], v)
+    count, v = jax.lax.while_loop(lambda s: (s[0] < 40) & (jnp.abs(s[1]).sum() < 1000), one, (0, x))
+    return count + v.sum()
+
+
 def awaited():
     """Calls so far that waited for an answer; None: the driver is not pvgpu's."""
     with open("/proc/self/maps", encoding="utf-8") as maps:
@@ -77,6 +88,7 @@ def main():
         print(f"{float(value):.6f}", flush=True)
     if before is not None:
         print(f"awaited {(awaited() - before) / STEADY}")
+    print(f"control {float(control(jnp.arange(8.0)))}")
     with open("/proc/self/maps", encoding="utf-8") as maps:
         print(*sorted(set(re.findall(r"/\S*/lib(?:cu|nvidia|nccl)\S*", maps.read()))), sep="\n")
 

@@ -50,11 +50,13 @@ class Jax(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         waits = re.search(r"^awaited (.*)\n", done.stdout, re.M)
         self.awaited = waits and float(waits[1])
-        lines = re.sub(r"^awaited .*\n", "", done.stdout, flags=re.M).split()
+        self.control = float(re.search(r"^control (.*)\n", done.stdout, re.M)[1])
+        lines = re.sub(r"^(?:awaited|control) .*\n", "", done.stdout, flags=re.M).split()
         return [float(v) for v in lines if not v.startswith("/")], [v for v in lines if v.startswith("/")], done.stderr
 
     def test_training(self):
         want = self.train(JAX_PLATFORMS="cpu")[0]
+        control = self.control
         with PvgpuEnv(vgpus={"vgpu0": "2G"}, sim={"SIMCUDA_CC": "8.0"}) as pvgpu:
             got, libraries, err = self.train(["unshare", "--mount", "sh", "-c", SHOW, "sh", self.folder / "dev", self.build / "bin/pvgpu-run"],
                                              PVGPU_SOCKET=pvgpu.socket(), JAX_PLATFORMS="cuda", XLA_PYTHON_CLIENT_PREALLOCATE="false",
@@ -65,6 +67,7 @@ class Jax(unittest.TestCase):
         for a, b in zip(got, want):
             self.assertLess(abs(a - b), 0.01 * abs(b), (got, want))
         self.assertLess(got[-1], got[0] / 2)
+        self.assertAlmostEqual(self.control, control, delta=0.001 * abs(control))
         self.assertLessEqual({"libcuda.so.1", "libcudart.so.13", "libcupti.so.13", "libcudnn.so.9", "libcublasLt.so.13"}, {pathlib.Path(p).name for p in libraries}, err)
         ours = {p.name for p in (self.build / "lib").iterdir()}
         self.assertEqual([p for p in libraries if pathlib.Path(p).name in ours and not p.startswith(f"{self.build}/lib/")], [])

@@ -146,6 +146,12 @@ struct node_params {
 			void *ptr;
 		} alloc;
 		void *freed;
+		struct {
+			unsigned long long handle;
+			int type;
+			unsigned int size;
+			cudaGraph_t *bodies;
+		} conditional;
 	};
 	long long reserved_too;
 };
@@ -153,6 +159,9 @@ static_assert(sizeof(struct node_params) == 256, "the size of a node's parameter
 extern "C" cudaError_t cudaGraphAddNode_v2(cudaGraphNode_t *node, cudaGraph_t graph,
 					   const cudaGraphNode_t *dependencies, const void *edges,
 					   size_t count, struct node_params *params);
+extern "C" cudaError_t cudaGraphConditionalHandleCreate(unsigned long long *handle,
+							cudaGraph_t graph, unsigned int value,
+							unsigned int flags);
 
 /* Memory of the graph, used by kernels between its allocation and its free. */
 static void by_structure(cudaStream_t s)
@@ -190,7 +199,7 @@ static void by_structure(cudaStream_t s)
 	release.type = 11;
 	release.freed = alloc.alloc.ptr;
 	RT(cudaGraphAddNode_v2(&n[4], graph, n + 3, NULL, 1, &release));
-	release.type = 13;
+	release.type = 12;
 	WANT(cudaErrorNotSupported, cudaGraphAddNode_v2(&n[4], graph, NULL, NULL, 0, &release));
 	WANT(cudaErrorNotSupported, cudaGetLastError());
 	RT(cudaGraphInstantiateWithFlags(&exec, graph, 0));
@@ -202,6 +211,39 @@ static void by_structure(cudaStream_t s)
 	}
 	RT(cudaGraphExecDestroy(exec));
 	RT(cudaGraphDestroy(graph));
+}
+
+/* A branch, by the value that its condition has when a launch begins. */
+static void by_condition(cudaStream_t s)
+{
+	struct node_params p = {};
+	cudaMemsetParams fill = {};
+	cudaGraphExec_t exec;
+	cudaGraphNode_t n;
+	cudaGraph_t graph;
+	both<int> v(N);
+
+	fill.dst = v.dev;
+	fill.elementSize = 4;
+	fill.width = N;
+	fill.height = 1;
+	for (unsigned int value = 0; value < 2; value++) {
+		RT(cudaGraphCreate(&graph, 0));
+		p.type = 13;
+		p.conditional.size = 2;
+		RT(cudaGraphConditionalHandleCreate(&p.conditional.handle, graph, value, 1));
+		RT(cudaGraphAddNode_v2(&n, graph, NULL, NULL, 0, &p));
+		for (unsigned int i = 0; i < 2; i++) {
+			fill.value = 5 + i;
+			RT(cudaGraphAddMemsetNode(&n, p.conditional.bodies[i], NULL, 0, &fill));
+		}
+		RT(cudaGraphInstantiateWithFlags(&exec, graph, 0));
+		RT(cudaGraphLaunch(exec, s));
+		RT(cudaStreamSynchronize(s));
+		all_are(v, value ? 5 : 6, "a branch");
+		RT(cudaGraphExecDestroy(exec));
+		RT(cudaGraphDestroy(graph));
+	}
 }
 
 /* A graph that waits for an event of another stream, and records one for a third. */
@@ -322,6 +364,7 @@ int main()
 	by_capture(s);
 	by_hand(s);
 	by_structure(s);
+	by_condition(s);
 	by_events(s);
 	by_details(s);
 	RT(cudaStreamDestroy(s));

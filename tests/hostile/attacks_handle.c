@@ -7,6 +7,7 @@
 extern const char ptx_fault[];
 extern const uint64_t ptx_fault_size;
 
+#define INVALID_VALUE  1
 #define INVALID_HANDLE 400
 
 static uint64_t handle(enum pvgpu_handle_type type, uint32_t gen, uint32_t index)
@@ -196,6 +197,27 @@ static void many(struct guest *g)
 	CALL(g, ctx_synchronize, CTX_SYNCHRONIZE, .ctx = g->ctx);
 }
 
+/* Conditions that no graph was given, bodies that no node has, a kind of node that there is not. */
+static void conditions(struct guest *g)
+{
+	static const uint64_t forged[] = {0, 1, 4096, 0x7f0000000000, ~0ull};
+	const uint64_t one = handle(PVGPU_H_GRAPH, 0, 1), two = handle(PVGPU_H_GRAPH, 0, 2);
+
+	POST(g, graph_create, GRAPH_CREATE, .graph = one);
+	WANT(!CALL(g, graph_condition, GRAPH_CONDITION, .ctx = g->ctx, .graph = one),
+	     "no condition");
+	for (unsigned int i = 0; i < sizeof(forged) / sizeof(forged[0]); i++)
+		WANT(CALL(g, graph_conditional, GRAPH_CONDITIONAL, .ctx = g->ctx, .graph = one,
+			  .condition = forged[i], .bodies = 1) == INVALID_VALUE,
+		     "a forged condition");
+	WANT(CALL(g, graph_body, GRAPH_BODY, .ctx = g->ctx, .graph = one, .child = two) ==
+		     INVALID_VALUE,
+	     "a body of no node");
+	if (attack_arg)
+		CALL(g, graph_conditional, GRAPH_CONDITIONAL, .ctx = g->ctx, .graph = one,
+		     .kind = 3, .bodies = 1);
+}
+
 static void many_contexts(struct guest *g)
 {
 	for (uint32_t i = 1; i < 300 && !guest_over(g); i++)
@@ -242,6 +264,8 @@ const struct attack attacks_handle[] = {
 	{"handle_generations", CONTEXT, LIVES, generations, 0},
 	{"handle_orphans", KERNELS, LIVES, orphans, 0},
 	{"handle_mixed_contexts", KERNELS, LIVES, mixed_contexts, 0},
+	{"condition_forged", CONTEXT, LIVES, conditions, 0},
+	{"condition_kind", CONTEXT, ENDS, conditions, 1},
 	{"many_events", CONTEXT, LIVES, many, 0},
 	{"many_streams", CONTEXT, LIVES, many, 1},
 	{"many_generations", CONTEXT, LIVES, many, 2},

@@ -59,6 +59,7 @@ FAULTS = {
     "fail:cuGraphKernelNodeSetAttribute:1:1": ["graphattrs"],
     "fail:cuGraphNodeSetEnabled:1:2": ["graphattrs"],
     "fail:cuGraphChildGraphNodeGetGraph:1:1": ["graphattrs"],
+    "fail:cuGraphConditionalHandleCreate:1:1": ["conditions"],
     "fail:cuEventQuery:1:1": ["calls"],
     "fail:cuEventElapsedTime_v2:2:1": ["streams"],
     "fail:cuMemcpyHtoDAsync_v2:1:1": ["beside"],

@@ -99,6 +99,17 @@ class Watchdog(unittest.TestCase):
             self.assertEqual(env.read("/vgpu/vgpu1/faults"), "0")
             self.assertEqual(env.run([hang(env)]).returncode, 0)
 
+    def test_an_endless_loop(self):
+        """A launch whose graph loops for ever is ended as a kernel is, though each of its kernels ends long before the limit."""
+        with PvgpuEnv({"vgpu0": "memory=256M,kernel_limit=300", "vgpu1": OTHER}, settings=SHORT) as env:
+            other = env.popen([hang(env), "delay", "20", "100"], "vgpu1", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            env.wait_sessions(1, "vgpu1")
+            self.check_ended(env, env.popen([hang(env), "loop"], "vgpu0", stdout=subprocess.PIPE, stderr=subprocess.PIPE))
+            self.assertEqual(env.read("/vgpu/vgpu0/faults"), "1")
+            out, err = other.communicate(timeout=120)
+            self.assertEqual((other.returncode, out), (0, b"100 kernels are right\n"), err)
+            self.assertEqual(env.read("/vgpu/vgpu1/faults"), "0")
+
     def test_an_endless_wait(self):
         """A stream that waits for a word for ever is ended as a kernel is, and the vGPU beside it goes on."""
         with PvgpuEnv({"vgpu0": "memory=256M,kernel_limit=300", "vgpu1": OTHER}, settings=SHORT) as env:

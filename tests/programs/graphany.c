@@ -59,7 +59,7 @@ static CUgraphNodeParams fill_of(CUdeviceptr at, unsigned int value)
 static void run(CUgraphExec exec, CUstream s, uint32_t seed, int want)
 {
 	calls = 0;
-	CU(cuMemsetD8(out, 0, BYTES));
+	CU(cuMemsetD8Async(out, 0, BYTES, s));
 	CU(cuGraphLaunch(exec, s));
 	CU(cuStreamSynchronize(s));
 	check_filled(out, WORDS, seed, "by nodes");
@@ -151,7 +151,7 @@ static void check_copies(CUstream s)
 	CHECK(got == 4, "%u, not 4", got);
 	CU(cuGraphExecDestroy(exec));
 	CU(cuGraphDestroy(g));
-	CU(cuMemsetD32(other, 9, WORDS));
+	CU(cuMemsetD32Async(other, 9, WORDS, s));
 	copy = copy_of(other);
 	CU(cuGraphNodeSetParams(inside, &copy));
 	CU(cuGraphInstantiate(&exec, inner, 0));
@@ -232,6 +232,71 @@ static void check_moved(CUstream s)
 	printf("graphs that become a node's: all right\n");
 }
 
+static void want_edge(CUgraph g, CUgraphNode from, CUgraphNode to, const CUgraphEdgeData *want)
+{
+	CUgraphEdgeData got[2];
+	CUgraphNode a[2], b[2];
+	size_t n = 2;
+
+	CU(cuGraphGetEdges(g, a, b, got, &n));
+	CHECK(n == 1 && a[0] == from && b[0] == to, "%zu edges, or another", n);
+	CHECK(!memcmp(got, want, sizeof(*want)), "an edge of other data");
+}
+
+/* An edge by which a kernel may begin before the one before it has ended. */
+static void check_edges(CUstream s, CUfunction fill)
+{
+	const CUgraphEdgeData early = {.from_port = CU_GRAPH_KERNEL_NODE_PORT_PROGRAMMATIC,
+				       .type = CU_GRAPH_DEPENDENCY_TYPE_PROGRAMMATIC},
+			      order = {.from_port = CU_GRAPH_KERNEL_NODE_PORT_LAUNCH_ORDER},
+			      untyped = {.from_port = CU_GRAPH_KERNEL_NODE_PORT_PROGRAMMATIC},
+			      into = {.to_port = 1};
+	CUdeviceptr other = device_alloc(BYTES);
+	uint32_t n = WORDS, seed = 8;
+	CUgraphNodeParams one = kernel_of(fill, (void *[]){&other, &n, &seed}),
+			  two = kernel_of(fill, (void *[]){&out, &n, &seed}),
+			  set = fill_of(other, 1);
+	CUgraphNode a, b, c, got;
+	CUgraphEdgeData data;
+	CUgraphExec exec;
+	size_t count = 1;
+	CUgraph g, clone;
+
+	CU(cuGraphCreate(&g, 0));
+	CU(cuGraphAddNode(&a, g, NULL, NULL, 0, &one));
+	CU(cuGraphAddNode(&b, g, &a, &early, 1, &two));
+	want_edge(g, a, b, &early);
+	WANT(CUDA_ERROR_LOSSY_QUERY, cuGraphGetEdges(g, &got, &c, NULL, &count));
+	CU(cuGraphNodeGetDependencies(b, &got, &data, (count = 1, &count)));
+	CHECK(count == 1 && got == a && !memcmp(&data, &early, sizeof(data)), "before it");
+	CU(cuGraphNodeGetDependentNodes(a, &got, &data, (count = 1, &count)));
+	CHECK(count == 1 && got == b && !memcmp(&data, &early, sizeof(data)), "behind it");
+	WANT(CUDA_ERROR_LOSSY_QUERY, cuGraphNodeGetDependencies(b, &got, NULL, &count));
+	CU(cuGraphInstantiate(&exec, g, 0));
+	run(exec, s, 8, 0);
+	check_filled(other, WORDS, 8, "by the node before");
+	CU(cuGraphExecDestroy(exec));
+	CU(cuGraphClone(&clone, g));
+	CU(cuGraphInstantiate(&exec, clone, 0));
+	run(exec, s, 8, 0);
+	CU(cuGraphExecDestroy(exec));
+	CU(cuGraphDestroy(clone));
+	CU(cuGraphRemoveDependencies(g, &a, &b, &early, 1));
+	CU(cuGraphAddDependencies(g, &a, &b, &order, 1));
+	want_edge(g, a, b, &order);
+	CU(cuGraphAddNode(&c, g, NULL, NULL, 0, &set));
+	WANT(CUDA_ERROR_INVALID_VALUE, cuGraphAddDependencies(g, &c, &b, &early, 1));
+	WANT(CUDA_ERROR_INVALID_VALUE, cuGraphAddDependencies(g, &b, &c, &early, 1));
+	WANT(CUDA_ERROR_INVALID_VALUE, cuGraphAddDependencies(g, &b, &c, &untyped, 1));
+	WANT(CUDA_ERROR_INVALID_VALUE, cuGraphAddDependencies(g, &b, &c, &into, 1));
+	WANT(CUDA_ERROR_INVALID_VALUE, cuGraphAddNode(&got, g, &b, &early, 1, &set));
+	CU(cuGraphGetNodes(g, NULL, &count));
+	CHECK(count == 3, "%zu nodes", count);
+	CU(cuGraphDestroy(g));
+	CU(cuMemFree(other));
+	printf("edges: all right\n");
+}
+
 static void check_refused(void)
 {
 	CUgraphNodeParams p = fill_of(out, 1), bad;
@@ -283,6 +348,7 @@ int main(void)
 	check_kinds(s, fill);
 	check_copies(s);
 	check_moved(s);
+	check_edges(s, fill);
 	check_refused();
 	CU(cuStreamDestroy(s));
 	CU(cuMemFree(out));

@@ -273,7 +273,7 @@ static void check_enabled(void)
 	kernel = add_kernel(g, &copy, 3);
 	CU(cuGraphAddEmptyNode(&empty, g, &kernel, 1));
 	CU(cuGraphInstantiate(&exec, g, 0));
-	CU(cuMemsetD32(it.b, 0, WORDS));
+	CU(cuMemsetD32Async(it.b, 0, WORDS, it.s));
 	want_enabled(exec, kernel, 1);
 	CU(cuGraphNodeSetEnabled(exec, kernel, 0));
 	want_enabled(exec, kernel, 0);
@@ -284,7 +284,7 @@ static void check_enabled(void)
 	CU(cuGraphNodeSetEnabled(exec, kernel, 1));
 	CU(cuGraphNodeSetEnabled(exec, copy, 0));
 	CU(cuGraphNodeSetEnabled(exec, fill, 0));
-	CU(cuMemsetD32(it.b, 1, WORDS));
+	CU(cuMemsetD32Async(it.b, 1, WORDS, it.s));
 	run(exec);
 	check_filled(it.a, WORDS, 3, "the kernel alone");
 	want_word(it.b, 1, "the kernel alone");
@@ -306,6 +306,29 @@ static void check_enabled(void)
 }
 
 /* ---- graphs inside ---- */
+
+/* Two graphs of the same form, which the instance takes over in turn. */
+static void check_in_turn(CUgraphExec exec, CUgraphNode child, CUgraph one)
+{
+	CUgraph other;
+	CUgraphNode fill;
+
+	CU(cuGraphCreate(&other, 0));
+	fill = add_fill(other, NULL, it.a, 6);
+	add_kernel(other, &fill, 12);
+	for (int i = 0; i < 4; i++) {
+		CU(cuGraphExecChildGraphNodeSetParams(exec, child, i % 2 ? other : one));
+		run(exec);
+		check_filled(it.b, WORDS, i % 2 ? 12 : 11, "another graph inside");
+	}
+	/* What changes in one of them, is taken over with it. */
+	add_fill(other, NULL, it.a, 1);
+	WANT(CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE,
+	     cuGraphExecChildGraphNodeSetParams(exec, child, other));
+	run(exec);
+	check_filled(it.b, WORDS, 12, "the graph before the one that was refused");
+	CU(cuGraphDestroy(other));
+}
 
 static void check_inside(void)
 {
@@ -335,9 +358,7 @@ static void check_inside(void)
 	check_filled(it.b, WORDS, 9, "a graph inside");
 	/* Another graph of the same form, in the instance. */
 	add_kernel(inner, &fill, 11);
-	CU(cuGraphExecChildGraphNodeSetParams(exec, child, inner));
-	run(exec);
-	check_filled(it.b, WORDS, 11, "another graph inside");
+	check_in_turn(exec, child, inner);
 	add_fill(inner, NULL, it.a, 1);
 	WANT(CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE,
 	     cuGraphExecChildGraphNodeSetParams(exec, child, inner));

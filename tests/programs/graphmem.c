@@ -64,7 +64,7 @@ static void check_capture(CUstream s)
 	CU(cuGraphInstantiate(&exec, g, CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH));
 	CU(cuGraphDestroy(g));
 	for (int i = 0; i < 3; i++) {
-		CU(cuMemsetD8(out, 0, BYTES));
+		CU(cuMemsetD8Async(out, 0, BYTES, s));
 		CU(cuGraphLaunch(exec, s));
 		CU(cuStreamSynchronize(s));
 		check_filled(out, WORDS, 1, "through the graph's memory");
@@ -145,7 +145,7 @@ static void check_nodes(CUstream s)
 	CU(cuGraphDestroy(clone));
 	CU(cuGraphInstantiate(&exec, g, 0));
 	for (int i = 0; i < 2; i++) {
-		CU(cuMemsetD8(out, 0, BYTES));
+		CU(cuMemsetD8Async(out, 0, BYTES, s));
 		CU(cuGraphLaunch(exec, s));
 		CU(cuStreamSynchronize(s));
 		check_filled(out, WORDS, 5, "by nodes");

@@ -54,7 +54,7 @@ static void waits(void)
 		      got.paramArray[1].writeValue.value == 7,
 	      "other operations");
 	CU(cuGraphInstantiateWithFlags(&exec, graph, 0));
-	CU(cuMemsetD32(d, 0, 4));
+	CU(cuMemsetD32Async(d, 0, 4, stream));
 	CU(cuGraphLaunch(exec, stream));
 	WANT(CUDA_ERROR_NOT_READY, cuStreamQuery(stream));
 	CU(cuStreamWriteValue32(other, d, 6, 0));

@@ -3,6 +3,7 @@
  * hang [delay MS N]: N kernels that occupy the GPU for MS milliseconds each, and their results.
  * hang endless: a kernel that never ends; prints the error, which must be sticky.
  * hang word: a stream waits for a word that nobody writes; the same.
+ * hang loop: a graph whose loop never ends, of kernels that do; the same.
  * hang wild: a kernel that writes to an unmapped address; the same.
  * hang idle: a kernel that is not waited for; stops itself, and looks when it is continued.
  * hang wait: the same, behind a host function that does not return before it is continued.
@@ -79,6 +80,43 @@ static int word(void)
 	puts("running");
 	r = cuCtxSynchronize();
 	CHECK(r, "a word that nobody writes has come");
+	WANT(r, cuCtxSynchronize());
+	WANT(r, cuMemAlloc(&more, 4096));
+	printf("%s\n", result_name(r));
+	return 0;
+}
+
+static int loop(void)
+{
+	CUgraphNodeParams p = {.type = CU_GRAPH_NODE_TYPE_CONDITIONAL,
+			       .conditional = {.type = CU_GRAPH_COND_TYPE_WHILE, .size = 1}};
+	CUDA_KERNEL_NODE_PARAMS kernel = {.gridDimX = 1,
+					  .gridDimY = 1,
+					  .gridDimZ = 1,
+					  .blockDimX = 1,
+					  .blockDimY = 1,
+					  .blockDimZ = 1};
+	uint64_t ns = 20000000;
+	CUdeviceptr more, none = 0;
+	uint32_t value = 0;
+	CUgraphExec exec;
+	CUgraphNode n;
+	CUgraph g;
+	CUresult r;
+
+	start();
+	kernel.func = function(load(ptx_sync), "delay");
+	kernel.kernelParams = (void *[]){&ns, &none, &value};
+	CU(cuGraphCreate(&g, 0));
+	CU(cuGraphConditionalHandleCreate(&p.conditional.handle, g, NULL, 1,
+					  CU_GRAPH_COND_ASSIGN_DEFAULT));
+	CU(cuGraphAddNode(&n, g, NULL, NULL, 0, &p));
+	CU(cuGraphAddKernelNode(&n, p.conditional.phGraph_out[0], NULL, 0, &kernel));
+	CU(cuGraphInstantiate(&exec, g, 0));
+	CU(cuGraphLaunch(exec, NULL));
+	puts("running");
+	r = cuCtxSynchronize();
+	CHECK(r, "a loop that never ends has ended");
 	WANT(r, cuCtxSynchronize());
 	WANT(r, cuMemAlloc(&more, 4096));
 	printf("%s\n", result_name(r));
@@ -201,6 +239,8 @@ int main(int argc, char **argv)
 
 	if (!strcmp(what, "endless"))
 		return spoil("endless");
+	if (!strcmp(what, "loop"))
+		return loop();
 	if (!strcmp(what, "word"))
 		return word();
 	if (!strcmp(what, "wild"))

@@ -117,12 +117,12 @@
 	X(cuGraphAddEmptyNode)                                                                     \
 	X(cuGraphAddChildGraphNode)                                                                \
 	X(cuGraphGetNodes)                                                                         \
-	X(cuGraphGetEdges)                                                                         \
+	X(cuGraphGetEdges_v2)                                                                      \
 	X(cuGraphNodeGetType)                                                                      \
 	X(cuGraphNodeFindInClone)                                                                  \
 	X(cuGraphDestroyNode)                                                                      \
-	X(cuGraphAddDependencies)                                                                  \
-	X(cuGraphRemoveDependencies)                                                               \
+	X(cuGraphAddDependencies_v2)                                                               \
+	X(cuGraphRemoveDependencies_v2)                                                            \
 	X(cuGraphKernelNodeGetParams_v2)                                                           \
 	X(cuGraphKernelNodeSetParams_v2)                                                           \
 	X(cuGraphMemcpyNodeGetParams)                                                              \
@@ -185,6 +185,7 @@
 	X(cuGraphNodeSetEnabled)                                                                   \
 	X(cuGraphNodeGetEnabled)                                                                   \
 	X(cuGraphAddNode_v2)                                                                       \
+	X(cuGraphConditionalHandleCreate)                                                          \
 	X(cuGraphAddBatchMemOpNode)                                                                \
 	X(cuGraphBatchMemOpNodeGetParams)                                                          \
 	X(cuGraphBatchMemOpNodeSetParams)                                                          \

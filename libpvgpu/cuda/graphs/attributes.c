@@ -50,6 +50,7 @@ PUBLIC CUresult cuGraphKernelNodeSetAttribute(CUgraphNode node, CUkernelNodeAttr
 	r = pvgpu_node_attr_check(attr, value);
 	if (r)
 		return r;
+	graph_changes(g);
 	return pvgpu_do_graph_attr_set(session(), c->o.wire, g->o.wire, number, attr, value,
 				       sizeof(*value));
 }
@@ -65,6 +66,7 @@ PUBLIC CUresult cuGraphKernelNodeCopyAttributes(CUgraphNode dst, CUgraphNode src
 		return r;
 	if (!node_find(src, &from, &from_number))
 		return CUDA_ERROR_INVALID_VALUE;
+	graph_changes(g);
 	return pvgpu_do_graph_attr_copy(session(), c->o.wire, g->o.wire, number, from->o.wire,
 					from_number);
 }

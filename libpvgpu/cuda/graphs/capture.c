@@ -323,6 +323,7 @@ static int begin_in(struct ctx *ctx, struct stream *s, struct graph *g, const CU
 	if (r)
 		return r;
 	c.graph = object_handle(&g->o);
+	graph_changes(g);
 	r = pvgpu_do_capture_begin(session(), ctx->o.wire, s->o.wire, g->o.wire, numbers,
 				   (uint32_t)(count * sizeof(numbers[0])));
 	if (!r && !enlist(&c, s)) {
@@ -360,10 +361,7 @@ static int begin_to(CUstream h, CUgraph graph, const CUgraphNode *deps, size_t c
 	struct graph *g;
 	const int r = graph_enter(graph, &g);
 
-	if (r)
-		return r;
-	/* Hosts' functions and events of captured work are counted by the graph alone. */
-	return g->parent ? CUDA_ERROR_NOT_SUPPORTED : begin(h, g, deps, count, mode, per_thread);
+	return r ? r : begin(h, g, deps, count, mode, per_thread);
 }
 
 /* Under lock. */
@@ -452,7 +450,7 @@ static int end(CUstream h, CUgraph *graph, bool per_thread)
 	if (!g)
 		return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
 	if (!r)
-		g->hosts += was.hosts;
+		graph_hosts(g, was.hosts);
 	if (!r && graph)
 		*graph = was.graph;
 	else if (was.own_graph)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Graphs inside of graphs. Such a graph is its node's: the handle lives as long as the node. */
+#include "cuda/core/capture.h"
 #include "cuda/core/context.h"
 #include "cuda/core/init.h"
 #include "cuda/core/object.h"
@@ -7,6 +8,7 @@
 #include "cuda/graphs/graph.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "pvgpu_stubs.h"
@@ -15,6 +17,7 @@ void children_drop(struct graph *g, uint32_t number)
 {
 	struct graph **at, *c;
 
+	bodies_drop(g, number);
 	for (;;) {
 		pthread_mutex_lock(&g->lock);
 		at = &g->children;
@@ -121,14 +124,47 @@ PUBLIC CUresult cuGraphChildGraphNodeGetGraph(CUgraphNode node, CUgraph *graph)
 	return r;
 }
 
+/*
+ * Whether a graph has the form that a node of an instance needs, the far end says. Programs whose
+ * buffers move between a few places have an instance take over the same few graphs in turn (XLA
+ * does before each launch): while nothing has changed, the answer is the same. A captured graph
+ * changes by its streams' work, which is not seen here.
+ */
+static bool fit_known(struct graph *of, const struct fit *f)
+{
+	bool known = false;
+
+	if (capturing())
+		return false;
+	pthread_mutex_lock(&of->lock);
+	for (int i = 0; i < FITS && !known; i++) {
+		const struct fit *k = &of->fits[i];
+
+		known = k->exec == f->exec && k->node == f->node && k->of_node == f->of_node &&
+			k->of_graph == f->of_graph;
+	}
+	pthread_mutex_unlock(&of->lock);
+	return known;
+}
+
+static void fit_keep(struct graph *of, const struct fit *f)
+{
+	if (capturing())
+		return;
+	pthread_mutex_lock(&of->lock);
+	of->fits[of->next_fit++ % FITS] = *f;
+	pthread_mutex_unlock(&of->lock);
+}
+
 PUBLIC CUresult cuGraphExecChildGraphNodeSetParams(CUgraphExec exec, CUgraphNode node,
 						   CUgraph child)
 {
 	struct graph *g, *of;
 	struct graph_exec *x;
 	uint32_t number;
+	struct fit fit;
 	struct ctx *c;
-	const int r = node_enter(node, &g, &number, &c);
+	int r = node_enter(node, &g, &number, &c);
 
 	if (r)
 		return r;
@@ -138,6 +174,13 @@ PUBLIC CUresult cuGraphExecChildGraphNodeSetParams(CUgraphExec exec, CUgraphNode
 		return CUDA_ERROR_INVALID_VALUE;
 	if (of->memory || of->events || event_nodes_inside(x->events))
 		return CUDA_ERROR_NOT_SUPPORTED;
-	return pvgpu_do_graph_exec_child(session(), x->o.ctx->o.wire, x->o.wire, g->o.wire, number,
-					 of->o.wire);
+	fit = (struct fit){exec, node, atomic_load(&g->changes), atomic_load(&of->changes)};
+	if (fit_known(of, &fit))
+		return pvgpu_do_graph_exec_child_again(session(), x->o.ctx->o.wire, x->o.wire,
+						       g->o.wire, number, of->o.wire);
+	r = pvgpu_do_graph_exec_child(session(), x->o.ctx->o.wire, x->o.wire, g->o.wire, number,
+				      of->o.wire);
+	if (!r)
+		fit_keep(of, &fit);
+	return r;
 }

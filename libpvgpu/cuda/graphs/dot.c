@@ -59,9 +59,10 @@ static void print_fill(const struct dot *d, CUgraphNode node)
 static int print_node(const struct dot *d, CUgraphNode node, unsigned int graph, size_t number,
 		      CUgraphNodeType *type)
 {
-	static const char *const titles[] = {"KERNEL", "MEMCPY", "MEMSET",     "HOST",
-					     "GRAPH",  "EMPTY",  "WAIT_EVENT", "EVENT_RECORD",
-					     NULL,     NULL,     "MEM_ALLOC",  "MEM_FREE"};
+	static const char *const titles[] = {"KERNEL", "MEMCPY",     "MEMSET",     "HOST",
+					     "GRAPH",  "EMPTY",      "WAIT_EVENT", "EVENT_RECORD",
+					     NULL,     NULL,         "MEM_ALLOC",  "MEM_FREE",
+					     NULL,     "CONDITIONAL"};
 	const int r = cuGraphNodeGetType(node, type);
 	const unsigned int t = r ? 0 : (unsigned int)*type;
 
@@ -128,6 +129,10 @@ static int print_nodes(struct dot *d, CUgraph graph, unsigned int id, const CUgr
 		/* One with nodes of events cannot be looked into. */
 		if (!r && type == CU_GRAPH_NODE_TYPE_GRAPH &&
 		    !cuGraphChildGraphNodeGetGraph(nodes[i], &inside))
+			r = print_graph(d, inside);
+		for (uint32_t k = 0; !r && type == CU_GRAPH_NODE_TYPE_CONDITIONAL &&
+				     (inside = graph_body(nodes[i], k));
+		     k++)
 			r = print_graph(d, inside);
 	}
 	return r;

@@ -10,7 +10,7 @@
 
 #include "pvgpu_stubs.h"
 
-enum { PAGE = 2048 };
+enum { PAGE = 2048, DATA_PAGE = 512 };
 
 struct list {
 	uint32_t *number; /* of nodes; or pairs of them */
@@ -111,32 +111,78 @@ PUBLIC CUresult cuGraphGetRootNodes(CUgraph graph, CUgraphNode *nodes, size_t *c
 	return CUDA_SUCCESS;
 }
 
+struct edges {
+	struct pvgpu_graph_edge *edge;
+	size_t count;
+};
+
+/* All of the graph's edges with their data; the caller frees e->edge. */
+static int list_edges(const struct graph *g, struct edges *e)
+{
+	struct pvgpu_graph_edge page[DATA_PAGE], *more;
+	uint32_t total = 0, len = 0;
+	int r;
+
+	*e = (struct edges){NULL, 0};
+	do {
+		r = pvgpu_do_graph_edges_data(session(), g->o.wire, (uint32_t)e->count, &total,
+					      page, sizeof(page), &len);
+		len /= sizeof(page[0]);
+		if (r || !len)
+			break;
+		more = realloc(e->edge, (e->count + len) * sizeof(*more));
+		if (!more) {
+			r = CUDA_ERROR_OUT_OF_MEMORY;
+			break;
+		}
+		memcpy(more + e->count, page, len * sizeof(page[0]));
+		e->edge = more;
+		e->count += len;
+	} while (e->count < total);
+	if (r)
+		free(e->edge);
+	return r;
+}
+
+static bool is_usual(const CUgraphEdgeData *e)
+{
+	return !e->from_port && !e->to_port && !e->type;
+}
+
+/* Into the i-th place; without one, data that is not the usual is lost. */
+static int give_data(const struct pvgpu_graph_edge *e, CUgraphEdgeData *edges, size_t i)
+{
+	CUgraphEdgeData data;
+
+	memcpy(&data, e->data, sizeof(data));
+	if (edges)
+		edges[i] = data;
+	return edges || is_usual(&data) ? 0 : CUDA_ERROR_LOSSY_QUERY;
+}
+
 PUBLIC CUresult cuGraphGetEdges_v2(CUgraph graph, CUgraphNode *from, CUgraphNode *to,
 				   CUgraphEdgeData *edges, size_t *count)
 {
-	struct list l;
+	struct edges e;
 	struct graph *g;
-	size_t n;
 	int r = graph_enter(graph, &g);
 
 	if (r)
 		return r;
 	if (!count || !from != !to)
 		return CUDA_ERROR_INVALID_VALUE;
-	r = list_all(g, true, &l);
+	r = list_edges(g, &e);
 	if (r)
 		return r;
-	n = l.count / 2;
-	for (size_t i = 0; from && i < *count && i < n; i++) {
-		from[i] = node_handle(g, l.number[2 * i]);
-		to[i] = node_handle(g, l.number[2 * i + 1]);
-		if (edges)
-			memset(&edges[i], 0, sizeof(*edges));
+	for (size_t i = 0; from && i < *count && i < e.count && !r; i++) {
+		from[i] = node_handle(g, e.edge[i].from);
+		to[i] = node_handle(g, e.edge[i].to);
+		r = give_data(&e.edge[i], edges, i);
 	}
-	if (!from || *count > n)
-		*count = n;
-	free(l.number);
-	return CUDA_SUCCESS;
+	if (!from || *count > e.count)
+		*count = e.count;
+	free(e.edge);
+	return r;
 }
 
 PUBLIC CUresult cuGraphGetEdges(CUgraph graph, CUgraphNode *from, CUgraphNode *to, size_t *count)
@@ -148,29 +194,36 @@ PUBLIC CUresult cuGraphGetEdges(CUgraph graph, CUgraphNode *from, CUgraphNode *t
 static int neighbours(CUgraphNode node, bool before, CUgraphNode *nodes, CUgraphEdgeData *edges,
 		      size_t *count)
 {
-	struct list l;
+	struct edges e;
 	struct graph *g;
 	uint32_t number;
-	size_t kept = 0;
+	size_t n = 0;
 	int r = guest_enter();
 
 	if (r)
 		return r;
 	if (!node_find(node, &g, &number) || !count)
 		return CUDA_ERROR_INVALID_VALUE;
-	r = list_all(g, true, &l);
+	r = list_edges(g, &e);
 	if (r)
 		return r;
-	for (size_t i = 0; i + 1 < l.count; i += 2) {
-		if (l.number[i + before] == number)
-			l.number[kept++] = l.number[i + !before];
+	for (size_t i = 0; i < e.count && !r; i++) {
+		const struct pvgpu_graph_edge *k = &e.edge[i];
+
+		if ((before ? k->to : k->from) != number)
+			continue;
+		if (nodes && n < *count) {
+			nodes[n] = node_handle(g, before ? k->from : k->to);
+			r = give_data(k, edges, n);
+		}
+		n++;
 	}
-	l.count = kept;
-	if (edges && nodes)
-		memset(edges, 0, *count * sizeof(*edges));
-	give(g, &l, nodes, count);
-	free(l.number);
-	return 0;
+	for (size_t i = n; nodes && i < *count; i++)
+		nodes[i] = NULL;
+	if (!nodes || *count > n)
+		*count = n;
+	free(e.edge);
+	return r;
 }
 
 PUBLIC CUresult cuGraphNodeGetDependencies(CUgraphNode node, CUgraphNode *deps, size_t *count)
@@ -195,26 +248,65 @@ PUBLIC CUresult cuGraphNodeGetDependentNodes_v2(CUgraphNode node, CUgraphNode *n
 	return neighbours(node, false, nodes, edges, count);
 }
 
+bool edges_have_data(const CUgraphEdgeData *edges, size_t count)
+{
+	for (size_t i = 0; edges && i < count; i++) {
+		if (!is_usual(&edges[i]))
+			return true;
+	}
+	return false;
+}
+
 int edges_check(const CUgraphEdgeData *edges, size_t count)
 {
 	for (size_t i = 0; edges && i < count; i++) {
 		const CUgraphEdgeData *e = &edges[i];
 
-		/* Nodes have no ports to end at, and an edge from the programmatic one has its
-		 * type. */
-		if (e->to_port || (e->from_port == CU_GRAPH_KERNEL_NODE_PORT_PROGRAMMATIC &&
-				   e->type != CU_GRAPH_DEPENDENCY_TYPE_PROGRAMMATIC))
+		/* Nodes have no ports to end at; an edge from the programmatic port has its type,
+		 * which is of no edge from the usual port. */
+		if (e->to_port || e->from_port > CU_GRAPH_KERNEL_NODE_PORT_LAUNCH_ORDER ||
+		    e->type > CU_GRAPH_DEPENDENCY_TYPE_PROGRAMMATIC ||
+		    (e->from_port == CU_GRAPH_KERNEL_NODE_PORT_PROGRAMMATIC && !e->type) ||
+		    (e->type && !e->from_port))
 			return CUDA_ERROR_INVALID_VALUE;
-		if (e->from_port || e->type)
-			return CUDA_ERROR_NOT_SUPPORTED;
 	}
 	return 0;
+}
+
+static int link_plain(struct graph *g, const uint32_t *from, const uint32_t *to, size_t count,
+		      bool on)
+{
+	uint32_t pairs[2 * PVGPU_GRAPH_DEPS_MAX];
+
+	for (size_t i = 0; i < count; i++) {
+		pairs[2 * i] = from[i];
+		pairs[2 * i + 1] = to[i];
+	}
+	graph_changes(g);
+	return pvgpu_do_graph_link(session(), g->o.wire, on, pairs,
+				   (uint32_t)(2 * count * sizeof(pairs[0])));
+}
+
+static int link_data(struct graph *g, const uint32_t *from, const uint32_t *to,
+		     const CUgraphEdgeData *edges, size_t count, bool on)
+{
+	struct pvgpu_graph_edge e[DATA_PAGE];
+
+	if (count > DATA_PAGE)
+		return CUDA_ERROR_NOT_SUPPORTED;
+	for (size_t i = 0; i < count; i++) {
+		e[i] = (struct pvgpu_graph_edge){.from = from[i], .to = to[i]};
+		memcpy(e[i].data, &edges[i], sizeof(e[i].data));
+	}
+	graph_changes(g);
+	return pvgpu_do_graph_link_data(session(), g->o.wire, on, e,
+					(uint32_t)(count * sizeof(e[0])));
 }
 
 static int link_nodes(CUgraph graph, const CUgraphNode *from, const CUgraphNode *to,
 		      const CUgraphEdgeData *edges, size_t count, bool on)
 {
-	uint32_t a[PVGPU_GRAPH_DEPS_MAX], b[PVGPU_GRAPH_DEPS_MAX], pairs[2 * PVGPU_GRAPH_DEPS_MAX];
+	uint32_t a[PVGPU_GRAPH_DEPS_MAX], b[PVGPU_GRAPH_DEPS_MAX];
 	struct graph *g;
 	int r = graph_enter(graph, &g);
 
@@ -226,12 +318,20 @@ static int link_nodes(CUgraph graph, const CUgraphNode *from, const CUgraphNode 
 		r = edges_check(edges, count);
 	if (r || !count)
 		return r;
-	for (size_t i = 0; i < count; i++) {
-		pairs[2 * i] = a[i];
-		pairs[2 * i + 1] = b[i];
+	return edges_have_data(edges, count) ? link_data(g, a, b, edges, count, on)
+					     : link_plain(g, a, b, count, on);
+}
+
+int edges_add_data(CUgraphNode node, CUgraph graph, const CUgraphNode *deps,
+		   const CUgraphEdgeData *edges, size_t count)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < count && !r; i++) {
+		if (!is_usual(&edges[i]))
+			r = link_nodes(graph, &deps[i], &node, &edges[i], 1, true);
 	}
-	return pvgpu_do_graph_link(session(), g->o.wire, on, pairs,
-				   (uint32_t)(2 * count * sizeof(pairs[0])));
+	return r;
 }
 
 PUBLIC CUresult cuGraphAddDependencies(CUgraph graph, const CUgraphNode *from,
@@ -272,6 +372,7 @@ PUBLIC CUresult cuGraphDestroyNode(CUgraphNode node)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (memory_node_type(g, number, NULL))
 		return CUDA_ERROR_NOT_SUPPORTED;
+	graph_changes(g);
 	r = pvgpu_do_graph_drop(session(), g->o.wire, number);
 	if (!r) {
 		event_node_drop(g, number);

@@ -199,6 +199,8 @@ int graph_event_captured(const struct target *t, CUgraphNodeType type, CUevent e
 
 	if (!g)
 		return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
+	if (g->parent)
+		return capture_refuse(t);
 	r = capture_deps(t, g, deps, &count);
 	if (!r)
 		r = add(t->ctx, g, deps, count, type, event, &number);

@@ -61,14 +61,41 @@ static CUresult add(CUgraphNode *node, CUgraph graph, const CUgraphNode *deps, s
 		return cuGraphAddMemAllocNode(node, graph, deps, count, &p->alloc);
 	case CU_GRAPH_NODE_TYPE_MEM_FREE:
 		return cuGraphAddMemFreeNode(node, graph, deps, count, p->free.dptr);
+	case CU_GRAPH_NODE_TYPE_CONDITIONAL:
+		return (CUresult)graph_add_conditional(node, graph, deps, count, &p->conditional);
 	case CU_GRAPH_NODE_TYPE_BATCH_MEM_OP:
 		return cuGraphAddBatchMemOpNode(node, graph, deps, count, &p->memOp);
 	default:
-		/* A conditional node's handle can be none that was given out. */
-		return (unsigned int)p->type >= CU_GRAPH_NODE_TYPE_CONDITIONAL
+		return (unsigned int)p->type > CU_GRAPH_NODE_TYPE_CONDITIONAL
 			       ? CUDA_ERROR_INVALID_VALUE
 			       : CUDA_ERROR_NOT_SUPPORTED;
 	}
+}
+
+/* A node some of whose edges have data: it gets those when it is there. */
+static int add_behind(CUgraphNode *node, CUgraph graph, const CUgraphNode *deps,
+		      const CUgraphEdgeData *edges, size_t count, CUgraphNodeParams *params)
+{
+	CUgraphNode usual[PVGPU_GRAPH_DEPS_MAX];
+	size_t n = 0;
+	int r;
+
+	if (params->type == CU_GRAPH_NODE_TYPE_MEM_ALLOC ||
+	    params->type == CU_GRAPH_NODE_TYPE_MEM_FREE || count > PVGPU_GRAPH_DEPS_MAX)
+		return CUDA_ERROR_NOT_SUPPORTED; /* it could not be removed again */
+	if (!deps)
+		return CUDA_ERROR_INVALID_VALUE;
+	for (size_t i = 0; i < count; i++) {
+		if (!edges_have_data(&edges[i], 1))
+			usual[n++] = deps[i];
+	}
+	r = add(node, graph, n ? usual : NULL, n, params);
+	if (r)
+		return r;
+	r = edges_add_data(*node, graph, deps, edges, count);
+	if (r)
+		cuGraphDestroyNode(*node);
+	return r;
 }
 
 /* The parameters are of a kind that has none to be changed. */
@@ -92,7 +119,9 @@ PUBLIC CUresult cuGraphAddNode_v2(CUgraphNode *node, CUgraph graph, const CUgrap
 		r = check(params);
 	if (!r)
 		r = edges_check(edges, count);
-	return r ? (CUresult)r : add(node, graph, deps, count, params);
+	if (r || !edges_have_data(edges, count))
+		return r ? (CUresult)r : add(node, graph, deps, count, params);
+	return (CUresult)add_behind(node, graph, deps, edges, count, params);
 }
 
 PUBLIC CUresult cuGraphAddNode(CUgraphNode *node, CUgraph graph, const CUgraphNode *deps,

@@ -102,6 +102,12 @@ void graph_hosts(struct graph *g, uint32_t n)
 		g->hosts += n;
 }
 
+void graph_changes(struct graph *g)
+{
+	for (; g; g = g->parent)
+		atomic_fetch_add(&g->changes, 1);
+}
+
 int graph_new(struct graph **out)
 {
 	struct graph *g = graph_object();

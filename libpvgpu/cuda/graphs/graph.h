@@ -10,12 +10,14 @@
 #include "cuda/core/public.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "pvgpu_wire.h"
 
+struct bodies;
 struct ctx;
 struct event_node;
 struct mem_node;
@@ -35,9 +37,23 @@ struct held {
 	unsigned int count;
 };
 
+/*
+ * A node of an instance and a graph that the far end has let it take over, while neither that graph
+ * nor the node's has changed.
+ */
+enum { FITS = 4 };
+struct fit {
+	CUgraphExec exec; /* NULL: none */
+	CUgraphNode node;
+	uint64_t of_node, of_graph; /* graph.changes */
+};
+
 struct graph {
 	struct object o;
 	CUgraph clone_of;
+	_Atomic uint64_t changes;
+	struct fit fits[FITS]; /* this graph's; under lock */
+	uint32_t next_fit;
 	uint32_t hosts; /* host functions that a launch calls */
 	pthread_mutex_t lock;
 	struct node_cache *cache; /* by node: what getters gave out; under lock */
@@ -49,6 +65,7 @@ struct graph {
 	struct graph *parent;
 	uint32_t in_node;
 	struct graph *children, *sibling; /* those inside that were asked for; under lock */
+	struct bodies *bodies;            /* of conditional nodes; under lock */
 };
 
 struct graph_exec {
@@ -68,6 +85,8 @@ int graph_new(struct graph **out);
 struct graph *graph_object(void);
 /* Its launches call n more host functions, and so do those of the graphs around it. */
 void graph_hosts(struct graph *g, uint32_t n);
+/* The graph, and so those around it, are about to change. */
+void graph_changes(struct graph *g);
 /* The worker's goes, too. */
 void graph_drop(struct graph *g);
 /* The number of the node and its graph; false: no such graph. Whether the node is there is known to
@@ -80,13 +99,24 @@ int node_numbers(const struct graph *g, const CUgraphNode *nodes, size_t count, 
 int graph_enter(CUgraph h, struct graph **g);
 int node_enter(CUgraphNode h, struct graph **g, uint32_t *node, struct ctx **c);
 
-/* edges.c: ports, by which kernels start before others end, are not offered. A CUresult. */
+/* edges.c: is their data such as edges can have? A CUresult. */
 int edges_check(const CUgraphEdgeData *edges, size_t count);
+bool edges_have_data(const CUgraphEdgeData *edges, size_t count);
+/* Those of these edges to the node that have data; a CUresult. */
+int edges_add_data(CUgraphNode node, CUgraph graph, const CUgraphNode *deps,
+		   const CUgraphEdgeData *edges, size_t count);
 
 /* child.c: handles of graphs inside of g go; of one node, or (CHILDREN_ALL) of all. */
 #define CHILDREN_ALL UINT32_MAX
 /* This graph is the one inside of the node from here on. */
 void child_adopt(struct graph *g, uint32_t number, struct graph *child);
+/* conditional.c: a node with bodies, which params gets; a CUresult. */
+int graph_add_conditional(CUgraphNode *node, CUgraph graph, const CUgraphNode *deps, size_t count,
+			  CUDA_CONDITIONAL_NODE_PARAMS *params);
+/* The body of a conditional node; NULL: it has not so many. */
+CUgraph graph_body(CUgraphNode node, uint32_t number);
+/* Of one node, or (CHILDREN_ALL) of all. */
+void bodies_drop(struct graph *g, uint32_t number);
 /* nodes.c: a node with this graph inside, which is the node's then; a CUresult. */
 int graph_move(CUgraphNode *node, CUgraph graph, const CUgraphNode *deps, size_t count,
 	       CUgraph child);

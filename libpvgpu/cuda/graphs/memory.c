@@ -153,6 +153,7 @@ int graph_add_empty(struct ctx *c, struct graph *g, const uint32_t *deps, uint32
 {
 	const struct pvgpu_graph_node is = {.kind = CU_GRAPH_NODE_TYPE_EMPTY};
 
+	graph_changes(g);
 	return pvgpu_do_graph_add(session(), c->o.wire, g->o.wire, &is, sizeof(is), NULL, 0, deps,
 				  count * (uint32_t)sizeof(*deps), number);
 }
@@ -195,6 +196,8 @@ static int captured(const struct target *t, uint64_t bytes, uint64_t *addr)
 
 	if (!g)
 		return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
+	if (g->parent)
+		return capture_refuse(t);
 	if (!bytes && frees(g, *addr))
 		return CUDA_ERROR_INVALID_VALUE;
 	r = capture_deps(t, g, deps, &count);

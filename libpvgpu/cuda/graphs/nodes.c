@@ -124,10 +124,12 @@ int node_place(CUgraphNode *node, CUgraph graph, const CUgraphNode *deps, size_t
 int node_add(CUgraphNode *node, const struct place *p, const struct wire_node *n)
 {
 	uint32_t number = 0;
-	const int r = pvgpu_do_graph_add(session(), p->ctx->o.wire, p->g->o.wire, &n->is,
-					 sizeof(n->is), n->params, n->len, p->deps,
-					 (uint32_t)(p->count * sizeof(p->deps[0])), &number);
+	int r;
 
+	graph_changes(p->g);
+	r = pvgpu_do_graph_add(session(), p->ctx->o.wire, p->g->o.wire, &n->is, sizeof(n->is),
+			       n->params, n->len, p->deps,
+			       (uint32_t)(p->count * sizeof(p->deps[0])), &number);
 	if (!r)
 		*node = node_handle(p->g, number);
 	return r;
@@ -246,6 +248,7 @@ int graph_move(CUgraphNode *node, CUgraph graph, const CUgraphNode *deps, size_t
 		return CUDA_ERROR_INVALID_VALUE;
 	if (of->memory || of->events)
 		return CUDA_ERROR_NOT_SUPPORTED;
+	graph_changes(p.g);
 	r = pvgpu_do_graph_move(session(), p.ctx->o.wire, p.g->o.wire, of->o.wire, p.deps,
 				(uint32_t)(p.count * sizeof(p.deps[0])), &number);
 	if (r)
@@ -265,9 +268,11 @@ int node_set(CUgraphNode node, const struct wire_node *n)
 	struct ctx *c;
 	const int r = node_enter(node, &g, &number, &c);
 
-	return r ? r
-		 : pvgpu_do_graph_set(session(), c->o.wire, g->o.wire, number, &n->is,
-				      sizeof(n->is), n->params, n->len);
+	if (r)
+		return r;
+	graph_changes(g);
+	return pvgpu_do_graph_set(session(), c->o.wire, g->o.wire, number, &n->is, sizeof(n->is),
+				  n->params, n->len);
 }
 
 /* In the order of launches; what the worker finds wrong is the context's deferred error. */

@@ -262,7 +262,23 @@ struct rt_node_params {
 
 _Static_assert(sizeof(struct rt_node_params) == 256, "the size of a node's parameters");
 
-enum { KERNEL, COPY, FILL, HOST, CHILD, EMPTY, WAIT, RECORD, ALLOC = 10, FREE };
+enum { KERNEL, COPY, FILL, HOST, CHILD, EMPTY, WAIT, RECORD, ALLOC = 10, FREE, CONDITIONAL = 13 };
+
+/* Of the driver's parameters, which are the same but for the context behind them. */
+enum { BODIES_WORD = 2, CONTEXT_WORD };
+
+static cudaError_t add_conditional(cudaGraphNode_t *node, cudaGraph_t graph,
+				   const cudaGraphNode_t *dependencies, size_t count,
+				   struct rt_node_params *p)
+{
+	struct rt_node_params d = *p;
+	cudaError_t e;
+
+	d.reserved1[CONTEXT_WORD] = 0;
+	e = rt_error(rt_cu.cuGraphAddNode_v2(node, graph, dependencies, NULL, count, &d));
+	p->reserved1[BODIES_WORD] = d.reserved1[BODIES_WORD];
+	return rt_fail(e);
+}
 
 cudaError_t rt_add_node(cudaGraphNode_t *node, cudaGraph_t graph,
 			const cudaGraphNode_t *dependencies, const struct rt_edge *edges,
@@ -294,6 +310,8 @@ cudaError_t rt_add_node(cudaGraphNode_t *node, cudaGraph_t graph,
 		return cudaGraphAddMemAllocNode(node, graph, dependencies, count, p->alloc);
 	case FREE:
 		return cudaGraphAddMemFreeNode(node, graph, dependencies, count, p->freed);
+	case CONDITIONAL:
+		return add_conditional(node, graph, dependencies, count, p);
 	default:
 		return rt_not_supported();
 	}

@@ -193,6 +193,7 @@ CUresult ctx_new(uint32_t flags, bool primary, struct sim_ctx **out)
 		.malloc = env_malloc,
 		.free = env_free,
 		.native = env_native,
+		.condition = condition_set,
 		.texture = env_texture,
 		.private = sim_fault.scrub ? dirt_private : NULL,
 		.clock_khz = 1000000,

@@ -40,6 +40,8 @@ bool op_is_small(const struct op *op)
 {
 	if (op->kind == OP_WRITE || op->kind == OP_FREE)
 		return true;
+	if (op->kind == OP_CONDITION)
+		return !op->condition.node;
 	return (op->kind == OP_COPY || op->kind == OP_MEMSET) && bytes_of(op) <= SMALL &&
 	       !sim_fault.copy_us && !sim_fault.hang_copy;
 }
@@ -164,6 +166,10 @@ void op_run(struct op *op)
 		run_write(op);
 		return;
 	}
+	if (op->kind == OP_CONDITION) {
+		condition_defaults(op);
+		return;
+	}
 	if (op->kind == OP_FREE) {
 		memory_free_now(op->free_addr);
 		mempool_freed();
@@ -233,6 +239,11 @@ void engine_submit(struct op *op)
 	case OP_KERNEL:
 		compute_submit(op);
 		return;
+	case OP_CONDITION:
+		if (condition_submit(op))
+			return;
+		q = &queue[TO_DEVICE];
+		break;
 	case OP_WAIT_VALUE:
 		op->next = watched;
 		watched = op;

@@ -78,6 +78,8 @@ void op_put(struct op *op)
 		return;
 	if (op->kind == OP_COPY)
 		free(op->copy.staged);
+	if (op->kind == OP_CONDITION)
+		condition_done(op);
 	free(op);
 }
 
@@ -273,7 +275,7 @@ static void take_entries(struct sim_stream *s, struct op *op)
 {
 	const enum op_kind who = op->kind == OP_COPY || op->kind == OP_HOST ? op->kind : OP_KERNEL;
 
-	if (op->kind == OP_NOP || op->kind == OP_FREE)
+	if (op->kind == OP_NOP || op->kind == OP_FREE || op->kind == OP_CONDITION)
 		return;
 	if (op->kind != OP_HOST)
 		op->entries = s->last == OP_NOP || s->last == who ? 1 : 9;

@@ -53,37 +53,67 @@ static bool node_append(struct sim_graph *g, struct sim_node *n)
 	return true;
 }
 
-bool node_depend(struct sim_node *n, struct sim_node *on)
+bool node_depend_by(struct sim_node *n, struct sim_node *on, CUgraphEdgeData edge)
 {
+	const uint32_t room = n->dep_room + 4;
 	struct sim_node **more;
+	CUgraphEdgeData *edges;
 
 	for (uint32_t i = 0; i < n->deps; i++)
 		if (n->dep[i] == on)
 			return true;
 	if (n->deps == n->dep_room) {
-		more = realloc(n->dep, (n->dep_room + 4) * sizeof(*more));
+		more = realloc(n->dep, room * sizeof(*more));
 		if (!more)
 			return false;
 		n->dep = more;
-		n->dep_room += 4;
+		edges = realloc(n->edge, room * sizeof(*edges));
+		if (!edges)
+			return false;
+		n->edge = edges;
+		n->dep_room = room;
 	}
-	n->dep[n->deps++] = on;
+	n->dep[n->deps] = on;
+	n->edge[n->deps++] = edge;
 	return true;
+}
+
+bool node_depend(struct sim_node *n, struct sim_node *on)
+{
+	return node_depend_by(n, on, (CUgraphEdgeData){0});
+}
+
+void node_independ(struct sim_node *n, const struct sim_node *of)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t k = 0; k < n->deps; k++) {
+		if (n->dep[k] == of)
+			continue;
+		n->dep[kept] = n->dep[k];
+		n->edge[kept++] = n->edge[k];
+	}
+	n->deps = kept;
+}
+
+bool edge_is_given(const CUgraphEdgeData *e)
+{
+	return e->from_port || e->to_port || e->type;
 }
 
 static void node_free(struct sim_node *n)
 {
 	free(n->op);
 	free(n->dep);
+	free(n->edge);
 	free(n->params);
 	free(n->attrs);
 	free(n->memop);
 	if (n->memory)
 		graph_memory_put(n->memory);
-	if (n->child) {
-		n->child->borrowed = false;
+	if (n->child)
 		graph_delete(n->child);
-	}
+	condition_node_free(n);
 	pool_free(&node_pool, n);
 }
 
@@ -114,15 +144,9 @@ void node_delete(struct sim_node *n)
 	uint32_t at = 0;
 
 	for (uint32_t i = 0; i < g->nodes; i++) {
-		struct sim_node *m = g->node[i];
-		uint32_t kept = 0;
-
-		if (m == n)
+		if (g->node[i] == n)
 			at = i;
-		for (uint32_t k = 0; k < m->deps; k++)
-			if (m->dep[k] != n)
-				m->dep[kept++] = m->dep[k];
-		m->deps = kept;
+		node_independ(g->node[i], n);
 	}
 	memmove(&g->node[at], &g->node[at + 1], (g->nodes - at - 1) * sizeof(*g->node));
 	g->nodes--;
@@ -135,6 +159,7 @@ void graph_delete(struct sim_graph *g)
 		node_free(g->node[i]);
 	free(g->node);
 	users_release(g->users);
+	conditions_release(g);
 	pool_free(&graph_pool, g);
 }
 
@@ -158,8 +183,10 @@ static struct sim_node *node_clone(struct sim_graph *to, struct sim_node *n)
 		c->child = graph_clone(n->child);
 		if (!c->child)
 			return NULL;
-		c->child->borrowed = true;
+		c->child->parent = to;
 	}
+	if (!condition_node_copy(n, c))
+		return NULL;
 	return c;
 }
 
@@ -167,7 +194,7 @@ static struct sim_node *node_clone(struct sim_graph *to, struct sim_node *n)
 struct sim_graph *graph_clone(const struct sim_graph *g)
 {
 	struct sim_graph *to = graph_new();
-	bool ok = to && users_copy(g->users, &to->users);
+	bool ok = to && users_copy(g->users, &to->users) && conditions_copy(g, to);
 
 	for (uint32_t i = 0; i < g->nodes && ok; i++) {
 		g->node[i]->mark = i;
@@ -175,7 +202,8 @@ struct sim_graph *graph_clone(const struct sim_graph *g)
 	}
 	for (uint32_t i = 0; i < g->nodes && ok; i++)
 		for (uint32_t k = 0; k < g->node[i]->deps && ok; k++)
-			ok = node_depend(to->node[i], to->node[g->node[i]->dep[k]->mark]);
+			ok = node_depend_by(to->node[i], to->node[g->node[i]->dep[k]->mark],
+					    g->node[i]->edge[k]);
 	if (to && !ok) {
 		graph_delete(to);
 		to = NULL;
@@ -187,6 +215,7 @@ bool graph_sort(struct sim_graph *g)
 {
 	struct sim_node **sorted = malloc((g->nodes + 1) * sizeof(*sorted));
 	uint32_t n = 0, before;
+	bool inside = true;
 
 	if (!sorted)
 		return false;
@@ -209,7 +238,12 @@ bool graph_sort(struct sim_graph *g)
 	if (n == g->nodes && n)
 		memcpy(g->node, sorted, n * sizeof(*sorted));
 	free(sorted);
-	return n == g->nodes;
+	for (uint32_t i = 0; i < g->nodes && inside; i++) {
+		inside = !g->node[i]->child || graph_sort(g->node[i]->child);
+		for (uint32_t k = 0; k < g->node[i]->bodies && inside; k++)
+			inside = graph_sort(g->node[i]->body[k]);
+	}
+	return n == g->nodes && inside;
 }
 
 CUresult graph_run(struct sim_graph *g, struct sim_stream *s)
@@ -220,6 +254,8 @@ CUresult graph_run(struct sim_graph *g, struct sim_stream *s)
 
 		if (n->type == CU_GRAPH_NODE_TYPE_GRAPH)
 			TRY(graph_run(n->child, s));
+		if (n->type == CU_GRAPH_NODE_TYPE_CONDITIONAL)
+			TRY(condition_node_run(n, s));
 		if (n->type == CU_GRAPH_NODE_TYPE_EVENT_RECORD)
 			TRY(event_record_node(n->event, s));
 		if (n->type == CU_GRAPH_NODE_TYPE_WAIT_EVENT)

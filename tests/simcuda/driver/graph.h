@@ -14,6 +14,17 @@ struct node_attrs {
 	CUlaunchAttributeValue value[CU_LAUNCH_ATTRIBUTE_NVLINK_UTIL_CENTRIC_SCHEDULING];
 };
 
+/* A condition, whose value kernels set. It lives as long as a graph, an instance or a launch has
+ * it. */
+struct sim_condition {
+	struct handle h;
+	struct sim_graph *graph; /* whose it is */
+	struct sim_ctx *ctx;
+	_Atomic uint32_t refs, value;
+	uint32_t first; /* value at a launch, if it has one */
+	bool has_first;
+};
+
 struct sim_node {
 	struct handle h;
 	struct sim_graph *graph;
@@ -21,12 +32,18 @@ struct sim_node {
 	struct op *op; /* kernel, memcpy, memset, host */
 	struct sim_graph *child;
 	CUevent event;
+	/* Of a conditional node. */
+	struct sim_condition *condition;
+	CUgraphConditionalNodeType condition_type;
+	struct sim_graph **body;
+	uint32_t bodies;
 	struct graph_memory *memory; /* of an allocation */
 	uint64_t freed;              /* by it; 0: it frees nothing */
 	CUstreamBatchMemOpParams *memop;
 	uint32_t memops;
 	struct sim_node *clone_of;
 	struct sim_node **dep; /* that it depends on */
+	CUgraphEdgeData *edge; /* of each; all are kept as if they were of the usual kind */
 	uint32_t deps, dep_room;
 	uint32_t mark;
 	bool off; /* in an instance: not run */
@@ -39,7 +56,10 @@ struct sim_graph {
 	struct sim_node **node;
 	uint32_t nodes, room;
 	struct user_ref *users;
-	bool borrowed; /* a child's: not to be destroyed by itself */
+	struct sim_graph *parent; /* it is inside of a node of this one, which destroys it */
+	struct sim_condition **condition;
+	uint32_t conditions;
+	_Atomic uint32_t refs; /* of a launch's copy */
 };
 
 struct sim_exec {
@@ -69,6 +89,11 @@ void graph_delete(struct sim_graph *g);
 struct sim_node *node_new(struct sim_graph *g, CUgraphNodeType type, struct op *op,
 			  struct sim_node *const *dep, size_t deps);
 bool node_depend(struct sim_node *n, struct sim_node *on);
+bool node_depend_by(struct sim_node *n, struct sim_node *on, CUgraphEdgeData edge);
+/* Without the edges that come from this node. */
+void node_independ(struct sim_node *n, const struct sim_node *of);
+/* An edge of another kind than usual. */
+bool edge_is_given(const CUgraphEdgeData *e);
 void node_delete(struct sim_node *n);
 struct sim_graph *graph_clone(const struct sim_graph *g);
 /* Sort so that each node comes after those that it depends on; false: there is a cycle. */
@@ -76,7 +101,28 @@ bool graph_sort(struct sim_graph *g);
 struct op *op_copy(const struct op *op);
 CUresult graph_run(struct sim_graph *g, struct sim_stream *s);
 
-/* graph_calls.c: a node without an operation */
+/* graph_condition.c */
+/* Conditional nodes, in it or inside of its nodes? */
+bool graph_has_conditions(const struct sim_graph *g);
+/* Can it be instantiated? */
+CUgraphInstantiateResult conditions_check(const struct sim_graph *g);
+bool conditions_copy(const struct sim_graph *from, struct sim_graph *to);
+void conditions_release(struct sim_graph *g);
+bool condition_node_copy(const struct sim_node *from, struct sim_node *to);
+void condition_node_free(struct sim_node *n);
+CUresult condition_node_add(CUgraphNode *node, CUgraph graph, const CUgraphNode *deps, size_t count,
+			    CUDA_CONDITIONAL_NODE_PARAMS *p);
+/* A launch comes to the node. */
+CUresult condition_node_run(struct sim_node *n, struct sim_stream *s);
+/* graph_run for an instance's graph, which may change or go before the launch has ended. */
+CUresult graph_launch(struct sim_graph *g, struct sim_stream *s);
+
+/* graph_generic.c */
+CUresult graph_edges_check(const CUgraphEdgeData *edges, size_t count);
+
+/* graph_calls.c */
+CUresult graph_edge_fits(const CUgraphEdgeData *e, const struct sim_node *from, CUgraphNodeType to);
+/* A node without an operation. */
 CUresult graph_add_node(CUgraphNode *out, CUgraph graph, const CUgraphNode *deps, size_t count,
 			CUgraphNodeType type);
 

@@ -20,7 +20,7 @@ API(cuGraphDestroy, CUgraph graph)
 
 	ENTER();
 	TRY(graph_get(graph, &g));
-	if (g->borrowed)
+	if (g->parent)
 		return CUDA_ERROR_INVALID_VALUE;
 	graph_delete(g);
 	return CUDA_SUCCESS;
@@ -34,7 +34,7 @@ API(cuGraphClone, CUgraph *out, CUgraph graph)
 	TRY(graph_get(graph, &g));
 	if (!out)
 		return CUDA_ERROR_INVALID_VALUE;
-	if (graph_has_memory(g))
+	if (graph_has_memory(g) || graph_has_conditions(g))
 		return CUDA_ERROR_NOT_SUPPORTED;
 	*out = (CUgraph)graph_clone(g);
 	return *out ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
@@ -226,13 +226,13 @@ API(cuGraphAddChildGraphNode, CUgraphNode *node, CUgraph graph, const CUgraphNod
 	ENTER();
 	TRY(check_new(node, graph, deps, count));
 	TRY(graph_get(child, &g));
-	if (graph_has_memory(g))
+	if (graph_has_memory(g) || graph_has_conditions(g))
 		return CUDA_ERROR_NOT_SUPPORTED;
 	copy = graph_clone(g);
 	if (!copy)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	TRY(add(node, graph, deps, count, CU_GRAPH_NODE_TYPE_GRAPH, NULL));
-	copy->borrowed = true;
+	copy->parent = (struct sim_graph *)graph;
 	((struct sim_node *)*node)->child = copy;
 	return CUDA_SUCCESS;
 }
@@ -241,8 +241,11 @@ static bool contains(const struct sim_graph *g, const struct sim_graph *what)
 {
 	bool found = g == what;
 
-	for (uint32_t i = 0; i < g->nodes && !found; i++)
+	for (uint32_t i = 0; i < g->nodes && !found; i++) {
 		found = g->node[i]->child && contains(g->node[i]->child, what);
+		for (uint32_t k = 0; k < g->node[i]->bodies && !found; k++)
+			found = contains(g->node[i]->body[k], what);
+	}
 	return found;
 }
 
@@ -255,12 +258,12 @@ CUresult graph_move(CUgraphNode *node, CUgraph graph, const CUgraphNode *deps, s
 	TRY(check_new(node, graph, deps, count));
 	TRY(graph_get(graph, &around));
 	TRY(graph_get(child, &g));
-	if (g->borrowed || contains(g, around))
+	if (g->parent || contains(g, around))
 		return CUDA_ERROR_INVALID_VALUE;
 	if (graph_has_memory(g))
 		return CUDA_ERROR_NOT_SUPPORTED;
 	TRY(add(node, graph, deps, count, CU_GRAPH_NODE_TYPE_GRAPH, NULL));
-	g->borrowed = true;
+	g->parent = around;
 	((struct sim_node *)*node)->child = g;
 	return CUDA_SUCCESS;
 }
@@ -352,7 +355,9 @@ API(cuGraphGetEdges_v2, CUgraph graph, CUgraphNode *from, CUgraphNode *to, CUgra
 			from[n] = (CUgraphNode)m->dep[k];
 			to[n] = (CUgraphNode)m;
 			if (edges)
-				memset(&edges[n], 0, sizeof(*edges));
+				edges[n] = m->edge[k];
+			else if (edge_is_given(&m->edge[k]))
+				return CUDA_ERROR_LOSSY_QUERY;
 		}
 	}
 	if (!from || *count > n)
@@ -372,8 +377,12 @@ API(cuGraphNodeGetDependencies_v2, CUgraphNode node, CUgraphNode *deps, CUgraphE
 
 	ENTER();
 	TRY(node_get(node, &n));
-	if (edges && deps && count)
-		memset(edges, 0, *count * sizeof(*edges));
+	for (size_t k = 0; deps && count && k < *count && k < n->deps; k++) {
+		if (edges)
+			edges[k] = n->edge[k];
+		else if (edge_is_given(&n->edge[k]))
+			return CUDA_ERROR_LOSSY_QUERY;
+	}
 	return give(deps, count, n->dep, n->deps);
 }
 
@@ -382,32 +391,40 @@ API(cuGraphNodeGetDependencies, CUgraphNode node, CUgraphNode *deps, size_t *cou
 	return cuGraphNodeGetDependencies_v2(node, deps, NULL, count);
 }
 
-static bool depends(const struct sim_node *n, const struct sim_node *on)
+/* The edge, or NULL. */
+static const CUgraphEdgeData *depends(const struct sim_node *n, const struct sim_node *on)
 {
 	for (uint32_t k = 0; k < n->deps; k++)
 		if (n->dep[k] == on)
-			return true;
-	return false;
+			return &n->edge[k];
+	return NULL;
 }
 
 API(cuGraphNodeGetDependentNodes_v2, CUgraphNode node, CUgraphNode *nodes, CUgraphEdgeData *edges,
     size_t *count)
 {
 	struct sim_node *n, **found;
+	const CUgraphEdgeData *e;
 	size_t k = 0;
-	CUresult r;
+	CUresult r = CUDA_SUCCESS;
 
 	ENTER();
 	TRY(node_get(node, &n));
 	found = malloc((n->graph->nodes + 1) * sizeof(struct sim_node *));
 	if (!found)
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	for (uint32_t i = 0; i < n->graph->nodes; i++)
-		if (depends(n->graph->node[i], n))
-			found[k++] = n->graph->node[i];
-	if (edges && nodes && count)
-		memset(edges, 0, *count * sizeof(*edges));
-	r = give(nodes, count, found, k);
+	for (uint32_t i = 0; i < n->graph->nodes; i++) {
+		e = depends(n->graph->node[i], n);
+		if (!e)
+			continue;
+		if (edges && nodes && count && k < *count)
+			edges[k] = *e;
+		if (!edges && nodes && edge_is_given(e))
+			r = CUDA_ERROR_LOSSY_QUERY;
+		found[k++] = n->graph->node[i];
+	}
+	if (r == CUDA_SUCCESS)
+		r = give(nodes, count, found, k);
 	free(found);
 	return r;
 }
@@ -417,29 +434,39 @@ API(cuGraphNodeGetDependentNodes, CUgraphNode node, CUgraphNode *nodes, size_t *
 	return cuGraphNodeGetDependentNodes_v2(node, nodes, NULL, count);
 }
 
+/* Ports are kernels', and the programmatic kind leads to one. */
+CUresult graph_edge_fits(const CUgraphEdgeData *e, const struct sim_node *from, CUgraphNodeType to)
+{
+	if (edge_is_given(e) && (from->type != CU_GRAPH_NODE_TYPE_KERNEL ||
+				 (e->type && to != CU_GRAPH_NODE_TYPE_KERNEL)))
+		return CUDA_ERROR_INVALID_VALUE;
+	return CUDA_SUCCESS;
+}
+
 static CUresult link_nodes(CUgraph graph, const CUgraphNode *from, const CUgraphNode *to,
-			   size_t count, bool on)
+			   const CUgraphEdgeData *edges, size_t count, bool on)
 {
 	struct sim_graph *g;
 
 	TRY(graph_get(graph, &g));
 	TRY(check_deps(g, from, count));
 	TRY(check_deps(g, to, count));
-	for (size_t i = 0; i < count; i++)
+	TRY(graph_edges_check(edges, count));
+	for (size_t i = 0; i < count; i++) {
 		if (from[i] == to[i] ||
-		    depends((struct sim_node *)to[i], (struct sim_node *)from[i]) == on)
+		    !!depends((struct sim_node *)to[i], (struct sim_node *)from[i]) == on)
 			return CUDA_ERROR_INVALID_VALUE;
+		if (edges)
+			TRY(graph_edge_fits(&edges[i], (struct sim_node *)from[i],
+					    ((struct sim_node *)to[i])->type));
+	}
 	for (size_t i = 0; i < count; i++) {
 		struct sim_node *a = (struct sim_node *)from[i], *b = (struct sim_node *)to[i];
-		uint32_t kept = 0;
 
-		if (on && !node_depend(b, a))
-			return CUDA_ERROR_OUT_OF_MEMORY;
-		for (uint32_t k = 0; !on && k < b->deps; k++)
-			if (b->dep[k] != a)
-				b->dep[kept++] = b->dep[k];
 		if (!on)
-			b->deps = kept;
+			node_independ(b, a);
+		else if (!node_depend_by(b, a, edges ? edges[i] : (CUgraphEdgeData){0}))
+			return CUDA_ERROR_OUT_OF_MEMORY;
 	}
 	return CUDA_SUCCESS;
 }
@@ -448,28 +475,28 @@ API(cuGraphAddDependencies, CUgraph graph, const CUgraphNode *from, const CUgrap
     size_t count)
 {
 	ENTER();
-	return link_nodes(graph, from, to, count, true);
+	return link_nodes(graph, from, to, NULL, count, true);
 }
 
 API(cuGraphRemoveDependencies, CUgraph graph, const CUgraphNode *from, const CUgraphNode *to,
     size_t count)
 {
 	ENTER();
-	return link_nodes(graph, from, to, count, false);
+	return link_nodes(graph, from, to, NULL, count, false);
 }
 
 API(cuGraphAddDependencies_v2, CUgraph graph, const CUgraphNode *from, const CUgraphNode *to,
     const CUgraphEdgeData *edges, size_t count)
 {
 	ENTER();
-	return link_nodes(graph, from, to, count, true);
+	return link_nodes(graph, from, to, edges, count, true);
 }
 
 API(cuGraphRemoveDependencies_v2, CUgraph graph, const CUgraphNode *from, const CUgraphNode *to,
     const CUgraphEdgeData *edges, size_t count)
 {
 	ENTER();
-	return link_nodes(graph, from, to, count, false);
+	return link_nodes(graph, from, to, edges, count, false);
 }
 
 API(cuGraphNodeFindInClone, CUgraphNode *out, CUgraphNode original, CUgraph clone)
@@ -634,6 +661,8 @@ static struct sim_node *clone_in(const struct sim_graph *g, const struct sim_nod
 			found = g->node[i];
 		else if (g->node[i]->child)
 			found = clone_in(g->node[i]->child, n);
+		for (uint32_t k = 0; k < g->node[i]->bodies && !found; k++)
+			found = clone_in(g->node[i]->body[k], n);
 	}
 	return found;
 }

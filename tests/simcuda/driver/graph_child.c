@@ -31,10 +31,9 @@ API(cuGraphExecChildGraphNodeSetParams, CUgraphExec exec, CUgraphNode node, CUgr
 		graph_delete(copy);
 		return CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE;
 	}
-	n->child->borrowed = false;
 	graph_delete(n->child);
 	n->child = copy;
-	copy->borrowed = true;
+	copy->parent = n->graph;
 	return CUDA_SUCCESS;
 }
 
@@ -42,9 +41,10 @@ API(cuGraphExecChildGraphNodeSetParams, CUgraphExec exec, CUgraphNode node, CUgr
 
 static const char *title(const struct sim_node *n)
 {
-	static const char *const titles[] = {
-		"KERNEL",       "MEMCPY", "MEMSET", "HOST",      "GRAPH",    "EMPTY", "WAIT_EVENT",
-		"EVENT_RECORD", "",       "",       "MEM_ALLOC", "MEM_FREE", "MEM_OP"};
+	static const char *const titles[] = {"KERNEL", "MEMCPY",     "MEMSET",     "HOST",
+					     "GRAPH",  "EMPTY",      "WAIT_EVENT", "EVENT_RECORD",
+					     "",       "",           "MEM_ALLOC",  "MEM_FREE",
+					     "MEM_OP", "CONDITIONAL"};
 
 	return titles[n->type];
 }
@@ -72,6 +72,8 @@ static void print(FILE *f, struct sim_graph *g, unsigned int *graphs)
 	for (uint32_t i = 0; i < g->nodes; i++) {
 		if (g->node[i]->child)
 			print(f, g->node[i]->child, graphs);
+		for (uint32_t k = 0; k < g->node[i]->bodies; k++)
+			print(f, g->node[i]->body[k], graphs);
 	}
 	fputs("}\n", f);
 }

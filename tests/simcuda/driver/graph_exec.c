@@ -13,17 +13,25 @@ CUresult exec_get(CUgraphExec handle, struct sim_exec **out)
 	return handle && pool_live(&exec_pool, *out) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
-static CUresult instantiate(CUgraphExec *out, CUgraph graph, uint64_t flags)
+static CUresult instantiate(CUgraphExec *out, CUgraph graph, uint64_t flags,
+			    CUgraphInstantiateResult *result)
 {
 	struct sim_graph *g;
 	struct sim_exec *x;
 
+	*result = CUDA_GRAPH_INSTANTIATE_ERROR;
 	ENTER();
 	TRY(graph_get(graph, &g));
 	if (!out || flags & ~(uint64_t)15)
 		return CUDA_ERROR_INVALID_VALUE;
-	if (flags & CUDA_GRAPH_INSTANTIATE_FLAG_DEVICE_LAUNCH || g->borrowed)
+	if (flags & CUDA_GRAPH_INSTANTIATE_FLAG_DEVICE_LAUNCH || g->parent)
 		return CUDA_ERROR_NOT_SUPPORTED;
+	*result = conditions_check(g);
+	if (*result)
+		return *result == CUDA_GRAPH_INSTANTIATE_CONDITIONAL_HANDLE_UNUSED
+			       ? CUDA_ERROR_INVALID_VALUE
+			       : CUDA_ERROR_NOT_SUPPORTED;
+	*result = CUDA_GRAPH_INSTANTIATE_ERROR;
 	x = pool_new(&exec_pool);
 	if (!x)
 		return CUDA_ERROR_OUT_OF_MEMORY;
@@ -34,17 +42,20 @@ static CUresult instantiate(CUgraphExec *out, CUgraph graph, uint64_t flags)
 		return x->graph ? CUDA_ERROR_INVALID_VALUE : CUDA_ERROR_OUT_OF_MEMORY;
 	}
 	*out = (CUgraphExec)x;
+	*result = CUDA_GRAPH_INSTANTIATE_SUCCESS;
 	return CUDA_SUCCESS;
 }
 
 API(cuGraphInstantiate, CUgraphExec *exec, CUgraph graph, CUgraphNode *error, char *log,
     size_t log_size)
 {
+	CUgraphInstantiateResult result;
+
 	if (error)
 		*error = NULL;
 	if (log && log_size)
 		*log = 0;
-	return instantiate(exec, graph, 0);
+	return instantiate(exec, graph, 0, &result);
 }
 
 API(cuGraphInstantiate_v2, CUgraphExec *exec, CUgraph graph, CUgraphNode *error, char *log,
@@ -55,20 +66,18 @@ API(cuGraphInstantiate_v2, CUgraphExec *exec, CUgraph graph, CUgraphNode *error,
 
 API(cuGraphInstantiateWithFlags, CUgraphExec *exec, CUgraph graph, unsigned long long flags)
 {
-	return instantiate(exec, graph, flags);
+	CUgraphInstantiateResult result;
+
+	return instantiate(exec, graph, flags, &result);
 }
 
 API(cuGraphInstantiateWithParams, CUgraphExec *exec, CUgraph graph,
     CUDA_GRAPH_INSTANTIATE_PARAMS *params)
 {
-	CUresult r;
-
 	if (!params)
 		return CUDA_ERROR_INVALID_VALUE;
-	r = instantiate(exec, graph, params->flags);
 	params->hErrNode_out = NULL;
-	params->result_out = r ? CUDA_GRAPH_INSTANTIATE_ERROR : CUDA_GRAPH_INSTANTIATE_SUCCESS;
-	return r;
+	return instantiate(exec, graph, params->flags, &params->result_out);
 }
 
 API(cuGraphInstantiateWithParams_ptsz, CUgraphExec *exec, CUgraph graph,
@@ -110,7 +119,7 @@ API_PTSZ(cuGraphLaunch, (CUgraphExec exec, CUstream stream), (exec, stream))
 	TRY(capture_check(s));
 	if (s->capture)
 		return capture_spoil(s->capture->id, CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
-	return graph_run(x->graph, s);
+	return graph_launch(x->graph, s);
 }
 
 API_PTSZ(cuGraphUpload, (CUgraphExec exec, CUstream stream), (exec, stream))
@@ -133,8 +142,34 @@ CUgraphExecUpdateResult graph_compare(const struct sim_graph *a, const struct si
 			return CU_GRAPH_EXEC_UPDATE_ERROR_NODE_TYPE_CHANGED;
 		if (a->node[i]->deps != b->node[i]->deps)
 			return CU_GRAPH_EXEC_UPDATE_ERROR_TOPOLOGY_CHANGED;
+		if (a->node[i]->condition_type != b->node[i]->condition_type ||
+		    a->node[i]->bodies != b->node[i]->bodies)
+			return CU_GRAPH_EXEC_UPDATE_ERROR_PARAMETERS_CHANGED;
 	}
 	return CU_GRAPH_EXEC_UPDATE_SUCCESS;
+}
+
+#define SWAP(a, b)                                                                                 \
+	do {                                                                                       \
+		__typeof__(a) was_ = (a);                                                          \
+		(a) = (b);                                                                         \
+		(b) = was_;                                                                        \
+	} while (0)
+
+static void swap_nodes(struct sim_node *a, struct sim_node *b)
+{
+	SWAP(a->op, b->op);
+	SWAP(a->child, b->child);
+	SWAP(a->attrs, b->attrs);
+	SWAP(a->condition, b->condition);
+	SWAP(a->body, b->body);
+	SWAP(a->event, b->event);
+	SWAP(a->memop, b->memop);
+	SWAP(a->memops, b->memops);
+	if (a->child)
+		a->child->parent = a->graph;
+	for (uint32_t i = 0; i < a->bodies; i++)
+		a->body[i]->parent = a->graph;
 }
 
 /* The old nodes stand for those that the graph was instantiated from, as before. */
@@ -145,22 +180,11 @@ static CUgraphExecUpdateResult update(struct sim_exec *x, struct sim_graph *g)
 
 	if (copy && graph_sort(copy))
 		r = graph_compare(x->graph, copy);
-	for (uint32_t i = 0; !r && i < copy->nodes; i++) {
-		struct op *op = copy->node[i]->op;
-		struct sim_graph *child = copy->node[i]->child;
-		struct node_attrs *attrs = copy->node[i]->attrs;
-
-		copy->node[i]->op = x->graph->node[i]->op;
-		x->graph->node[i]->op = op;
-		copy->node[i]->child = x->graph->node[i]->child;
-		x->graph->node[i]->child = child;
-		copy->node[i]->attrs = x->graph->node[i]->attrs;
-		x->graph->node[i]->attrs = attrs;
-		x->graph->node[i]->event = copy->node[i]->event;
-		free(x->graph->node[i]->memop);
-		x->graph->node[i]->memop = NULL;
-		if (!memops_copy(copy->node[i], x->graph->node[i]))
-			r = CU_GRAPH_EXEC_UPDATE_ERROR;
+	for (uint32_t i = 0; !r && i < copy->nodes; i++)
+		swap_nodes(x->graph->node[i], copy->node[i]);
+	if (!r) {
+		SWAP(x->graph->condition, copy->condition);
+		SWAP(x->graph->conditions, copy->conditions);
 	}
 	if (copy)
 		graph_delete(copy);

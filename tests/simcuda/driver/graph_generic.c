@@ -2,19 +2,26 @@
 /* Nodes of any kind by one structure. */
 #include "tests/simcuda/driver/graph.h"
 
+CUresult graph_edges_check(const CUgraphEdgeData *edges, size_t count)
+{
+	for (size_t i = 0; edges && i < count; i++) {
+		if (edges[i].to_port ||
+		    edges[i].from_port > CU_GRAPH_KERNEL_NODE_PORT_LAUNCH_ORDER ||
+		    edges[i].type > CU_GRAPH_DEPENDENCY_TYPE_PROGRAMMATIC ||
+		    (edges[i].type == CU_GRAPH_DEPENDENCY_TYPE_PROGRAMMATIC &&
+		     edges[i].from_port == CU_GRAPH_KERNEL_NODE_PORT_DEFAULT) ||
+		    (edges[i].from_port == CU_GRAPH_KERNEL_NODE_PORT_PROGRAMMATIC &&
+		     edges[i].type != CU_GRAPH_DEPENDENCY_TYPE_PROGRAMMATIC))
+			return CUDA_ERROR_INVALID_VALUE;
+	}
+	return CUDA_SUCCESS;
+}
+
 static CUresult check(const CUgraphNodeParams *p, const CUgraphEdgeData *edges, size_t count)
 {
 	if (!p || p->reserved0[0] || p->reserved0[1] || p->reserved0[2] || p->reserved2)
 		return CUDA_ERROR_INVALID_VALUE;
-	for (size_t i = 0; edges && i < count; i++) {
-		if (edges[i].to_port ||
-		    (edges[i].from_port == CU_GRAPH_KERNEL_NODE_PORT_PROGRAMMATIC &&
-		     edges[i].type != CU_GRAPH_DEPENDENCY_TYPE_PROGRAMMATIC))
-			return CUDA_ERROR_INVALID_VALUE;
-		if (edges[i].from_port || edges[i].type)
-			return CUDA_ERROR_NOT_SUPPORTED;
-	}
-	return CUDA_SUCCESS;
+	return graph_edges_check(edges, count);
 }
 
 /* The first revision has no context. */
@@ -35,13 +42,11 @@ static CUresult add_graph(CUgraphNode *node, CUgraph graph, const CUgraphNode *d
 			    : cuGraphAddChildGraphNode(node, graph, deps, n, p->graph);
 }
 
-API(cuGraphAddNode_v2, CUgraphNode *node, CUgraph graph, const CUgraphNode *deps,
-    const CUgraphEdgeData *edges, size_t n, CUgraphNodeParams *p)
+static CUresult add(CUgraphNode *node, CUgraph graph, const CUgraphNode *deps, size_t n,
+		    CUgraphNodeParams *p)
 {
 	CUDA_MEMSET_NODE_PARAMS fill;
 
-	ENTER();
-	TRY(check(p, edges, n));
 	if (p->type == CU_GRAPH_NODE_TYPE_KERNEL)
 		return cuGraphAddKernelNode_v2(node, graph, deps, n, &p->kernel);
 	if (p->type == CU_GRAPH_NODE_TYPE_MEMCPY)
@@ -67,8 +72,28 @@ API(cuGraphAddNode_v2, CUgraphNode *node, CUgraph graph, const CUgraphNode *deps
 		return cuGraphAddMemFreeNode(node, graph, deps, n, p->free.dptr);
 	if (p->type == CU_GRAPH_NODE_TYPE_BATCH_MEM_OP)
 		return cuGraphAddBatchMemOpNode(node, graph, deps, n, &p->memOp);
-	return (unsigned int)p->type >= CU_GRAPH_NODE_TYPE_CONDITIONAL ? CUDA_ERROR_INVALID_VALUE
-								       : CUDA_ERROR_NOT_SUPPORTED;
+	if (p->type == CU_GRAPH_NODE_TYPE_CONDITIONAL)
+		return condition_node_add(node, graph, deps, n, &p->conditional);
+	return (unsigned int)p->type > CU_GRAPH_NODE_TYPE_CONDITIONAL ? CUDA_ERROR_INVALID_VALUE
+								      : CUDA_ERROR_NOT_SUPPORTED;
+}
+
+API(cuGraphAddNode_v2, CUgraphNode *node, CUgraph graph, const CUgraphNode *deps,
+    const CUgraphEdgeData *edges, size_t n, CUgraphNodeParams *p)
+{
+	struct sim_node *m;
+
+	ENTER();
+	TRY(check(p, edges, n));
+	for (size_t i = 0; edges && deps && i < n; i++) {
+		TRY(node_get(deps[i], &m));
+		TRY(graph_edge_fits(&edges[i], m, p->type));
+	}
+	TRY(add(node, graph, deps, n, p));
+	m = (struct sim_node *)*node;
+	for (size_t i = 0; edges && i < m->deps; i++)
+		m->edge[i] = edges[i];
+	return CUDA_SUCCESS;
 }
 
 /* The parameters are of a kind that has none to be changed. */

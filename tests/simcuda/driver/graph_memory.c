@@ -158,7 +158,7 @@ API(cuGraphAddMemFreeNode, CUgraphNode *node, CUgraph graph, const CUgraphNode *
 
 	ENTER();
 	TRY(graph_get(graph, &g));
-	if (g->borrowed)
+	if (g->parent)
 		return CUDA_ERROR_NOT_SUPPORTED;
 	if (!graph_memory_is(addr) || graph_frees(g, addr))
 		return CUDA_ERROR_INVALID_VALUE;

@@ -268,7 +268,17 @@ void print_kept(bool is_assertion); /* at the end of the calling worker's turn *
 void print_flush(struct sim_ctx *ctx);
 
 /* exec.c: a graph of operations; a stream is a chain in it. */
-enum op_kind { OP_NOP, OP_KERNEL, OP_COPY, OP_MEMSET, OP_HOST, OP_WRITE, OP_WAIT_VALUE, OP_FREE };
+enum op_kind {
+	OP_NOP,
+	OP_KERNEL,
+	OP_COPY,
+	OP_MEMSET,
+	OP_HOST,
+	OP_WRITE,
+	OP_WAIT_VALUE,
+	OP_FREE,
+	OP_CONDITION
+};
 struct edge {
 	struct edge *next;
 	struct op *op;
@@ -310,6 +320,11 @@ struct value_op {
 	uint64_t value;
 	uint32_t size, flags;
 };
+/* Of a launch of a graph: one of its conditional nodes, or (NULL) its conditions' first values. */
+struct condition_op {
+	struct sim_graph *run; /* referenced */
+	struct sim_node *node;
+};
 struct op {
 	enum op_kind kind;
 	_Atomic uint32_t refs;
@@ -329,6 +344,7 @@ struct op {
 		struct kernel_op kernel;
 		struct host_op host;
 		struct value_op value;
+		struct condition_op condition;
 		uint64_t free_addr;
 	};
 	_Alignas(16) char params[];
@@ -345,7 +361,7 @@ struct sim_stream {
 	uint64_t green_id;
 	bool legacy, per_thread;
 	bool null;            /* a green context's default stream */
-	bool joint;           /* of struct sim_joint */
+	bool joint;           /* no program's: of struct sim_joint, or stream_inside */
 	bool gone;            /* destroyed, with work in flight */
 	uint32_t attrs_given; /* bits; see stream_attr.c */
 	CUlaunchAttributeValue attr[SIM_STREAM_ATTRS];
@@ -384,6 +400,12 @@ int engine_start(void);
 void engine_submit(struct op *op); /* exec.lock held */
 bool op_is_small(const struct op *op);
 void op_run(struct op *op); /* copies, memsets, writes */
+
+/* graph_condition.c */
+bool condition_submit(struct op *op); /* exec.lock held; false: the context has failed */
+void condition_defaults(struct op *op);
+void condition_done(struct op *op); /* it is freed */
+bool condition_set(void *ctx, uint64_t handle, uint32_t value);
 
 /* compute.c */
 int compute_start(void);
@@ -530,6 +552,8 @@ void dirt_private(void *arg, enum ptx_private which, bool is_new, void *memory, 
 CUresult stream_get(CUstream handle, struct sim_stream **out); /* resolves NULL, 1 and 2 */
 CUresult stream_create(struct sim_ctx *ctx, struct sim_green *green, uint32_t flags, int priority,
 		       struct sim_stream **out);
+/* A stream that is no program's, for what a launch there runs meanwhile; NULL: out of memory. */
+struct sim_stream *stream_inside(const struct sim_stream *launch);
 /* A stream that is new waits for what its context waits for. */
 CUresult event_stream_made(struct sim_stream *s);
 /* Record the event behind all work of the context, or of the green one; let both wait for one. */

@@ -10,14 +10,15 @@
 
 static _Atomic uint64_t next_id = 1;
 
-CUresult stream_create(struct sim_ctx *ctx, struct sim_green *green, uint32_t flags, int priority,
-		       struct sim_stream **out)
+static struct sim_stream *make(struct sim_ctx *ctx, struct sim_green *green, uint32_t flags,
+			       int priority, bool joint)
 {
 	struct sim_stream *s = pool_new(&stream_pool);
 
 	if (!s)
-		return CUDA_ERROR_OUT_OF_MEMORY;
+		return NULL;
 	s->ctx = ctx;
+	s->joint = joint;
 	s->id = atomic_fetch_add(&next_id, 1);
 	s->green = green;
 	s->green_id = green_id(green);
@@ -27,8 +28,19 @@ CUresult stream_create(struct sim_ctx *ctx, struct sim_green *green, uint32_t fl
 						   : priority;
 	s->legacy = !ctx->legacy;
 	stream_attach(s);
-	*out = s;
-	return event_stream_made(s);
+	return s;
+}
+
+CUresult stream_create(struct sim_ctx *ctx, struct sim_green *green, uint32_t flags, int priority,
+		       struct sim_stream **out)
+{
+	*out = make(ctx, green, flags, priority, false);
+	return *out ? event_stream_made(*out) : CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+struct sim_stream *stream_inside(const struct sim_stream *launch)
+{
+	return make(launch->ctx, launch->green, CU_STREAM_NON_BLOCKING, launch->priority, true);
 }
 
 /* The calling thread's own stream in ctx, made at its first use. */

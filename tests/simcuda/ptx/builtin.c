@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The functions that the device provides: vprintf, __assertfail, malloc, free, and those of
- * libraries, which are native code (simcuda_native). */
+/* The functions that the device provides: vprintf, __assertfail, malloc, free, the one that sets
+ * a graph's condition, and those of libraries, which are native code (simcuda_native). */
 #include "tests/simcuda/ptx/exec.h"
 
 #include <stdio.h>
@@ -73,6 +73,14 @@ int call_builtin(struct warp *w, const struct call_site *s, const struct func *f
 
 			if (!env->native || !env->native(env->arg, &bad))
 				return fault(w, lane, PTX_FAULT_ADDRESS, bad);
+			continue;
+		}
+		if (f->builtin == BUILTIN_CONDITION) {
+			uint64_t h = argument(w, &s->params[0], lane);
+			uint32_t v = (uint32_t)argument(w, &s->params[1], lane);
+
+			if (!env->condition || !env->condition(env->arg, h, v))
+				return fault(w, lane, PTX_FAULT_ADDRESS, h);
 			continue;
 		}
 		r = device_printf(w, lane, argument(w, &s->params[0], lane),

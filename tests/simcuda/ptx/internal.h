@@ -170,6 +170,7 @@ enum builtin {
 	BUILTIN_MALLOC,
 	BUILTIN_FREE,
 	BUILTIN_NATIVE,
+	BUILTIN_CONDITION,
 };
 
 /* A reference of a function's body, for the layout of shared memory and local sizes. */

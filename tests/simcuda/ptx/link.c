@@ -87,6 +87,8 @@ static enum builtin builtin_of(const struct func *f)
 		return BUILTIN_FREE;
 	if (!strcmp(f->name, "simcuda_native") && takes(f, "8") && !f->ret_count)
 		return BUILTIN_NATIVE;
+	if (!strcmp(f->name, "cudaGraphSetConditional") && takes(f, "84") && !f->ret_count)
+		return BUILTIN_CONDITION;
 	return BUILTIN_NONE;
 }
 

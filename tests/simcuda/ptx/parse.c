@@ -303,7 +303,9 @@ static void parse_function(struct parser *p, bool is_entry, enum linkage linkage
 
 	p->fn = f;
 	tuning_directives(p, f);
-	if (accept(p, ';')) {
+	/* ptxas does without the semicolon behind a declaration, and XLA's own kernels have none.
+	 */
+	if (accept(p, ';') || (linkage == LINK_EXTERN && !is_punct(p, '{'))) {
 		scope_close(p);
 		p->fn = NULL;
 		return;

@@ -192,6 +192,9 @@ struct ptx_env {
 	/* Native code of a library's, which was registered by this number; false: there is none, or
 	 * *number is an address that it cannot reach. Without the function there is none. */
 	bool (*native)(void *arg, uint64_t *number);
+	/* Sets the value of a graph's condition; false: there is none with this handle. Without the
+	 * function there is none. */
+	bool (*condition)(void *arg, uint64_t handle, uint32_t value);
 	/* A texture or surface object, which stays as it is until the launch has ended; NULL: there
 	 * is none. Without the function there are no such objects. */
 	const struct ptx_texture *(*texture)(void *arg, uint64_t handle, bool is_surface);

@@ -203,6 +203,24 @@ START_TEST(targets)
 }
 END_TEST
 
+/* As XLA's kernels have it, and NVIDIA's compiler takes it. */
+START_TEST(a_declaration_without_a_semicolon)
+{
+	const char *text = PTX_HEAD
+		".extern .func cudaGraphSetConditional\n(\n.param .b64 h,\n.param .b32 v\n)\n\n"
+		".visible .entry k(.param .u64 h)\n{\n.reg .b64 %d;\nld.param.u64 %d, [h];\n"
+		"{\n.param .b64 a;\nst.param.b64 [a+0], %d;\n.param .b32 b;\n"
+		"st.param.b32 [b+0], 1;\ncall.uni\ncudaGraphSetConditional,\n(\na,\nb\n);\n}\n"
+		"ret;\n}\n";
+	struct ptx_module *m;
+	char log[256];
+
+	ck_assert_int_eq(ptx_parse(text, strlen(text), 90, &m, log, sizeof(log)), PTX_OK);
+	ck_assert_uint_eq(ptx_kernel_count(m), 1);
+	ptx_module_free(m);
+}
+END_TEST
+
 START_TEST(kernel_facts)
 {
 	struct ptx_world w;
@@ -353,6 +371,7 @@ int main(void)
 	tcase_add_test(t, several_problems_in_one_log);
 	tcase_add_test(t, a_short_log_is_terminated);
 	tcase_add_test(t, targets);
+	tcase_add_test(t, a_declaration_without_a_semicolon);
 	tcase_add_test(t, kernel_facts);
 	tcase_add_test(t, extern_variables_are_defined_later);
 	tcase_add_loop_test(t, damaged_texts, 0, 2);

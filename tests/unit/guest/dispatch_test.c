@@ -92,6 +92,7 @@ static const struct {
 	{PVGPU_OP_GRAPH_EXEC_UPDATE, PVGPU_GATED_NOT, AT(graph_exec_update, ctx), 0, 0},
 	{PVGPU_OP_GRAPH_EXEC_SET, PVGPU_GATED_NOT, AT(graph_exec_set, ctx), 0, 0},
 	{PVGPU_OP_GRAPH_EXEC_CHILD, PVGPU_GATED_NOT, AT(graph_exec_child, ctx), 0, 0},
+	{PVGPU_OP_GRAPH_EXEC_CHILD_AGAIN, PVGPU_GATED_NOT, AT(graph_exec_child_again, ctx), 0, 0},
 	{PVGPU_OP_GRAPH_EXEC_ENABLE, PVGPU_GATED_NOT, AT(graph_exec_enable, ctx), 0, 0},
 	{PVGPU_OP_GRAPH_EXEC_ENABLED, PVGPU_GATED_NOT, AT(graph_exec_enabled, ctx), 0, 0},
 	{PVGPU_OP_EVENT_RECORD, PVGPU_GATED_NOT, AT(event_record, ctx), AT(event_record, stream),
@@ -100,11 +101,11 @@ static const struct {
 };
 enum { TARGETS = sizeof(targets) / sizeof(targets[0]) };
 
-static const uint16_t frees[] = {
-	PVGPU_OP_MEM_FREE,      PVGPU_OP_MODULE_UNLOAD, PVGPU_OP_LIBRARY_UNLOAD,
-	PVGPU_OP_LINK_DESTROY,  PVGPU_OP_CTX_DESTROY,   PVGPU_OP_CTX_PRIMARY_RESET,
-	PVGPU_OP_ARRAY_DESTROY, PVGPU_OP_MEM_RELEASE,   PVGPU_OP_MEM_UNMAP,
-	PVGPU_OP_SHARE_CLOSE};
+static const uint16_t frees[] = {PVGPU_OP_MEM_FREE,       PVGPU_OP_MODULE_UNLOAD,
+				 PVGPU_OP_LIBRARY_UNLOAD, PVGPU_OP_LINK_DESTROY,
+				 PVGPU_OP_CTX_DESTROY,    PVGPU_OP_CTX_PRIMARY_RESET,
+				 PVGPU_OP_ARRAY_DESTROY,  PVGPU_OP_MEM_RELEASE,
+				 PVGPU_OP_MEM_UNMAP,      PVGPU_OP_SHARE_CLOSE};
 
 START_TEST(gate_and_targets)
 {

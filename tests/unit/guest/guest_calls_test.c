@@ -437,7 +437,152 @@ START_TEST(graphs)
 }
 END_TEST
 
-/* Ports, by which kernels start before others end, are refused here. */
+/*
+ * An instance takes over graphs in turn, as XLA has it: what the far end said of one is asked again
+ * when that graph, the node's or a graph inside has changed, and a refusal each time.
+ */
+START_TEST(graphs_taken_over_in_turn)
+{
+	CUgraphNode node, n;
+	CUgraph g, of[2];
+	CUgraphExec exec;
+
+	OK(cuGraphCreate(&g, 0));
+	for (int i = 0; i < 2; i++) {
+		OK(cuGraphCreate(&of[i], 0));
+		OK(cuGraphAddEmptyNode(&n, of[i], NULL, 0));
+	}
+	OK(cuGraphAddChildGraphNode(&node, g, NULL, 0, of[0]));
+	OK(cuGraphInstantiateWithFlags(&exec, g, 0));
+	for (int i = 0; i < 100; i++)
+		ASKS(cuGraphExecChildGraphNodeSetParams(exec, node, of[i % 2]));
+	ck_assert_uint_eq(fake.count[PVGPU_OP_GRAPH_EXEC_CHILD], 2);
+	ck_assert_uint_eq(fake.count[PVGPU_OP_GRAPH_EXEC_CHILD_AGAIN], 98);
+	OK(cuGraphAddEmptyNode(&n, of[1], NULL, 0));
+	fake.fail_op = PVGPU_OP_GRAPH_EXEC_CHILD;
+	fake.fail_result = CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE;
+	for (int i = 0; i < 2; i++)
+		ck_assert_int_eq(cuGraphExecChildGraphNodeSetParams(exec, node, of[1]),
+				 CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE);
+	OK(cuGraphExecChildGraphNodeSetParams(exec, node, of[0]));
+	OK(cuGraphAddEmptyNode(&n, g, NULL, 0));
+	ck_assert_int_eq(cuGraphExecChildGraphNodeSetParams(exec, node, of[0]),
+			 CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE);
+	fake.fail_op = 0;
+	OK(cuGraphExecChildGraphNodeSetParams(exec, node, of[0]));
+	ck_assert_uint_eq(fake.count[PVGPU_OP_GRAPH_EXEC_CHILD], 6);
+	/* Another instance is asked of by itself. */
+	OK(cuGraphExecDestroy(exec));
+	OK(cuGraphInstantiateWithFlags(&exec, g, 0));
+	OK(cuGraphExecChildGraphNodeSetParams(exec, node, of[0]));
+	ck_assert_uint_eq(fake.count[PVGPU_OP_GRAPH_EXEC_CHILD], 7);
+}
+END_TEST
+
+/* A loop of a graph costs the guest nothing but the launch, whatever its rounds. */
+START_TEST(conditional_nodes)
+{
+	CUgraphNodeParams p = {.type = CU_GRAPH_NODE_TYPE_CONDITIONAL,
+			       .conditional = {.type = CU_GRAPH_COND_TYPE_SWITCH, .size = 3}};
+	CUgraphNode node, n;
+	CUgraphExec exec;
+	CUgraph g;
+
+	OK(cuGraphCreate(&g, 0));
+	ASKS(cuGraphConditionalHandleCreate(&p.conditional.handle, g, NULL, 1,
+					    CU_GRAPH_COND_ASSIGN_DEFAULT));
+	COSTS(1 + 3, OK(cuGraphAddNode_v2(&node, g, NULL, NULL, 0, &p)));
+	for (int i = 0; i < 3; i++)
+		OK(cuGraphAddEmptyNode(&n, p.conditional.phGraph_out[i], NULL, 0));
+	ck_assert_int_eq(cuGraphDestroy(p.conditional.phGraph_out[0]), CUDA_ERROR_INVALID_VALUE);
+	OK(cuGraphInstantiate_v2(&exec, g, NULL, NULL, 0));
+	ASKS(cuGraphLaunch(exec, NULL));
+	/* Parameters that are wrong in themselves are not asked about. */
+	p.conditional.type = CU_GRAPH_COND_TYPE_WHILE;
+	COSTS(0, ck_assert_int_eq(cuGraphAddNode_v2(&n, g, NULL, NULL, 0, &p),
+				  CUDA_ERROR_INVALID_VALUE));
+	/* A body that cannot be had takes the node along. */
+	p.conditional.size = 1;
+	fake.fail_op = PVGPU_OP_GRAPH_BODY;
+	fake.fail_result = CUDA_ERROR_OUT_OF_MEMORY;
+	ck_assert_int_eq(cuGraphAddNode_v2(&n, g, NULL, NULL, 0, &p), CUDA_ERROR_OUT_OF_MEMORY);
+	ck_assert_uint_eq(fake.count[PVGPU_OP_GRAPH_DROP], 1);
+}
+END_TEST
+
+/* The changes that make it another graph, one by one. */
+START_TEST(changes_of_graphs)
+{
+	CUkernelNodeAttrValue v = {.priority = -1};
+	CUDA_KERNEL_NODE_PARAMS p = {.func = fn,
+				     .gridDimX = 1,
+				     .gridDimY = 1,
+				     .gridDimZ = 1,
+				     .blockDimX = 1,
+				     .blockDimY = 1,
+				     .blockDimZ = 1};
+	CUgraphNode node, n[2], inner;
+	CUgraph g, of, moved;
+	CUgraphExec exec;
+	CUstream s;
+
+	OK(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+	OK(cuGraphCreate(&g, 0));
+	OK(cuGraphCreate(&of, 0));
+	OK(cuGraphCreate(&moved, 0));
+	for (int i = 0; i < 2; i++)
+		OK(cuGraphAddKernelNode_v2(&n[i], of, NULL, 0, &p));
+	OK(cuGraphAddNode_v2(
+		&inner, of, NULL, NULL, 0,
+		&(CUgraphNodeParams){.type = CU_GRAPH_NODE_TYPE_GRAPH,
+				     .graph = {moved, CU_GRAPH_CHILD_GRAPH_OWNERSHIP_MOVE}}));
+	OK(cuGraphAddChildGraphNode(&node, g, NULL, 0, of));
+	OK(cuGraphInstantiateWithFlags(&exec, g, 0));
+	for (int i = 0; i < 2; i++)
+		OK(cuGraphExecChildGraphNodeSetParams(exec, node, of));
+	ck_assert_uint_eq(fake.count[PVGPU_OP_GRAPH_EXEC_CHILD], 1);
+	switch (_i) {
+	case 0:
+		OK(cuGraphKernelNodeSetParams_v2(n[0], &p));
+		break;
+	case 1:
+		OK(cuGraphAddDependencies(of, &n[0], &n[1], 1));
+		break;
+	case 2:
+		OK(cuGraphRemoveDependencies(of, &n[0], &n[1], 1));
+		break;
+	case 3:
+		OK(cuGraphDestroyNode(n[1]));
+		break;
+	case 4:
+		OK(cuGraphKernelNodeSetAttribute(n[0], CU_LAUNCH_ATTRIBUTE_PRIORITY, &v));
+		break;
+	case 5:
+		OK(cuGraphKernelNodeCopyAttributes(n[0], n[1]));
+		break;
+	case 6: /* in the graph inside */
+		OK(cuGraphAddEmptyNode(&inner, moved, NULL, 0));
+		break;
+	case 7:
+		OK(cuStreamBeginCaptureToGraph(s, of, NULL, NULL, 0,
+					       CU_STREAM_CAPTURE_MODE_RELAXED));
+		OK(cuStreamEndCapture(s, &of));
+		break;
+	case 8: /* while it is captured, each time */
+		OK(cuStreamBeginCaptureToGraph(s, of, NULL, NULL, 0,
+					       CU_STREAM_CAPTURE_MODE_RELAXED));
+		OK(cuGraphExecChildGraphNodeSetParams(exec, node, of));
+		break;
+	case 9:
+		OK(cuGraphDestroyNode(node));
+		break;
+	}
+	OK(cuGraphExecChildGraphNodeSetParams(exec, node, of));
+	ck_assert_uint_eq(fake.count[PVGPU_OP_GRAPH_EXEC_CHILD], _i == 8 ? 3 : 2);
+}
+END_TEST
+
+/* Ports, by which kernels start before others end, and what is wrong by itself. */
 START_TEST(edges_from_ports)
 {
 	static const struct {
@@ -447,22 +592,36 @@ START_TEST(edges_from_ports)
 		{{.type = CU_GRAPH_DEPENDENCY_TYPE_DEFAULT}, CUDA_SUCCESS},
 		{{.from_port = CU_GRAPH_KERNEL_NODE_PORT_PROGRAMMATIC,
 		  .type = CU_GRAPH_DEPENDENCY_TYPE_PROGRAMMATIC},
-		 CUDA_ERROR_NOT_SUPPORTED},
-		{{.from_port = CU_GRAPH_KERNEL_NODE_PORT_LAUNCH_ORDER}, CUDA_ERROR_NOT_SUPPORTED},
+		 CUDA_SUCCESS},
+		{{.from_port = CU_GRAPH_KERNEL_NODE_PORT_LAUNCH_ORDER}, CUDA_SUCCESS},
 		{{.from_port = CU_GRAPH_KERNEL_NODE_PORT_PROGRAMMATIC}, CUDA_ERROR_INVALID_VALUE},
+		{{.type = CU_GRAPH_DEPENDENCY_TYPE_PROGRAMMATIC}, CUDA_ERROR_INVALID_VALUE},
+		{{.from_port = 3}, CUDA_ERROR_INVALID_VALUE},
 		{{.to_port = 1}, CUDA_ERROR_INVALID_VALUE},
 	};
+	const bool data = row[_i].edge.from_port;
 	CUgraphNodeParams p = {.type = CU_GRAPH_NODE_TYPE_EMPTY};
 	CUgraphNode n, m;
 	CUgraph g;
 
 	OK(cuGraphCreate(&g, 0));
 	OK(cuGraphAddEmptyNode(&n, g, NULL, 0));
-	COSTS(!row[_i].result,
+	COSTS(row[_i].result ? 0
+	      : data         ? 2
+			     : 1,
 	      ck_assert_int_eq(cuGraphAddNode_v2(&m, g, &n, &row[_i].edge, 1, &p), row[_i].result));
 	COSTS(!row[_i].result,
 	      ck_assert_int_eq(cuGraphAddDependencies_v2(g, &n, &n, &row[_i].edge, 1),
 			       row[_i].result));
+	ck_assert_uint_eq(fake.count[PVGPU_OP_GRAPH_LINK_DATA], row[_i].result || !data ? 0 : 2);
+	/* A node whose edge cannot be is none. */
+	fake.fail_op = PVGPU_OP_GRAPH_LINK_DATA;
+	fake.fail_result = CUDA_ERROR_INVALID_VALUE;
+	if (data && !row[_i].result) {
+		ck_assert_int_eq(cuGraphAddNode_v2(&m, g, &n, &row[_i].edge, 1, &p),
+				 CUDA_ERROR_INVALID_VALUE);
+		ck_assert_uint_eq(fake.count[PVGPU_OP_GRAPH_DROP], 1);
+	}
 }
 END_TEST
 
@@ -552,7 +711,10 @@ int main(void)
 	tcase_add_test(t, a_pool_between_streams);
 	tcase_add_test(t, a_pool_at_rest);
 	tcase_add_test(t, graphs);
-	tcase_add_loop_test(t, edges_from_ports, 0, 5);
+	tcase_add_test(t, graphs_taken_over_in_turn);
+	tcase_add_test(t, conditional_nodes);
+	tcase_add_loop_test(t, changes_of_graphs, 0, 10);
+	tcase_add_loop_test(t, edges_from_ports, 0, 7);
 	tcase_add_test(t, graph_events);
 	tcase_add_test(t, user_objects);
 	suite_add_tcase(s, t);

@@ -353,6 +353,9 @@ static const uint32_t reply_size[FAKE_OPS] = {
 	REPLY(COPY_FETCH, copy_fetch),
 	REPLY(EVENT_ELAPSED, event_elapsed),
 	REPLY(GRAPH_ADD, graph_add),
+	REPLY(GRAPH_MOVE, graph_move),
+	REPLY(GRAPH_CONDITION, graph_condition),
+	REPLY(GRAPH_CONDITIONAL, graph_conditional),
 	REPLY(GRAPH_INSTANTIATE, graph_instantiate),
 	REPLY(GRAPH_EXEC_UPDATE, graph_exec_update),
 #undef REPLY

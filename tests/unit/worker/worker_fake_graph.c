@@ -29,6 +29,8 @@ struct fake_node {
 	struct known known;
 	struct fake_node *next, *before;
 	struct graph_of *in, *child;
+	struct graph_of **body;
+	uint32_t bodies;
 	struct fake_node *original; /* of a clone; it may be gone */
 	CUgraphNodeType type;
 	union {
@@ -105,6 +107,9 @@ static void node_end(struct fake_node *n)
 		n->in->last = n->before;
 	if (n->child)
 		graph_end(n->child);
+	for (uint32_t i = 0; i < n->bodies; i++)
+		graph_end(n->body[i]);
+	free(n->body);
 	drop(n);
 }
 
@@ -115,6 +120,8 @@ void fake_graphs_end(void)
 
 		while ((k = place[i])) {
 			place[i] = k->next;
+			if (k->kind == NODE)
+				free(((struct fake_node *)k)->body);
 			free(k);
 		}
 	}
@@ -186,8 +193,30 @@ static CUresult g_destroy(CUgraph g)
 	DONE;
 }
 
+/* Such a graph cannot be copied. Under lock. */
+static bool has_bodies(const struct graph_of *g)
+{
+	bool has = false;
+
+	for (struct fake_node *n = g->nodes; n && !has; n = n->next)
+		has = n->bodies || (n->child && has_bodies(n->child));
+	return has;
+}
+
+static bool is_copied(CUgraph g)
+{
+	bool can;
+
+	pthread_mutex_lock(&lock);
+	can = !has_bodies(get(GRAPH, g));
+	pthread_mutex_unlock(&lock);
+	return can;
+}
+
 static CUresult g_clone(CUgraph *to, CUgraph g)
 {
+	if (!is_copied(g))
+		return CUDA_ERROR_NOT_SUPPORTED;
 	if (!has_room())
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	LOCKED("graph_clone");
@@ -271,12 +300,51 @@ static CUresult g_child(CUgraphNode *node, CUgraph g, const CUgraphNode *deps, s
 {
 	struct graph_of *copy;
 
+	if (!is_copied(child))
+		return CUDA_ERROR_NOT_SUPPORTED;
 	if (!has_room())
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	LOCKED("g_child");
 	copy = copy_of(get(GRAPH, child));
 	copy->inside = true;
 	made(node, g, deps, n, CU_GRAPH_NODE_TYPE_GRAPH)->child = copy;
+	DONE;
+}
+
+static uint64_t conditions;
+
+static CUresult g_condition(CUgraphConditionalHandle *h, CUgraph g, CUcontext c, unsigned int value,
+			    unsigned int flags)
+{
+	LOCKED("g_condition");
+	get(GRAPH, g);
+	*h = ++conditions << 8;
+	DONE;
+}
+
+/* A graph that moves, or a conditional node: the other kinds have calls of their own. */
+static CUresult g_any(CUgraphNode *node, CUgraph g, const CUgraphNode *deps,
+		      const CUgraphEdgeData *data, size_t n, CUgraphNodeParams *p)
+{
+	struct fake_node *m;
+
+	LOCKED("g_any");
+	m = made(node, g, deps, n, p->type);
+	if (p->type == CU_GRAPH_NODE_TYPE_GRAPH) {
+		m->child = get(GRAPH, p->graph.graph);
+		if (m->child->inside || p->graph.ownership != CU_GRAPH_CHILD_GRAPH_OWNERSHIP_MOVE)
+			abort();
+		m->child->inside = true;
+	} else {
+		if (!p->conditional.handle || p->conditional.handle > conditions << 8)
+			abort();
+		m->body = calloc(p->conditional.size, sizeof(*m->body));
+		for (; m->bodies < p->conditional.size; m->bodies++) {
+			m->body[m->bodies] = add(GRAPH, sizeof(struct graph_of));
+			m->body[m->bodies]->inside = true;
+		}
+		p->conditional.phGraph_out = (CUgraph *)(void *)m->body;
+	}
 	DONE;
 }
 
@@ -293,7 +361,8 @@ static CUresult g_nodes(CUgraph g, CUgraphNode *nodes, size_t *count)
 	DONE;
 }
 
-static CUresult g_edges(CUgraph g, CUgraphNode *from, CUgraphNode *to, size_t *count)
+static CUresult g_edges(CUgraph g, CUgraphNode *from, CUgraphNode *to, CUgraphEdgeData *data,
+			size_t *count)
 {
 	LOCKED("g_edges");
 	get(GRAPH, g);
@@ -329,7 +398,8 @@ static CUresult g_node_end(CUgraphNode node)
 	DONE;
 }
 
-static CUresult g_link(CUgraph g, const CUgraphNode *from, const CUgraphNode *to, size_t n)
+static CUresult g_link(CUgraph g, const CUgraphNode *from, const CUgraphNode *to,
+		       const CUgraphEdgeData *data, size_t n)
 {
 	LOCKED("g_link");
 	get(GRAPH, g);
@@ -450,12 +520,14 @@ void fake_far_graphs(struct far *f)
 	f->cuGraphAddHostNode = g_host;
 	f->cuGraphAddEmptyNode = g_empty;
 	f->cuGraphAddChildGraphNode = g_child;
+	f->cuGraphConditionalHandleCreate = g_condition;
+	f->cuGraphAddNode_v2 = g_any;
 	f->cuGraphGetNodes = g_nodes;
-	f->cuGraphGetEdges = g_edges;
 	f->cuGraphNodeGetType = g_type;
 	f->cuGraphNodeFindInClone = g_in_clone;
 	f->cuGraphDestroyNode = g_node_end;
-	f->cuGraphAddDependencies = f->cuGraphRemoveDependencies = g_link;
+	f->cuGraphGetEdges_v2 = g_edges;
+	f->cuGraphAddDependencies_v2 = f->cuGraphRemoveDependencies_v2 = g_link;
 	f->cuGraphKernelNodeGetParams_v2 = g_kernel_get;
 	f->cuGraphKernelNodeSetParams_v2 = g_kernel_set;
 	f->cuGraphMemcpyNodeGetParams = g_copy_get;

@@ -5,6 +5,7 @@
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "tests/unit/worker/gate_side.h"
@@ -321,6 +322,86 @@ START_TEST(captured_nodes_count)
 }
 END_TEST
 
+/* A conditional node of graph 50 whose only body is graph 51. */
+static void make_body(struct worker *w)
+{
+	struct pvgpu_wire_graph_condition c = {.ctx = FAKE_CTX, .graph = GRAPH(50)};
+	struct pvgpu_wire_graph_conditional n = {.ctx = FAKE_CTX, .graph = GRAPH(50), .bodies = 1};
+	struct pvgpu_wire_graph_body b = {.ctx = FAKE_CTX, .graph = GRAPH(50), .child = GRAPH(51)};
+
+	make_graph(w, 50);
+	FAKE_SUBMIT(w, GRAPH_CONDITION, 210, c);
+	memcpy(&n.condition, fake_body(w, PVGPU_REP_REPLY, 210), sizeof(n.condition));
+	FAKE_SUBMIT(w, GRAPH_CONDITIONAL, 211, n);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 211), 0);
+	FAKE_SUBMIT(w, GRAPH_BODY, 212, b);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 212), 0);
+}
+
+/* Nodes captured into a body count like others of the graph around it, of which meanwhile no
+ * instance is made, since another thread would read it. */
+START_TEST(nodes_captured_inside_count)
+{
+	struct worker *w = open_sim();
+	struct pvgpu_wire_memset m = {.ctx = FAKE_CTX,
+				      .stream = STREAM,
+				      .dst = fake_alloc(w, 10, FAKE_CTX, 4096),
+				      .element = 1,
+				      .width = 64,
+				      .height = 1};
+	struct graph *outer;
+
+	make_body(w);
+	ck_assert_uint_eq(w->gpu->graph_nodes, 2);
+	begin_capture(w, 220, 51);
+	ck_assert_int_eq(instantiate(w, 221, 1, 50), CUDA_ERROR_ILLEGAL_STATE);
+	for (int i = 0; i < 10; i++)
+		FAKE_SUBMIT(w, MEMSET, 0, m);
+	ck_assert_int_eq(end_capture(w, 222, 51), 0);
+	ck_assert_uint_eq(w->gpu->graph_nodes, 12);
+	ck_assert_int_eq(instantiate(w, 223, 1, 50), 0);
+	outer = obj_lookup(&w->gpu->tables, PVGPU_H_GRAPH, GRAPH(50));
+	atomic_fetch_add(&w->gpu->graph_nodes, PVGPU_GRAPH_NODES_MAX - 5 - outer->nodes);
+	outer->nodes = PVGPU_GRAPH_NODES_MAX - 5;
+	begin_capture(w, 224, 51);
+	for (int i = 0; i < 10; i++)
+		FAKE_SUBMIT(w, MEMSET, 0, m);
+	ck_assert_int_eq(end_capture(w, 225, 51), CUDA_ERROR_OUT_OF_MEMORY);
+	ck_assert_uint_eq(outer->nodes, 17);
+	fake_close(w);
+}
+END_TEST
+
+/* The far end's graph goes with the node, or the graph around it: a capture into it ends before. */
+START_TEST(a_capture_ends_with_its_node)
+{
+	struct worker *w = open_sim();
+	struct pvgpu_wire_memset m = {.ctx = FAKE_CTX,
+				      .stream = STREAM,
+				      .dst = fake_alloc(w, 10, FAKE_CTX, 4096),
+				      .element = 1,
+				      .width = 64,
+				      .height = 1};
+
+	make_body(w);
+	begin_capture(w, 220, 51);
+	FAKE_SUBMIT(w, MEMSET, 0, m);
+	if (_i)
+		ck_assert_int_eq(drop_node(w, 221, GRAPH(50), 0), 0);
+	else
+		destroy_graph(w, GRAPH(50));
+	ck_assert_uint_eq(w->gpu->capturing, 0);
+	ck_assert_int_eq(end_capture(w, 222, 51), CUDA_ERROR_ILLEGAL_STATE);
+	make_graph(w, 52);
+	begin_capture(w, 223, 52);
+	FAKE_SUBMIT(w, MEMSET, 0, m);
+	ck_assert_int_eq(end_capture(w, 224, 52), 0);
+	if (_i)
+		ck_assert_uint_eq(w->gpu->graph_nodes, 1);
+	fake_close(w);
+}
+END_TEST
+
 static int synchronize(struct worker *w, uint32_t seq, uint64_t stream)
 {
 	struct pvgpu_wire_stream_synchronize sync = {.ctx = FAKE_CTX, .stream = stream};
@@ -422,14 +503,14 @@ START_TEST(windows_lie_in_own_memory)
 }
 END_TEST
 
-static int add_ops(struct worker *w, uint32_t seq, const struct pvgpu_mem_op *op)
+static int add_ops(struct worker *w, uint32_t seq, uint32_t graph, const struct pvgpu_mem_op *op)
 {
 	const struct {
 		struct pvgpu_graph_node what;
 		struct pvgpu_mem_op op;
 	} parts = {{.kind = CU_GRAPH_NODE_TYPE_BATCH_MEM_OP}, *op};
 	struct pvgpu_wire_graph_add a = {.ctx = FAKE_CTX,
-					 .graph = GRAPH(1),
+					 .graph = GRAPH(graph),
 					 .what_len = sizeof(parts.what),
 					 .params_len = sizeof(parts.op)};
 
@@ -457,10 +538,10 @@ START_TEST(operations_lie_in_own_memory)
 	*word = 0;
 	make_graph(w, 1);
 	for (uint32_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		ck_assert_int_eq(add_ops(w, 100 + i, &bad[i]), CUDA_ERROR_INVALID_VALUE);
+		ck_assert_int_eq(add_ops(w, 100 + i, 1, &bad[i]), CUDA_ERROR_INVALID_VALUE);
 	ck_assert_int_eq(add_node(w, 120, GRAPH(1), CU_GRAPH_NODE_TYPE_BATCH_MEM_OP, 0),
 			 CUDA_ERROR_INVALID_VALUE);
-	ck_assert_int_eq(add_ops(w, 121, &wait), 0);
+	ck_assert_int_eq(add_ops(w, 121, 1, &wait), 0);
 	ck_assert_int_eq(instantiate(w, 200, 1, 1), 0);
 	FAKE_SUBMIT(w, GRAPH_LAUNCH, 0, l);
 	ck_assert_uint_eq(w->gpu->gate.flying.words, 1);
@@ -468,6 +549,32 @@ START_TEST(operations_lie_in_own_memory)
 	FAKE_SUBMIT(w, STREAM_SYNCHRONIZE, 210, s);
 	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 210), 0);
 	ck_assert_int_eq(w->ended, 0);
+	fake_close(w);
+}
+END_TEST
+
+/* An instance waits for words as soon as a node of it takes over a graph that does. */
+START_TEST(a_graph_taken_over_waits)
+{
+	struct worker *w = open_sim();
+	const uint64_t at = w->arena_base;
+	const struct pvgpu_mem_op write = {CU_STREAM_MEM_OP_WRITE_VALUE_32, 0, at, 1};
+	const struct pvgpu_mem_op wait = {CU_STREAM_MEM_OP_WAIT_VALUE_32, 0, at, 1};
+	struct pvgpu_wire_graph_exec_child c = {
+		.ctx = FAKE_CTX, .exec = EXEC(1), .graph = GRAPH(3), .child = GRAPH(2)};
+	const struct graph_exec *x;
+
+	for (uint32_t i = 1; i <= 3; i++)
+		make_graph(w, i);
+	ck_assert_int_eq(add_ops(w, 100, 1, &write), 0);
+	ck_assert_int_eq(add_ops(w, 101, 2, &wait), 0);
+	ck_assert_int_eq(add_node(w, 102, GRAPH(3), CU_GRAPH_NODE_TYPE_GRAPH, GRAPH(1)), 0);
+	ck_assert_int_eq(instantiate(w, 200, 1, 3), 0);
+	x = obj_lookup(&w->gpu->tables, PVGPU_H_GRAPH_EXEC, EXEC(1));
+	ck_assert_uint_eq(x->sum.waits, 0);
+	FAKE_SUBMIT(w, GRAPH_EXEC_CHILD, 201, c);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 201), 0);
+	ck_assert_uint_eq(x->sum.waits, 1);
 	fake_close(w);
 }
 END_TEST
@@ -631,10 +738,13 @@ int main(void)
 	tcase_add_test(t, a_node_that_goes_counts_no_more);
 	tcase_add_test(t, graphs_nest_to_a_depth);
 	tcase_add_test(t, captured_nodes_count);
+	tcase_add_test(t, nodes_captured_inside_count);
+	tcase_add_loop_test(t, a_capture_ends_with_its_node, 0, 2);
 	tcase_add_test(t, other_streams_hear_nothing_of_a_capture);
 	tcase_add_test(t, a_capture_ends_with_its_stream);
 	tcase_add_test(t, windows_lie_in_own_memory);
 	tcase_add_test(t, operations_lie_in_own_memory);
+	tcase_add_test(t, a_graph_taken_over_waits);
 	tcase_add_test(t, an_instance_is_charged_for_nodes_inside);
 	tcase_add_loop_test(t, a_launch_pays_for_its_nodes, 0, 2);
 	tcase_add_test(t, nodes_in_flight_count);

@@ -8,6 +8,7 @@
 
 struct event;
 struct gpu;
+struct graph;
 struct stream;
 
 /* May the stream's capture have so many nodes more? A CUresult. */
@@ -21,5 +22,10 @@ bool capture_bars(const struct stream *s);
 bool capture_defers(struct gpu *g, int result);
 /* The stream is destroyed: a capture that began in it ends, another one becomes invalid. */
 void capture_abandon(struct stream *s);
+/* Does a capture change the graph, one around it or one inside of these? No other thread may read
+ * it then. */
+bool capture_changes(struct gpu *g, struct graph *gr);
+/* The graph is destroyed: what is captured into it, or into one inside, ends before. */
+void capture_graph_goes(struct gpu *g, const struct graph *gr);
 
 #endif

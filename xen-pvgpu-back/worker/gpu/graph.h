@@ -29,7 +29,11 @@ struct graph {
 	atomic_uint reads; /* the side lane reads it; see graph_error */
 	/* It is inside of the parent's node in_node, and the far end's destroys it with that. */
 	struct graph *parent; /* referenced */
-	uint32_t in_node;
+	uint32_t in_node, in_body;
+	uint64_t *condition; /* the far end's numbers */
+	uint32_t conditions;
+	/* Of graphs inside whose handles are gone: the far end keeps them as long as this graph. */
+	atomic_uint conditions_inside;
 	bool gone;                        /* destroyed */
 	struct graph *children, *sibling; /* those inside that the guest has handles of */
 };
@@ -54,7 +58,7 @@ struct graph_sum {
 	uint64_t nodes;
 	uint64_t commands; /* nodes that occupy the GPU */
 	uint64_t bytes;    /* that they copy */
-	uint64_t waits;    /* for words */
+	uint64_t waits;    /* for words; of an instance, none or some */
 	uint32_t depth;    /* 0: no graph is inside */
 };
 
@@ -95,11 +99,13 @@ void graph_reads(struct graph *gr, int n);
  * graph_sum.c: a graph is `depth` levels inside of another one; copies, or NULL, gets what each
  * node copies. A CUresult.
  */
-int graph_sum(const struct far *far, CUgraph gr, uint32_t depth, struct graph_sum *to,
+int graph_sum(struct gpu *g, CUgraph gr, uint32_t depth, struct graph_sum *to,
 	      struct copies *copies);
 /* The same of one node, with the graph inside. */
-int graph_node_sum(const struct far *far, CUgraphNode node, struct graph_sum *to);
+int graph_node_sum(struct gpu *g, CUgraphNode node, struct graph_sum *to);
 uint64_t graph_copy_bytes(const CUDA_MEMCPY3D *c);
+/* It, or the one that it is inside of at last. */
+struct graph *graph_outermost(struct graph *gr);
 /* So many nodes more, of the graph (NULL: of an instance) and of the session; a CUresult. */
 int graph_nodes_take(struct gpu *g, struct graph *gr, uint64_t n);
 void graph_nodes_give(struct gpu *g, struct graph *gr, uint64_t n);
@@ -111,8 +117,26 @@ int graph_child_take(struct gpu *g, struct graph *gr, const struct graph *child,
 void graph_recount(struct gpu *g, struct graph *gr);
 /* The instance's node copies so much from here on. */
 void graph_exec_copies(struct graph_exec *x, CUgraphNode node, uint64_t bytes);
+/* A node of it has so many waits for words from here on. */
+void graph_exec_waits(struct graph_exec *x, uint64_t waits);
 /* graph_child.c */
 void graph_child_forget(struct graph *gr);
+/* The node, when no handle of its graph (of a body of it) has been given; a CUresult. */
+int graph_inside_free(struct graph *gr, struct ctx *c, uint32_t number, uint32_t body,
+		      CUgraphNode *node);
+/* Give that handle; a CUresult. */
+int graph_inside(struct gpu *g, struct graph *gr, uint32_t number, uint32_t body, CUgraph far,
+		 uint64_t handle);
+/* graph_condition.c: bodies of conditional nodes. */
+void conditions_init(struct gpu *g);
+void conditions_free(struct gpu *g);
+/* The graph's handle is gone: its conditions count no more, or as those of the graph around it. */
+void conditions_give(struct gpu *g, struct graph *gr);
+/* How many the node has; 0: none that are known. */
+uint32_t condition_bodies(struct gpu *g, CUgraphNode node, const CUgraph **body);
+/* The far end is about to destroy the graph, or the node, with what is inside. */
+void conditions_forget(struct gpu *g, CUgraph gr);
+void conditions_forget_node(struct gpu *g, CUgraphNode node);
 /* The far end's node of a number; NULL: there is none. */
 CUgraphNode graph_node(const struct graph *gr, uint32_t number);
 /* Its number, given when it has none; a CUresult. */

@@ -41,7 +41,8 @@ struct ctx;
 struct far;
 struct worker;
 
-#define CAPTURES_MAX 64
+#define CAPTURES_MAX    64
+#define CONDITION_LISTS 1024u /* a power of two */
 
 struct gpu {
 	struct worker *w;
@@ -68,8 +69,13 @@ struct gpu {
 		int deferred;           /* the first error of what was to be captured */
 	} active[CAPTURES_MAX];
 	atomic_ullong graph_nodes; /* of all graphs and instances */
-	uint64_t op_serial;        /* operations issued on any stream */
-	atomic_uint primaries;     /* times that the primary context is retained; side lane */
+	struct {
+		atomic_uint count, nodes; /* of all graphs */
+		pthread_mutex_t lock;
+		LIST_HEAD(, bodies) bodies[CONDITION_LISTS]; /* under lock */
+	} conditions;                                        /* graph_condition.c */
+	uint64_t op_serial;                                  /* operations issued on any stream */
+	atomic_uint primaries; /* times that the primary context is retained; side lane */
 	uint32_t full_streams, live_streams, zombies;
 	uint32_t stream_limit, fence_every;
 	struct park park;

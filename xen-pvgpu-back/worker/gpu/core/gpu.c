@@ -17,6 +17,7 @@
 #include "xen-pvgpu-back/worker/gpu/estimate.h"
 #include "xen-pvgpu-back/worker/gpu/evict.h"
 #include "xen-pvgpu-back/worker/gpu/gate.h"
+#include "xen-pvgpu-back/worker/gpu/graph.h"
 #include "xen-pvgpu-back/worker/gpu/gpu.h"
 #include "xen-pvgpu-back/worker/gpu/hold.h"
 #include "xen-pvgpu-back/worker/gpu/calls.h"
@@ -69,6 +70,7 @@ static void init(struct gpu *g, struct worker *w)
 	stream_limits(g);
 	gate_init(g);
 	evict_init(g);
+	conditions_init(g);
 }
 
 int gpu_open(struct worker *w, struct gpu **out, char *reason, size_t cap)
@@ -172,6 +174,7 @@ void gpu_shutdown(struct worker *w)
 	vmm_end(g);
 	swap_free(g);
 	tables_free(g);
+	conditions_free(g);
 	mem_fini(g);
 	chunks_free(&g->arena.chunks);
 	free(g->scratch);

@@ -68,13 +68,12 @@ int capture_takes(const struct stream *s, uint64_t nodes)
 {
 	struct gpu *g = s->o.gpu;
 	const int i = active_of(g, s->capture);
-	const struct graph *gr =
-		i < 0 ? NULL : obj_lookup(&g->tables, PVGPU_H_GRAPH, g->active[i].graph);
+	struct graph *gr = i < 0 ? NULL : obj_lookup(&g->tables, PVGPU_H_GRAPH, g->active[i].graph);
 	int r;
 
 	if (i < 0)
 		return 0;
-	if (gr && gr->nodes + g->active[i].nodes + nodes > PVGPU_GRAPH_NODES_MAX)
+	if (gr && graph_outermost(gr)->nodes + g->active[i].nodes + nodes > PVGPU_GRAPH_NODES_MAX)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	r = graph_nodes_take(g, NULL, nodes);
 	if (!r)
@@ -92,10 +91,7 @@ int handle_capture_begin(struct worker *w, const struct pvgpu_in_capture_begin *
 	int r = usable(in->ctx, in->stream, &s);
 
 	if (!r)
-		r = obj_error(in->graph);
-	/* The graph around it may go meanwhile. */
-	if (!r && ((struct graph *)in->graph)->parent)
-		r = CUDA_ERROR_NOT_SUPPORTED;
+		r = graph_error(in->graph);
 	if (!r)
 		r = graph_deps(in->graph, in->deps, in->deps_len, deps, &n);
 	if (!r && s->capture)
@@ -164,6 +160,49 @@ void capture_abandon(struct stream *s)
 		s->capture = 0;
 	else
 		forget(g, s->capture);
+}
+
+static void abandon(struct gpu *g, uint64_t capture)
+{
+	struct stream *s;
+	struct obj *o;
+
+	TAILQ_FOREACH(o, &g->root.owned, of_owner)
+	{
+		if (o->type != PVGPU_H_CTX || obj_error(o))
+			continue;
+		TAILQ_FOREACH(s, &((struct ctx *)o)->streams, in_ctx)
+		{
+			if (s->capture == capture)
+				capture_abandon(s);
+		}
+	}
+}
+
+bool capture_changes(struct gpu *g, struct graph *gr)
+{
+	for (uint32_t i = 0; i < g->capturing; i++) {
+		struct graph *into = obj_lookup(&g->tables, PVGPU_H_GRAPH, g->active[i].graph);
+
+		if (into && graph_outermost(into) == graph_outermost(gr))
+			return true;
+	}
+	return false;
+}
+
+void capture_graph_goes(struct gpu *g, const struct graph *gr)
+{
+	for (uint32_t i = 0; i < g->capturing;) {
+		const uint64_t number = g->active[i].number;
+		const struct graph *at = obj_lookup(&g->tables, PVGPU_H_GRAPH, g->active[i].graph);
+
+		while (at && at != gr)
+			at = at->parent;
+		if (at)
+			abandon(g, number);
+		if (i < g->capturing && g->active[i].number == number)
+			i++;
+	}
 }
 
 int handle_capture_end(struct worker *w, const struct pvgpu_in_capture_end *in,

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "xen-pvgpu-back/worker/gpu/capture.h"
 #include "xen-pvgpu-back/worker/gpu/context.h"
 #include "xen-pvgpu-back/worker/gpu/graph.h"
 #include "xen-pvgpu-back/worker/gpu/objects.h"
@@ -123,6 +124,7 @@ void graph_free(struct obj *o)
 		return;
 	free(gr->node);
 	free(gr->index);
+	conditions_give(o->gpu, gr);
 	if (gr->parent)
 		obj_unref(gr->parent);
 }
@@ -134,6 +136,7 @@ void graph_retire(struct gpu *g, struct obj *o)
 
 	if (o->type == PVGPU_H_GRAPH && gr->far) {
 		if (!gr->parent) {
+			conditions_forget(g, gr->far);
 			g->far->cuGraphDestroy(gr->far);
 			graph_nodes_give(g, gr, gr->nodes);
 		}
@@ -207,6 +210,7 @@ int handle_graph_destroy(struct worker *w, const struct pvgpu_in_graph_destroy *
 {
 	struct graph *gr = in->graph;
 
+	capture_graph_goes(worker_gpu(w), gr);
 	gr->gone = true;
 	graph_child_forget(gr);
 	return retire_later(worker_gpu(w), in->graph, false);
@@ -456,63 +460,6 @@ int handle_graph_nodes(struct worker *w, const struct pvgpu_in_graph_nodes *in,
 	return r;
 }
 
-int handle_graph_edges(struct worker *w, const struct pvgpu_in_graph_edges *in,
-		       struct pvgpu_out_graph_edges *out)
-{
-	struct gpu *g = worker_gpu(w);
-	uint32_t *to = (uint32_t *)(void *)g->scratch, n = 0;
-	struct graph *gr = in->graph;
-	CUgraphNode *list;
-	size_t total = 0;
-	int r = graph_error(gr);
-
-	if (!r)
-		r = (int)g->far->cuGraphGetEdges(gr->far, NULL, NULL, &total);
-	if (r)
-		return r;
-	list = calloc(2 * total + 2, sizeof(CUgraphNode));
-	if (!list)
-		return CUDA_ERROR_OUT_OF_MEMORY;
-	if (total)
-		r = (int)g->far->cuGraphGetEdges(gr->far, list, list + total, &total);
-	for (size_t i = in->first; i < total && n < PAGE && !r; i++) {
-		r = graph_number(gr, list[i], &to[n++]);
-		if (!r)
-			r = graph_number(gr, list[total + i], &to[n++]);
-	}
-	free(list);
-	out->total = (uint32_t)total;
-	out->edges = to;
-	out->edges_len = r ? 0 : n * 4;
-	return r;
-}
-
-int handle_graph_link(struct worker *w, const struct pvgpu_in_graph_link *in,
-		      struct pvgpu_out_graph_link *out)
-{
-	CUgraphNode from[PVGPU_GRAPH_DEPS_MAX], to[PVGPU_GRAPH_DEPS_MAX];
-	const struct far *far = worker_gpu(w)->far;
-	struct graph *gr = in->graph;
-	const uint32_t n = in->edges_len / 8;
-	int r = graph_error(gr);
-
-	if (r)
-		return r;
-	if (in->edges_len % 8 || n > PVGPU_GRAPH_DEPS_MAX)
-		return CUDA_ERROR_INVALID_VALUE;
-	for (uint32_t i = 0; i < n; i++) {
-		uint32_t pair[2];
-
-		memcpy(pair, (const char *)in->edges + i * sizeof(pair), sizeof(pair));
-		from[i] = graph_node(gr, pair[0]);
-		to[i] = graph_node(gr, pair[1]);
-		if (!from[i] || !to[i])
-			return CUDA_ERROR_INVALID_VALUE;
-	}
-	return (int)(in->on ? far->cuGraphAddDependencies(gr->far, from, to, n)
-			    : far->cuGraphRemoveDependencies(gr->far, from, to, n));
-}
-
 int handle_graph_drop(struct worker *w, const struct pvgpu_in_graph_drop *in,
 		      struct pvgpu_out_graph_drop *out)
 {
@@ -527,9 +474,15 @@ int handle_graph_drop(struct worker *w, const struct pvgpu_in_graph_drop *in,
 	node = graph_node(gr, in->node);
 	if (!node)
 		return CUDA_ERROR_INVALID_VALUE;
-	r = graph_node_sum(g->far, node, &sum);
-	if (!r)
-		r = (int)g->far->cuGraphDestroyNode(node);
+	for (const struct graph *k = gr->children; k; k = k->sibling) {
+		if (k->in_node == in->node)
+			capture_graph_goes(g, k);
+	}
+	r = graph_node_sum(g, node, &sum);
+	if (r)
+		return r;
+	conditions_forget_node(g, node);
+	r = (int)g->far->cuGraphDestroyNode(node);
 	if (r)
 		return r;
 	graph_nodes_give(g, gr, sum.nodes);

@@ -11,9 +11,8 @@
 #include "xen-pvgpu-back/worker/far.h"
 #include "xen-pvgpu-back/worker/worker.h"
 
-/* The node that a handle is asked of. */
-static int of_node(struct gpu *g, struct graph *gr, struct ctx *c, uint32_t number,
-		   CUgraphNode *node)
+int graph_inside_free(struct graph *gr, struct ctx *c, uint32_t number, uint32_t body,
+		      CUgraphNode *node)
 {
 	const int r = graph_usable(gr, c);
 
@@ -23,35 +22,43 @@ static int of_node(struct gpu *g, struct graph *gr, struct ctx *c, uint32_t numb
 	if (!*node)
 		return CUDA_ERROR_INVALID_VALUE;
 	for (const struct graph *k = gr->children; k; k = k->sibling) {
-		if (k->in_node == number)
+		if (k->in_node == number && k->in_body == body)
 			return CUDA_ERROR_INVALID_HANDLE;
 	}
-	return g->far->cuGraphChildGraphNodeGetGraph ? 0 : CUDA_ERROR_NOT_SUPPORTED;
+	return 0;
+}
+
+int graph_inside(struct gpu *g, struct graph *gr, uint32_t number, uint32_t body, CUgraph far,
+		 uint64_t handle)
+{
+	int err;
+	struct graph *child = obj_new(g, PVGPU_H_GRAPH, handle, sizeof(*child), NULL, NULL, &err);
+
+	if (!child)
+		return err;
+	child->far = far;
+	child->parent = obj_ref(gr);
+	child->in_node = number;
+	child->in_body = body;
+	child->sibling = gr->children;
+	gr->children = child;
+	obj_ready(child, 0);
+	return 0;
 }
 
 int handle_graph_child(struct worker *w, const struct pvgpu_in_graph_child *in,
 		       struct pvgpu_out_graph_child *out)
 {
 	struct gpu *g = worker_gpu(w);
-	struct graph *gr = in->graph, *child;
 	CUgraphNode node;
 	CUgraph far = NULL;
-	int err, r = of_node(g, gr, in->ctx, in->node, &node);
+	int r = graph_inside_free(in->graph, in->ctx, in->node, 0, &node);
 
+	if (!r && !g->far->cuGraphChildGraphNodeGetGraph)
+		r = CUDA_ERROR_NOT_SUPPORTED;
 	if (!r)
 		r = (int)g->far->cuGraphChildGraphNodeGetGraph(node, &far);
-	if (r)
-		return r;
-	child = obj_new(g, PVGPU_H_GRAPH, in->child_h, sizeof(*child), NULL, NULL, &err);
-	if (!child)
-		return err;
-	child->far = far;
-	child->parent = obj_ref(gr);
-	child->in_node = in->node;
-	child->sibling = gr->children;
-	gr->children = child;
-	obj_ready(child, 0);
-	return 0;
+	return r ? r : graph_inside(g, in->graph, in->node, 0, far, in->child_h);
 }
 
 static bool around(const struct graph *one, const struct graph *gr)
@@ -122,13 +129,11 @@ void graph_child_forget(struct graph *gr)
 		*at = gr->sibling;
 }
 
-int handle_graph_exec_child(struct worker *w, const struct pvgpu_in_graph_exec_child *in,
-			    struct pvgpu_out_graph_exec_child *out)
+static int take_child(struct worker *w, struct ctx *c, struct graph_exec *x, struct graph *gr,
+		      uint32_t number, struct graph *child)
 {
-	struct graph_exec *x = in->exec;
-	struct graph *gr = in->graph, *child = in->child;
-	const struct far *far = worker_gpu(w)->far;
-	int r = graph_usable(gr, in->ctx);
+	struct gpu *g = worker_gpu(w);
+	int r = graph_usable(gr, c);
 	struct graph_sum sum = {0};
 	CUgraphNode node;
 
@@ -138,15 +143,30 @@ int handle_graph_exec_child(struct worker *w, const struct pvgpu_in_graph_exec_c
 		r = obj_error(x);
 	if (r)
 		return r;
-	if (!far->cuGraphExecChildGraphNodeSetParams)
+	if (!g->far->cuGraphExecChildGraphNodeSetParams)
 		return CUDA_ERROR_NOT_SUPPORTED;
-	node = graph_node(gr, in->node);
+	node = graph_node(gr, number);
 	if (!node)
 		return CUDA_ERROR_INVALID_VALUE;
-	r = graph_sum(far, child->far, 1, &sum, NULL);
+	r = graph_sum(g, child->far, 1, &sum, NULL);
 	if (!r)
-		r = (int)far->cuGraphExecChildGraphNodeSetParams(x->far, node, child->far);
+		r = (int)g->far->cuGraphExecChildGraphNodeSetParams(x->far, node, child->far);
 	if (!r)
 		graph_exec_copies(x, node, sum.bytes);
+	if (!r)
+		graph_exec_waits(x, sum.waits);
 	return r;
+}
+
+int handle_graph_exec_child(struct worker *w, const struct pvgpu_in_graph_exec_child *in,
+			    struct pvgpu_out_graph_exec_child *out)
+{
+	return take_child(w, in->ctx, in->exec, in->graph, in->node, in->child);
+}
+
+int handle_graph_exec_child_again(struct worker *w,
+				  const struct pvgpu_in_graph_exec_child_again *in,
+				  struct pvgpu_out_graph_exec_child_again *out)
+{
+	return take_child(w, in->ctx, in->exec, in->graph, in->node, in->child);
 }

@@ -3,6 +3,7 @@
  * launches. */
 #include <stdlib.h>
 
+#include "xen-pvgpu-back/worker/gpu/capture.h"
 #include "xen-pvgpu-back/worker/gpu/context.h"
 #include "xen-pvgpu-back/worker/gpu/estimate.h"
 #include "xen-pvgpu-back/worker/gpu/graph.h"
@@ -36,7 +37,7 @@ static int instantiate(struct gpu *g, struct exec_job *j, uint32_t *outcome)
 	int r = ctx_enter(x->o.ctx);
 
 	if (!r)
-		r = graph_sum(g->far, j->gr->far, 0, &sum, &x->copies);
+		r = graph_sum(g, j->gr->far, 0, &sum, &x->copies);
 	if (!r)
 		r = graph_nodes_take(g, NULL, sum.nodes);
 	if (r)
@@ -82,6 +83,8 @@ int handle_graph_instantiate(struct worker *w, const struct pvgpu_in_graph_insta
 	struct exec_job *j;
 	int err, r = graph_alive(in->graph);
 
+	if (!r && capture_changes(g, in->graph))
+		r = CUDA_ERROR_ILLEGAL_STATE;
 	if (!r)
 		r = obj_error(c);
 	if (!r)
@@ -123,7 +126,7 @@ int handle_graph_exec_update(struct worker *w, const struct pvgpu_in_graph_exec_
 {
 	struct graph_exec *x = in->exec;
 	struct graph *gr = in->graph;
-	const struct far *far = worker_gpu(w)->far;
+	struct gpu *g = worker_gpu(w);
 	struct graph_sum sum = {0};
 	CUgraphExecUpdateResultInfo info = {.result = CU_GRAPH_EXEC_UPDATE_ERROR};
 	int r = graph_usable(gr, in->ctx);
@@ -131,9 +134,9 @@ int handle_graph_exec_update(struct worker *w, const struct pvgpu_in_graph_exec_
 	if (!r)
 		r = obj_error(x);
 	if (!r)
-		r = graph_sum(far, gr->far, 0, &sum, NULL);
+		r = graph_sum(g, gr->far, 0, &sum, NULL);
 	if (!r)
-		r = (int)far->cuGraphExecUpdate_v2(x->far, gr->far, &info);
+		r = (int)g->far->cuGraphExecUpdate_v2(x->far, gr->far, &info);
 	if (!r)
 		take_over(x, &sum);
 	/* Told by the outcome; a reply's numbers come with success alone. */
@@ -177,7 +180,7 @@ int handle_graph_exec_set(struct worker *w, const struct pvgpu_in_graph_exec_set
 		return (int)far->cuGraphExecHostNodeSetParams(x->far, node, &p.host);
 	case CU_GRAPH_NODE_TYPE_BATCH_MEM_OP:
 		ops = mem_node(c, &p);
-		x->sum.waits += p.ops->waits; /* at most */
+		graph_exec_waits(x, p.ops->waits);
 		return (int)far->cuGraphExecBatchMemOpNodeSetParams(x->far, node, &ops);
 	default:
 		return CUDA_ERROR_NOT_SUPPORTED;

@@ -81,11 +81,31 @@ void graph_exec_copies(struct graph_exec *x, CUgraphNode node, uint64_t bytes)
 		x->sum.bytes = sum_of(x->sum.bytes - before, bytes);
 }
 
+void graph_exec_waits(struct graph_exec *x, uint64_t waits)
+{
+	if (waits > x->sum.waits) /* no sum, which could be brought round to 0 */
+		x->sum.waits = waits;
+}
+
 /* ---- sums ---- */
 
-static int add_node(const struct far *far, CUgraphNode node, uint32_t depth, struct graph_sum *to,
+static int add_bodies(struct gpu *g, CUgraphNode node, uint32_t depth, struct graph_sum *to,
+		      struct copies *copies)
+{
+	const CUgraph *body;
+	const uint32_t n = condition_bodies(g, node, &body);
+	int r = n ? 0 : CUDA_ERROR_NOT_SUPPORTED; /* a library of the far end's has made it */
+
+	to->nodes += n;
+	for (uint32_t i = 0; i < n && !r; i++)
+		r = graph_sum(g, body[i], depth + 1, to, copies);
+	return r;
+}
+
+static int add_node(struct gpu *g, CUgraphNode node, uint32_t depth, struct graph_sum *to,
 		    struct copies *copies)
 {
+	const struct far *far = g->far;
 	CUgraphNodeType type = CU_GRAPH_NODE_TYPE_EMPTY;
 	CUDA_BATCH_MEM_OP_NODE_PARAMS ops = {0};
 	CUDA_MEMCPY3D copy = {0};
@@ -121,15 +141,18 @@ static int add_node(const struct far *far, CUgraphNode node, uint32_t depth, str
 		if (!far->cuGraphChildGraphNodeGetGraph)
 			return CUDA_ERROR_NOT_SUPPORTED;
 		r = (int)far->cuGraphChildGraphNodeGetGraph(node, &child);
-		return r ? r : graph_sum(far, child, depth + 1, to, copies);
+		return r ? r : graph_sum(g, child, depth + 1, to, copies);
+	case CU_GRAPH_NODE_TYPE_CONDITIONAL:
+		return add_bodies(g, node, depth, to, copies);
 	default:
 		return 0;
 	}
 }
 
-int graph_sum(const struct far *far, CUgraph gr, uint32_t depth, struct graph_sum *to,
+int graph_sum(struct gpu *g, CUgraph gr, uint32_t depth, struct graph_sum *to,
 	      struct copies *copies)
 {
+	const struct far *far = g->far;
 	CUgraphNode *list;
 	size_t n = 0;
 	int r;
@@ -145,19 +168,19 @@ int graph_sum(const struct far *far, CUgraph gr, uint32_t depth, struct graph_su
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	r = (int)far->cuGraphGetNodes(gr, list, &n);
 	for (size_t i = 0; i < n && !r; i++)
-		r = add_node(far, list[i], depth, to, copies);
+		r = add_node(g, list[i], depth, to, copies);
 	free(list);
 	return r;
 }
 
-int graph_node_sum(const struct far *far, CUgraphNode node, struct graph_sum *to)
+int graph_node_sum(struct gpu *g, CUgraphNode node, struct graph_sum *to)
 {
-	return add_node(far, node, 0, to, NULL);
+	return add_node(g, node, 0, to, NULL);
 }
 
 /* ---- limits ---- */
 
-static struct graph *outermost(struct graph *gr)
+struct graph *graph_outermost(struct graph *gr)
 {
 	while (gr->parent)
 		gr = gr->parent;
@@ -166,7 +189,7 @@ static struct graph *outermost(struct graph *gr)
 
 int graph_nodes_take(struct gpu *g, struct graph *gr, uint64_t n)
 {
-	struct graph *all = gr ? outermost(gr) : NULL;
+	struct graph *all = gr ? graph_outermost(gr) : NULL;
 
 	if (n > GRAPH_NODES_SESSION || (all && all->nodes + n > PVGPU_GRAPH_NODES_MAX))
 		return CUDA_ERROR_OUT_OF_MEMORY;
@@ -182,7 +205,7 @@ int graph_nodes_take(struct gpu *g, struct graph *gr, uint64_t n)
 void graph_nodes_give(struct gpu *g, struct graph *gr, uint64_t n)
 {
 	if (gr)
-		outermost(gr)->nodes -= n;
+		graph_outermost(gr)->nodes -= n;
 	atomic_fetch_sub(&g->graph_nodes, n);
 }
 
@@ -198,8 +221,7 @@ static bool fits(struct gpu *g, const struct graph *in, const struct graph *gr)
 int graph_copy_take(struct gpu *g, struct graph *to, const struct graph *gr, uint64_t *nodes)
 {
 	struct graph_sum sum = {0};
-	int r = fits(g, NULL, gr) ? graph_sum(g->far, gr->far, 0, &sum, NULL)
-				  : CUDA_ERROR_OUT_OF_MEMORY;
+	int r = fits(g, NULL, gr) ? graph_sum(g, gr->far, 0, &sum, NULL) : CUDA_ERROR_OUT_OF_MEMORY;
 
 	*nodes = sum.nodes;
 	return r ? r : graph_nodes_take(g, to, sum.nodes);
@@ -211,21 +233,22 @@ int graph_child_take(struct gpu *g, struct graph *gr, const struct graph *child,
 	uint32_t depth = 1;
 	int r;
 
-	if (!fits(g, outermost(gr), child))
+	if (!fits(g, graph_outermost(gr), child))
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	for (const struct graph *p = gr; p->parent; p = p->parent)
 		depth++;
-	r = graph_sum(g->far, child->far, depth, &sum, NULL);
+	r = graph_sum(g, child->far, depth, &sum, NULL);
 	*nodes = 1 + sum.nodes;
 	return r ? r : graph_nodes_take(g, gr, *nodes);
 }
 
 void graph_recount(struct gpu *g, struct graph *gr)
 {
+	struct graph *all = graph_outermost(gr);
 	struct graph_sum sum = {0};
 
-	if (graph_sum(g->far, gr->far, 0, &sum, NULL))
+	if (graph_sum(g, all->far, 0, &sum, NULL))
 		return;
-	atomic_fetch_add(&g->graph_nodes, sum.nodes - gr->nodes);
-	gr->nodes = sum.nodes;
+	atomic_fetch_add(&g->graph_nodes, sum.nodes - all->nodes);
+	all->nodes = sum.nodes;
 }

@@ -434,6 +434,8 @@ static inline void expect(struct work *k, struct stream *s, struct estimate *e, 
 		poll_timers(s);
 	k->unsure = !e->samples;
 	k->ns = k->unsure ? guess(x, tag_from(what, any_shape)) : e->ns;
+	if (k->ns < ESTIMATE_LEAST_NS) /* what costs nothing is not seen to be in flight */
+		k->ns = ESTIMATE_LEAST_NS;
 	maybe_measure(k, s, used);
 	if (k->timer >= 0)
 		x->timer[k->timer].whole = tag_from(what, any_shape);
