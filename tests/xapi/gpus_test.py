@@ -17,11 +17,12 @@ from double import Pool
 from gpu_host import GPU, H100, Files, add_device
 from gpus import NULL
 from host import PATIENCE_S
+from vgpu_service import TIMEOUTS
 from xapi import ApiError
 
 FAKE = pathlib.Path(__file__).with_name("fake_vgpu.py")
 UUID = "9c1b7a52-3f60-4f8e-8d55-0a2f6c1e7b90"
-SHORT = {"ready": 0.3, "initialising": 0.3, "running": 0.3, "kill": 0.3}
+SHORT_S = 0.3
 
 
 class Case(unittest.TestCase):
@@ -107,9 +108,10 @@ class Lives(Case):
         self.pool.start(vm)
         self.assertTrue(self.host.service.starts[0][4].endswith(self.vgpu(vm)["uuid"] + ",memory=4G"))
 
-    def failed(self, mode, code, text, program=None):
+    def failed(self, mode, code, text, *short):
+        """short: the time-outs that the helper is to let pass."""
         self.host.env["FAKE_VGPU"] = mode
-        self.host.service.timeouts = SHORT
+        self.host.service.timeouts = {**TIMEOUTS, **dict.fromkeys(short, SHORT_S)}
         vm = self.vm(mode)
         params = self.refused(code, self.pool.start, vm)
         self.assertIn(text, params[-1])
@@ -119,18 +121,18 @@ class Lives(Case):
     def test_helpers_that_fail(self):
         self.failed("error", "FAILED_TO_START_EMULATOR", "Daemon vgpu returned error: 42")
         self.failed("no-code", "INTERNAL_ERROR", "Enoent")
-        self.failed("silent", "FAILED_TO_START_EMULATOR", "emulator failed to start for domain 3")
-        self.failed("exit", "FAILED_TO_START_EMULATOR", "emulator failed to start for domain 4")
-        self.failed("stuck", "INTERNAL_ERROR", "Watch.Timeout")
+        self.failed("silent", "FAILED_TO_START_EMULATOR", "emulator failed to start for domain 3", "ready")
+        self.failed("exit", "FAILED_TO_START_EMULATOR", "emulator failed to start for domain 4", "ready")
+        self.failed("stuck", "INTERNAL_ERROR", "Watch.Timeout", "running")
 
     def test_one_that_takes_no_sigterm(self):
         self.host.env["FAKE_VGPU"] = "deaf"
-        self.host.service.timeouts["kill"] = 0.2
+        self.host.service.timeouts["kill"] = SHORT_S
         vm = self.vm()
         self.pool.start(vm)
         pid = self.host.service.pid(int(self.pool.vms[vm]["domid"]))
         self.pool.ends(vm)
-        self.assertEqual(self.host.service.machine.command_line(pid), [])
+        self.assertTrue(self.host.service.until(lambda: None if self.host.service.machine.command_line(pid) else True, PATIENCE_S))
 
     def test_a_helper_that_was_started_before(self):
         """As pvgpu-attachd starts it when the domain is there: xenopsd finds it, and leaves the GPU to its driver."""
