@@ -129,6 +129,26 @@ END_TEST
 
 /* What is .extern and sized, and defined nowhere, is allocated; without a size it is the launch's.
  */
+/* Vectors of registers as a function's parameters and result, whole and by their elements. */
+START_TEST(vector_parameters)
+{
+	static const char *const module =
+		".func (.reg .v2 .u32 sum) both(.reg .v2 .u32 x, .reg .u32 by)\n{\n"
+		".reg .v2 .u32 t;\nadd.u32 t.x, x.x, x.y;\nmul.lo.u32 t.y, x.y, by;\n"
+		"mov.v2.u32 sum, t;\nret;\n}\n"
+		".func (.reg .u32 word) packed(.reg .v4 .u16 x)\n{\n.reg .b32 lo;\n"
+		"mov.b32 lo, {x.x, x.w};\nmov.u32 word, lo;\nret;\n}";
+
+	computes_in(module,
+		    ".reg .v2 .u32 v;\nmov.v2.u32 v, {3, 4};\ncall (v), both, (v, 5);\n"
+		    "mov.u32 %w1, v.x;\nmov.u32 %w2, v.y;\n"
+		    "call ({%w3, %w4}), both, ({%w1, %w2}, 2);\n"
+		    "mov.u16 %h0, 7;\nmov.u16 %h1, 9;\n.reg .v4 .u16 h;\n"
+		    "mov.v4.u16 h, {%h0, %h0, %h0, %h1};\ncall (%w3), packed, (h);",
+		    WANT(7, 20, 7 | 9 << 16, 40));
+}
+END_TEST
+
 /* As LLVM writes addresses in .const where its pointers are short, and generic ones made of them.
  */
 START_TEST(short_addresses_of_constants)
@@ -225,6 +245,7 @@ int main(void)
 	tcase_add_test(t, forms_of_inline_text);
 	tcase_add_test(t, elements_of_arrays);
 	tcase_add_test(t, addresses);
+	tcase_add_test(t, vector_parameters);
 	tcase_add_test(t, short_addresses_of_constants);
 	tcase_add_test(t, shared_memory_of_others);
 	tcase_add_test(t, initial_values);
