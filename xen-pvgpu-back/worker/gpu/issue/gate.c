@@ -172,7 +172,8 @@ bool gate_deep_slow(struct gpu *g)
 	if (t->flying.work - flight_stalled(t).work < depth)
 		return false;
 	flight_watch(g);
-	return true;
+	/* As in flight_room(). */
+	return t->flying.work >= depth;
 }
 
 /* ---- telling pvgpud ---- */
@@ -230,7 +231,10 @@ void gpu_gate_look(struct worker *w, bool rung)
 
 int gpu_gate_look_ms(struct worker *w)
 {
-	return worker_gpu(w)->gate.flying.work ? LOOK_MS : -1;
+	const struct gpu *g = worker_gpu(w);
+
+	/* A full stream that can have no fence says only when it is asked that it has room. */
+	return g->gate.flying.work || g->full_streams ? LOOK_MS : -1;
 }
 
 void gate_tell_all(struct gpu *g)
