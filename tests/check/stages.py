@@ -106,7 +106,7 @@ def stages(full=False):
               [f"{MAKE} check-offload"] + ([f"{MAKE} check-{what}" for what in ("libgomp", "offload-llvm", "libomptarget")] if full else []), limit=7200 if full else 1800),
         Stage("clients", "FFmpeg's CUDA filters and Halide's pipelines, directly on simcuda and through pvgpu, against the CPU; the guest's NVML",
               [f"{MAKE} check-clients", f"{MAKE} check-nvml", f"{MAKE} check-halide"] +
-              ([f"{MAKE} check-{what}" for what in ("numba", "gstreamer", "monitors", "torch", "podman", "grafana", "imports", "jax", "cuda-python", "llama")] if full else []),
+              ([f"{MAKE} check-{what}" for what in ("numba", "gstreamer", "monitors", "torch", "podman", "grafana", "imports", "jax", "frameworks", "cuda-python", "llama")] if full else []),
               limit=5400 if full else 1800),  # the first time a chroot is filled from a mirror
         Stage("mutation", "faults switched on in simcuda must make the programs fail",
               [f"{MAKE} check-mutation"]),

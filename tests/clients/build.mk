@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Programs of Debian's that drive libcuda.so.1 by themselves, as they are: directly on the simulated GPU and through pvgpu.
-.PHONY: check-clients check-halide check-numba check-gstreamer check-monitors check-torch check-page check-podman check-jax check-cuda-python check-llama
+.PHONY: check-clients check-halide check-numba check-gstreamer check-monitors check-torch check-page check-podman check-jax check-cuda-python check-llama check-frameworks
 check-clients: tests
 	$(Q)cd tests/clients && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v ffmpeg_test
 # Twenty seconds: pipelines in C++ are compiled first.
@@ -30,6 +30,9 @@ check-podman: tests
 # JAX from PyPI trains a small transformer: needs root.
 check-jax: tests
 	$(Q)cd tests/clients && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -B -m unittest -v jax_test
+# Frameworks from PyPI with kernels that open compilers make. A quarter of an hour; downloads 1 GB the first time. FRAMEWORKS="torch taichi": only those.
+check-frameworks: tests
+	$(Q)PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -B tests/clients/frameworks_test.py $(FRAMEWORKS)
 # llama.cpp from its source decodes: two minutes of compiling the first time.
 check-llama: tests
 	$(Q)cd tests/clients && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -B -m unittest -v llama_test

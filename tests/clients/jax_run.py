@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy
 
-LAYERS, WIDTH, HEADS, WORDS, LENGTH, BATCH, STEPS, STEADY = 2, 16, 2, 11, 6, 4, 12, 4
+LAYERS, WIDTH, HEADS, WORDS, LENGTH, BATCH, STEPS, STEADY = 2, 16, 2, 11, 8, 4, 12, 4
 
 
 def product(a, b):

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Makes what XLA takes from a CUDA toolkit, of open parts: libdevice of libclc (its functions by libdevice's names), and scripts in place of
+"""Makes what XLA, Triton and Taichi take from a CUDA toolkit, of open parts: libdevice of libclc (its functions by libdevice's names), and scripts in place of
 ptxas, nvlink and fatbinary that hand PTX through, which is what the simulated GPU runs. Usage: libdevice.py LIBCLC FOLDER"""
 import pathlib
 import subprocess
@@ -9,6 +9,7 @@ import sys
 ONE = "acos acosh asin asinh atan atanh cbrt ceil cos cosh erf erfc exp exp2 exp10 expm1 fabs floor log log10 log1p log2 rint round rsqrt sin sinh " \
       "sqrt tan tanh trunc".split()
 TWO = "atan2 copysign fdim fmax fmin fmod hypot nextafter pow remainder".split()
+FAST = "sin cos tan exp exp10 log log2 log10".split()  # of float, as exact as the others here
 PTXAS = r"""#!/bin/sh
 in='' out=''
 while [ $# -gt 0 ]; do
@@ -36,6 +37,13 @@ def functions():
         yield f"{kind} __nv_fma{end}({kind} x, {kind} y, {kind} z) {{ return fma(x, y, z); }}\n"
         for name in "isnan", "isinf":
             yield f"int __nv_{name}{test}({kind} x) {{ return {name}(x); }}\n"
+    for name in FAST:
+        yield f"float __nv_fast_{name}f(float x) {{ return {name}(x); }}\n"
+    yield "float __nv_fast_powf(float x, float y) { return pow(x, y); }\n"
+    for kind, end in ("int", ""), ("long", "ll"):
+        yield f"{kind} __nv_{end}abs({kind} x) {{ return x < 0 ? -x : x; }}\n"
+        yield f"int __nv_clz{end}({kind} x) {{ return clz(x); }}\n"
+        yield f"int __nv_popc{end}({kind} x) {{ return popcount(x); }}\n"
 
 
 def make(libclc, folder):

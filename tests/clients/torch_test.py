@@ -12,8 +12,9 @@ import sys
 import unittest
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path += [str(HERE.parent / "integration"), str(HERE.parent / "packaging")]
+sys.path += [str(HERE), str(HERE.parent / "integration"), str(HERE.parent / "packaging")]
 import chroot  # noqa: E402
+import stubs  # noqa: E402
 from pvgpu_env import PvgpuEnv, build_dir  # noqa: E402
 
 SUITE = "trixie"
@@ -74,12 +75,8 @@ class Torch(unittest.TestCase):
 
     @classmethod
     def make_cudnn(cls):
-        wanted = sorted({n for p in cls.libraries for n, node in imports(p) if node == "libcudnn.so.9"})
-        source, versions = cls.ours / "cudnn.c", cls.ours / "cudnn.map"
-        source.write_text("".join(f"int {n}(void);\nint {n}(void) {{ return 1; }}\n" for n in wanted))
-        versions.write_text(f"libcudnn.so.9 {{ global: {'; '.join(wanted)}; local: *; }};\n")
-        subprocess.run(["cc", "-shared", "-fPIC", "-Wl,-soname,libcudnn.so.9", f"-Wl,--version-script={versions}", "-o", cls.ours / "libcudnn.so.9",
-                        source], check=True)
+        wanted = {n for p in cls.libraries for n, node in imports(p) if node == "libcudnn.so.9"}
+        stubs.make(cls.ours, "libcudnn.so.9", {"libcudnn.so.9": wanted})
 
     def run_in(self, command, pvgpu):
         enter = 'mount -t proc proc "$1/proc" && mount --rbind /dev "$1/dev" && mount --bind "$2" "$1/mnt" && exec chroot "$1" /usr/bin/env -i ' \

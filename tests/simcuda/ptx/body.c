@@ -8,13 +8,25 @@
 struct var **parse_parameter_list(struct parser *p, uint32_t *count, bool anonymous)
 {
 	struct var *list[MAX_ARGS], **v;
-	uint32_t n = 0;
+	uint32_t n = 0, left = 0;
 
 	expect(p, '(');
 	while (!is_punct(p, ')')) {
-		if (n == MAX_ARGS)
-			parse_fail(p, p->t.line, "more than %d parameters", MAX_ARGS);
-		list[n++] = parse_parameter(p, anonymous);
+		struct var *first = NULL, *part;
+
+		do {
+			if (n == MAX_ARGS)
+				parse_fail(p, p->t.line, "more than %d parameters", MAX_ARGS);
+			if (!first) {
+				list[n++] = first = parse_parameter(p, anonymous);
+				left = first->vector;
+				continue;
+			}
+			/* the other elements of a vector, whose rows follow the first one's */
+			list[n++] = part = parse_alloc(p, sizeof(*part));
+			*part = *first;
+			part->vector = 0;
+		} while (left && --left);
 		if (!accept(p, ','))
 			break;
 	}

@@ -67,29 +67,74 @@ static void decode_setp(struct parser *p, struct raw *r, int arg)
 	i->x = (q == OPERAND_NONE ? ~3u : q) | bool_kind;
 }
 
+/* What true is in a result of this type, of two halves in each; 0: there is no such result. */
+static uint32_t true_value(enum type t, bool packed)
+{
+	switch (t) {
+	case TY_U32:
+	case TY_S32:
+	case TY_B32:
+		return packed ? 0xffff : 0xffffffff;
+	case TY_F32:
+		return 0x3f800000;
+	case TY_U16:
+	case TY_S16:
+		return 0xffff;
+	case TY_F16:
+	case TY_F16X2:
+		return 0x3c00;
+	case TY_BF16:
+	case TY_BF16X2:
+		return 0x3f80;
+	default:
+		return 0;
+	}
+}
+
+static void combine(struct parser *p, uint32_t bool_kind, uint32_t d, uint32_t c)
+{
+	static const exec_fn fns[] = {
+		[BOOL_AND] = op_and_pred, [BOOL_OR] = op_or_pred, [BOOL_XOR] = op_xor_pred};
+
+	if (bool_kind != BOOL_NONE)
+		emit3(p, fns[bool_kind], d, d, c, OPERAND_NONE);
+}
+
 static void decode_set(struct parser *p, struct raw *r, int arg)
 {
 	enum compare cmp = compare_op(p, r);
-	uint32_t bool_kind = bool_op(r), d, a, b, c = OPERAND_NONE, m;
+	uint32_t bool_kind = bool_op(r), d, a, b, c = OPERAND_NONE, lower, upper;
 	bool ftz = take(r, "ftz");
 	enum type dt = need_type(p, r), t = need_type(p, r);
-	compare_fn fn = compare_by(cmp, t, ftz);
-	struct insn *i;
+	bool packed = t == TY_F16X2 || t == TY_BF16X2;
+	compare_fn fn = compare_by(cmp, t == TY_F16X2 ? TY_F16 : t == TY_BF16X2 ? TY_BF16 : t, ftz);
+	uint32_t yes = true_value(dt, packed);
 
 	done_mods(p, r);
 	need_operands(p, r, bool_kind ? 4 : 3, bool_kind ? 4 : 3);
-	if (!fn || (dt != TY_U32 && dt != TY_S32 && dt != TY_F32 && dt != TY_B32))
+	if (!fn || !yes)
 		unknown_instruction(p, r);
 	d = dst(p, r, 0, dt);
 	a = src(p, r, 1, t);
 	b = src(p, r, 2, t);
 	if (bool_kind)
 		c = src(p, r, 3, TY_PRED);
-	m = new_row(p, CLS_P);
-	i = emit3(p, op_setp_bool, m, a, b, c);
-	i->cmp = fn;
-	i->x = ~3u | bool_kind;
-	emit3(p, op_set, d, m, OPERAND_NONE, OPERAND_NONE)->x = dt == TY_F32;
+	lower = new_row(p, CLS_P);
+	if (packed) {
+		upper = new_row(p, CLS_P);
+		emit3(p, op_setp_f16x2, lower, a, b, upper)->cmp = fn;
+		combine(p, bool_kind, upper, c);
+	} else {
+		upper = OPERAND_NONE;
+		emit3(p, op_setp, lower, a, b, OPERAND_NONE)->cmp = fn;
+	}
+	combine(p, bool_kind, lower, c);
+	emit3(p,
+	      packed                       ? op_set_packed
+	      : type_info[dt].cls == CLS_H ? op_set_half
+					   : op_set,
+	      d, lower, upper, OPERAND_NONE)
+		->x = yes;
 }
 
 static void decode_selp(struct parser *p, struct raw *r, int arg)

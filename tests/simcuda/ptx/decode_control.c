@@ -57,12 +57,23 @@ static struct call_arg *call_arguments(struct parser *p, struct raw *r, struct o
 				       struct var **formals, uint32_t count, bool is_result)
 {
 	struct call_arg *a = parse_alloc(p, sizeof(*a) * (count + 1));
+	uint32_t n = 0;
 
-	if ((list ? list->count : 0) != count)
+	for (uint32_t i = 0; list && i < list->count; i++) {
+		struct operand *o = &list->elems[i];
+		const bool is_vector = o->kind == OPK_VECTOR;
+		const uint32_t parts = is_vector ? o->count : 1;
+
+		if (n + parts <= count && is_vector && formals[n]->vector != parts)
+			bad_operand(p, r, 0);
+		for (uint32_t k = 0; k < parts; k++, n++)
+			if (n < count)
+				call_argument(p, r, is_vector ? &o->elems[k] : o, formals[n],
+					      is_result, &a[n]);
+	}
+	if (n != count)
 		parse_fail(p, r->line, "wrong number of %s in a call",
 			   is_result ? "results" : "arguments");
-	for (uint32_t i = 0; i < count; i++)
-		call_argument(p, r, &list->elems[i], formals[i], is_result, &a[i]);
 	return a;
 }
 

@@ -216,6 +216,7 @@ static uint64_t window_of(struct parser *p, struct raw *r)
 static void decode_cvta(struct parser *p, struct raw *r, int arg)
 {
 	bool to = take(r, "to");
+	bool is_const = !to && r->mod_count && word_is(r->mods[0].s, r->mods[0].len, "const");
 	uint64_t window = window_of(p, r);
 	enum type t = need_type(p, r);
 	uint32_t d, a;
@@ -226,6 +227,15 @@ static void decode_cvta(struct parser *p, struct raw *r, int arg)
 		unknown_instruction(p, r);
 	d = dst(p, r, 0, t);
 	a = src(p, r, 1, t);
+	if (is_const) {
+		/* where pointers of .const have 32 bits, only those are known */
+		uint32_t low = new_row(p, CLS_W);
+		uint32_t whole;
+
+		emit3(p, op_szext, low, a, OPERAND_NONE, OPERAND_NONE)->x = CLS_D | CLS_W << 2;
+		whole = whole_constant_address(p, low);
+		a = whole == OPERAND_NONE ? a : whole;
+	}
 	if (!window)
 		emit3(p, mov_fn(CLS_D), d, a, OPERAND_NONE, OPERAND_NONE);
 	else

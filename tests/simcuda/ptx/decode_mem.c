@@ -84,6 +84,24 @@ static void element_is_address(struct operand *o)
 	o->kind = OPK_ADDR;
 }
 
+uint32_t whole_constant_address(struct parser *p, uint32_t low)
+{
+	const struct var *v = p->m->vars;
+	uint32_t distance, d;
+
+	while (v && (v->space != SPACE_CONST || v->is_extern))
+		v = v->next;
+	if (!v)
+		return OPERAND_NONE;
+	distance = new_row(p, CLS_W);
+	d = new_row(p, CLS_D);
+	emit3(p, int2_fn(I2_SUB, TY_U32), distance, low, constant(p, CLS_W, 0, v, NULL),
+	      OPERAND_NONE);
+	emit3(p, int3_fn(I3_MAD_WIDE, TY_S32), d, distance, constant(p, CLS_W, 1, NULL, NULL),
+	      constant(p, CLS_D, 0, v, NULL));
+	return d;
+}
+
 /* The address operand: base row in *a, offset in the mem_op. */
 void decode_address(struct parser *p, struct raw *r, uint32_t n, struct mem_op *m, uint32_t *a)
 {
@@ -103,6 +121,14 @@ void decode_address(struct parser *p, struct raw *r, uint32_t n, struct mem_op *
 		m->offset = (int64_t)o->value;
 		if (m->base_cls != CLS_W && m->base_cls != CLS_D)
 			bad_operand(p, r, n);
+		if (m->base_cls == CLS_W && m->space == SPACE_CONST) {
+			uint32_t whole = whole_constant_address(p, *a);
+
+			if (whole != OPERAND_NONE) {
+				m->base_cls = CLS_D;
+				*a = whole;
+			}
+		}
 		return;
 	}
 	m->base_cls = CLS_D;

@@ -435,6 +435,8 @@ int op_setp(struct warp *w, const struct insn *i, uint32_t mask);
 int op_setp_bool(struct warp *w, const struct insn *i, uint32_t mask);
 int op_setp_f16x2(struct warp *w, const struct insn *i, uint32_t mask);
 int op_set(struct warp *w, const struct insn *i, uint32_t mask);
+int op_set_half(struct warp *w, const struct insn *i, uint32_t mask);
+int op_set_packed(struct warp *w, const struct insn *i, uint32_t mask);
 exec_fn selp_fn(enum cls c);
 exec_fn mov_fn(enum cls c);
 exec_fn slct_fn(enum cls c, bool float_condition);

@@ -158,14 +158,39 @@ int op_setp_f16x2(struct warp *w, const struct insn *i, uint32_t mask)
 	return STEP_NEXT;
 }
 
-/* x: true is 1.0 instead of all ones */
+/* x: what true is */
 int op_set(struct warp *w, const struct insn *i, uint32_t mask)
 {
 	uint32_t t[LANES];
 
 	expand_mask(pred_row(w, i->a), t);
 	for (int l = 0; l < LANES; l++)
-		t[l] &= i->x ? 0x3f800000u : ~0u;
+		t[l] &= i->x;
+	put32(row(w, i->d), t, mask);
+	return STEP_NEXT;
+}
+
+int op_set_half(struct warp *w, const struct insn *i, uint32_t mask)
+{
+	uint32_t t[LANES];
+	uint16_t v[LANES];
+
+	expand_mask(pred_row(w, i->a), t);
+	for (int l = 0; l < LANES; l++)
+		v[l] = (uint16_t)(t[l] & i->x);
+	put16(row(w, i->d), v, mask);
+	return STEP_NEXT;
+}
+
+/* Two halves: the lower one by a, the upper by b. */
+int op_set_packed(struct warp *w, const struct insn *i, uint32_t mask)
+{
+	uint32_t t[LANES], upper[LANES];
+
+	expand_mask(pred_row(w, i->a), t);
+	expand_mask(pred_row(w, i->b), upper);
+	for (int l = 0; l < LANES; l++)
+		t[l] = (t[l] & i->x) | (upper[l] & i->x << 16);
 	put32(row(w, i->d), t, mask);
 	return STEP_NEXT;
 }

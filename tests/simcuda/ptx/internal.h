@@ -152,8 +152,10 @@ struct var {
 	uint32_t dim_count;
 	uint32_t index; /* global, const: ptx_global_at() */
 	bool is_extern, is_dynamic, is_kernel_param, placed;
-	bool is_row;   /* a .reg parameter: offset is a row */
-	bool in_frame; /* .local in a body: offset counts from the frame's local memory */
+	bool is_row;    /* a .reg parameter: offset is a row */
+	uint8_t vector; /* the first of so many .reg parameters that are a vector's elements, or 0
+			 */
+	bool in_frame;  /* .local in a body: offset counts from the frame's local memory */
 	uint8_t row_cls;
 	uint8_t *init;
 	uint64_t room; /* of init, while it is read */

@@ -98,31 +98,33 @@ static bool special_operand(struct parser *p, struct operand *o, struct token wo
 }
 
 /* A vector register: all its elements, or one of them: %r.x, %r.y, %r.z, %r.w */
-static void vector_operand(struct parser *p, struct operand *o, const struct sym *s)
+static void vector_operand(struct parser *p, struct operand *o, const struct sym *s, uint32_t row,
+			   uint32_t count)
 {
 	static const uint16_t bytes[] = {0, 64, 128, 256};
-	const uint32_t each = bytes[type_info[s->type].cls];
+	const enum type type = s->kind == SYM_VAR ? s->var->type : s->type;
+	const uint32_t each = bytes[type_info[type].cls];
 	const char *at;
 
 	if (p->t.kind == TOK_DOT) {
 		static const char names[] = "xyzwrgba";
 
 		at = p->t.len == 1 ? memchr(names, *p->t.s, 8) : NULL;
-		if (!at || (uint32_t)(at - names) % 4 >= s->vector)
+		if (!at || (uint32_t)(at - names) % 4 >= count)
 			parse_fail(p, p->t.line, "vector register '%.100s' has no element '.%.*s'",
 				   s->name->s, (int)(p->t.len < 40 ? p->t.len : 40), p->t.s);
 		o->kind = OPK_REG;
-		o->type = s->type;
-		o->row = s->row + (uint32_t)(at - names) % 4 * each;
+		o->type = type;
+		o->row = row + (uint32_t)(at - names) % 4 * each;
 		next(p);
 		return;
 	}
 	o->kind = OPK_VECTOR;
-	o->count = s->vector;
-	o->elems = parse_alloc(p, sizeof(*o->elems) * s->vector);
-	for (uint32_t i = 0; i < s->vector; i++)
-		o->elems[i] = (struct operand){
-			.kind = OPK_REG, .type = s->type, .row = s->row + i * each};
+	o->count = count;
+	o->elems = parse_alloc(p, sizeof(*o->elems) * count);
+	for (uint32_t i = 0; i < count; i++)
+		o->elems[i] =
+			(struct operand){.kind = OPK_REG, .type = type, .row = row + i * each};
 }
 
 /* The bytes that one step of an array's n-th subscript is. */
@@ -209,7 +211,7 @@ static void name_operand(struct parser *p, struct operand *o)
 	switch (s->kind) {
 	case SYM_REG:
 		if (s->vector) {
-			vector_operand(p, o, s);
+			vector_operand(p, o, s, s->row, s->vector);
 			break;
 		}
 		o->kind = OPK_REG;
@@ -217,6 +219,10 @@ static void name_operand(struct parser *p, struct operand *o)
 		o->row = s->row;
 		break;
 	case SYM_VAR:
+		if (s->var->vector) {
+			vector_operand(p, o, s, (uint32_t)s->var->offset, s->var->vector);
+			break;
+		}
 		o->kind = OPK_VAR;
 		o->var = s->var;
 		if (is_punct(p, '[') && !o->var->is_row)

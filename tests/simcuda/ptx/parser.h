@@ -258,6 +258,10 @@ struct insn *emit3(struct parser *p, exec_fn fn, uint32_t d, uint32_t a, uint32_
 /* decode_mem.c */
 enum space take_space(struct raw *r);
 void take_policy(struct parser *p, struct raw *r);
+/* A variable's address in .const may have 32 bits: the row of the whole address, from that of its
+ * low word. OPERAND_NONE: the module has no .const variables. They lie in one allocation, within 2
+ * GiB. */
+uint32_t whole_constant_address(struct parser *p, uint32_t low);
 /* Operand n, an address: its base's row in *a, the rest in m, whose space is set. */
 void decode_address(struct parser *p, struct raw *r, uint32_t n, struct mem_op *m, uint32_t *a);
 

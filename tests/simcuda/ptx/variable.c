@@ -480,6 +480,12 @@ struct var *parse_parameter(struct parser *p, bool anonymous)
 	v->align = align ? align : v->size;
 	v->is_row = is_reg;
 	v->row_cls = type_info[v->type].cls;
+	if (is_reg && count > 1) {
+		if (v->type == TY_PRED)
+			parse_fail(p, line, "a predicate has no vectors");
+		v->vector = (uint8_t)count;
+		v->size = type_info[v->type].bytes;
+	}
 	if (p->t.kind == TOK_NAME) {
 		struct name *n = expect_name(p);
 

@@ -6,7 +6,7 @@
 #include "tests/simcuda/ptx/parser.h"
 #include "tests/simcuda/ptx/exec.h"
 
-enum video { VIDEO_ADD, VIDEO_SUB, VIDEO_ABSDIFF, VIDEO_MIN, VIDEO_MAX };
+enum video { VIDEO_ADD, VIDEO_SUB, VIDEO_ABSDIFF, VIDEO_MIN, VIDEO_MAX, VIDEO_SHL, VIDEO_SHR };
 
 /* In insn.x: the operation, and these. */
 #define VIDEO_OP       0xfu
@@ -15,10 +15,19 @@ enum video { VIDEO_ADD, VIDEO_SUB, VIDEO_ABSDIFF, VIDEO_MIN, VIDEO_MAX };
 #define VIDEO_SIGNED_D 0x40u
 #define VIDEO_SAT      0x80u
 #define VIDEO_PLUS     0x100u
+#define VIDEO_WRAP     0x200u /* shifts count to 31, not to 32 */
 
 static int64_t widen(uint32_t v, bool is_signed)
 {
 	return is_signed ? (int32_t)v : (int64_t)v;
+}
+
+/* |v| < 2^32. Of a shift by 32 only the sign counts, for saturation: the word becomes 0. */
+static int64_t shift_left(int64_t v, int64_t distance)
+{
+	if (distance < 32)
+		return v * (INT64_C(1) << distance);
+	return v ? v < 0 ? -(INT64_C(1) << 62) : INT64_C(1) << 62 : 0;
 }
 
 static int64_t compute(enum video op, int64_t a, int64_t b)
@@ -32,8 +41,12 @@ static int64_t compute(enum video op, int64_t a, int64_t b)
 		return a > b ? a - b : b - a;
 	case VIDEO_MIN:
 		return a < b ? a : b;
-	default:
+	case VIDEO_MAX:
 		return a > b ? a : b;
+	case VIDEO_SHL:
+		return shift_left(a, b);
+	default:
+		return a >> b;
 	}
 }
 
@@ -48,13 +61,15 @@ static int op_video(struct warp *w, const struct insn *i, uint32_t mask)
 {
 	const uint32_t *a = row(w, i->a), *b = row(w, i->b);
 	const uint32_t *c = i->x & VIDEO_PLUS ? row(w, i->c) : NULL;
+	const enum video op = (enum video)(i->x & VIDEO_OP);
 	uint32_t t[LANES];
 
 	for (int l = 0; l < LANES; l++) {
-		int64_t v =
-			compute((enum video)(i->x & VIDEO_OP), widen(a[l], i->x & VIDEO_SIGNED_A),
-				widen(b[l], i->x & VIDEO_SIGNED_B));
+		int64_t v, second = widen(b[l], i->x & VIDEO_SIGNED_B);
 
+		if (op == VIDEO_SHL || op == VIDEO_SHR)
+			second = i->x & VIDEO_WRAP ? second & 31 : second > 32 ? 32 : second;
+		v = compute(op, widen(a[l], i->x & VIDEO_SIGNED_A), second);
 		if (i->x & VIDEO_SAT)
 			v = saturate(v, i->x & VIDEO_SIGNED_D);
 		t[l] = (uint32_t)v + (c ? c[l] : 0);
@@ -63,7 +78,7 @@ static int op_video(struct warp *w, const struct insn *i, uint32_t mask)
 	return STEP_NEXT;
 }
 
-/* vadd.dtype.atype.btype{.sat}{.add} d, a, b{, c} */
+/* vadd.dtype.atype.btype{.sat}{.add} d, a, b{, c}; vshl.dtype.atype.u32{.sat}.mode{.add} */
 static void decode_video(struct parser *p, struct raw *r, int op)
 {
 	enum type t[3];
@@ -72,6 +87,8 @@ static void decode_video(struct parser *p, struct raw *r, int op)
 	for (int i = 0; i < 3; i++)
 		t[i] = need_type(p, r);
 	x |= take(r, "sat") ? VIDEO_SAT : 0;
+	x |= take(r, "wrap") ? VIDEO_WRAP : 0;
+	take(r, "clamp");
 	x |= take(r, "add") ? VIDEO_PLUS : 0;
 	done_mods(p, r);
 	x |= t[0] == TY_S32 ? VIDEO_SIGNED_D : 0;
@@ -89,5 +106,6 @@ static void decode_video(struct parser *p, struct raw *r, int op)
 const struct opcode opcodes_video[] = {
 	{"vadd", decode_video, VIDEO_ADD},         {"vsub", decode_video, VIDEO_SUB},
 	{"vabsdiff", decode_video, VIDEO_ABSDIFF}, {"vmin", decode_video, VIDEO_MIN},
-	{"vmax", decode_video, VIDEO_MAX},         {NULL, NULL, 0},
+	{"vmax", decode_video, VIDEO_MAX},         {"vshl", decode_video, VIDEO_SHL},
+	{"vshr", decode_video, VIDEO_SHR},         {NULL, NULL, 0},
 };

@@ -167,6 +167,16 @@ static uint64_t want_set_float(const struct type *t, const uint64_t x[3], int ho
 	return want_compared(t, x, how) ? 0x3f800000 : 0;
 }
 
+static uint64_t want_set_f16(const struct type *t, const uint64_t x[3], int how)
+{
+	return want_compared(t, x, how) ? 0x3c00 : 0;
+}
+
+static uint64_t want_set_bf16(const struct type *t, const uint64_t x[3], int how)
+{
+	return want_compared(t, x, how) ? 0x3f80 : 0;
+}
+
 static bool has_comparison(const struct type *t, int op)
 {
 	return t->name[0] == 'b' ? op < 2 : op < 6 || !t->is_signed;
@@ -178,10 +188,9 @@ START_TEST(comparison)
 		const char *insn, *gives;
 		char result;
 		want_fn want;
-	} forms[] = {{"setp", "", 'p', want_compared},
-		     {"set", ".u32", 'w', want_set},
-		     {"set", ".s32", 'w', want_set},
-		     {"set", ".f32", 'w', want_set_float}};
+	} forms[] = {{"setp", "", 'p', want_compared},   {"set", ".u32", 'w', want_set},
+		     {"set", ".s32", 'w', want_set},     {"set", ".f32", 'w', want_set_float},
+		     {"set", ".f16", 'h', want_set_f16}, {"set", ".bf16", 'h', want_set_bf16}};
 	const struct type *t = &types[_i];
 	char insn[128];
 
@@ -470,6 +479,34 @@ START_TEST(video)
 }
 END_TEST
 
+/* how: 1 d is signed, 2 a is, 4 the distance wraps, 8 saturated, 16 with a third, 32 to the right
+ */
+static uint64_t want_shifted(const struct type *t, const uint64_t x[3], int how)
+{
+	const wide a = value(x[0], &types[how & 2 ? 3 : 2]);
+	const uint32_t by = (uint32_t)x[1], n = how & 4 ? by % 32 : by < 32 ? by : 32;
+	const wide lo = how & 1 ? INT32_MIN : 0, hi = how & 1 ? INT32_MAX : UINT32_MAX;
+	wide v = how & 32 ? a >> n : a * ((wide)1 << n);
+
+	if (how & 8)
+		v = v < lo ? lo : v > hi ? hi : v;
+	return cut((uwide)v + (how & 16 ? x[2] : 0), 32);
+}
+
+START_TEST(video_shifts)
+{
+	static const char *const sign[] = {"u32", "s32"};
+	char insn[128];
+
+	for (int k = 0; k < 64; k++) {
+		say(insn, sizeof(insn), "%s.%s.%s.u32%s%s%s %%w3, %%w0, %%w1%s;",
+		    k & 32 ? "vshr" : "vshl", sign[k & 1], sign[k >> 1 & 1], k & 8 ? ".sat" : "",
+		    k & 4 ? ".wrap" : ".clamp", k & 16 ? ".add" : "", k & 16 ? ", %w2" : "");
+		check(insn, 'w', NULL, want_shifted, k);
+	}
+}
+END_TEST
+
 /* ---- approximate functions: as exact as the manual says of a device ---- */
 static double number(const struct format *f, uint64_t bits)
 {
@@ -582,6 +619,7 @@ int main(void)
 	tcase_add_test(t, permuted_bytes);
 	tcase_add_test(t, packed_products);
 	tcase_add_loop_test(t, video, 0, 5);
+	tcase_add_test(t, video_shifts);
 	tcase_add_loop_test(t, approximate, 0, (int)CASE_COUNT(functions));
 	suite_add_tcase(s, t);
 	return run_suite(s);

@@ -378,12 +378,25 @@ START_TEST(comparison)
 }
 END_TEST
 
+/* A half gives a whole number or its own type, a wider one a half or, as long, 1.0. */
+static bool can_set(const struct comparison *c, const char *type)
+{
+	if (strchr("us", type[0]))
+		return c->f->bits == 16 || !strcmp(type + 1, "32");
+	if (!strcmp(type, "f32"))
+		return c->gives_float;
+	return c->f->bits > 16 || !strcmp(type, c->f->name);
+}
+
 START_TEST(set_by_comparison)
 {
 	static const struct {
 		const char *name;
 		uint64_t yes;
-	} gives[] = {{"u32", 0xffffffff}, {"s32", 0xffffffff}, {"f32", 0x3f800000}};
+		char result;
+	} gives[] = {{"u32", 0xffffffff, 'w'}, {"s32", 0xffffffff, 'w'}, {"f32", 0x3f800000, 'w'},
+		     {"u16", 0xffff, 'h'},     {"s16", 0xffff, 'h'},     {"f16", 0x3c00, 'h'},
+		     {"bf16", 0x3f80, 'h'}};
 	const size_t op = (size_t)_i;
 	char insn[128];
 
@@ -394,13 +407,13 @@ START_TEST(set_by_comparison)
 		const char r = c->f->cls;
 		const int how = k & 3;
 
-		if ((g.ftz && !c->has_ftz) || (type == 2 && !c->gives_float))
+		if ((g.ftz && !c->has_ftz) || !can_set(c, gives[type].name))
 			continue;
 		fill_compared(c->f);
-		say(insn, sizeof(insn), "set.%s%s%s.%s.%s %%w3, %%%c0, %%%c1%s;", comparisons[op],
-		    combinations[how], g.ftz ? ".ftz" : "", gives[type].name, c->f->name, r, r,
-		    how ? ", %p0" : "");
-		run_threads(insn, 'w', (const uint64_t(*)[3])in, out, PAIRS);
+		say(insn, sizeof(insn), "set.%s%s%s.%s.%s %%%c3, %%%c0, %%%c1%s;", comparisons[op],
+		    combinations[how], g.ftz ? ".ftz" : "", gives[type].name, c->f->name,
+		    gives[type].result, r, r, how ? ", %p0" : "");
+		run_threads(insn, gives[type].result, (const uint64_t(*)[3])in, out, PAIRS);
 		for (size_t i = 0; i < PAIRS; i++)
 			expect_value(insn, in[i], out[i],
 				     outcome(c->f, in[i], op, how, &g) ? gives[type].yes : 0);
@@ -436,6 +449,38 @@ START_TEST(packed_comparison)
 }
 END_TEST
 
+START_TEST(set_by_packed_comparison)
+{
+	static const struct format *const formats[] = {&f16, &bf16};
+	const size_t op = (size_t)_i;
+	char insn[160];
+
+	for (size_t k = 0; k < 2 * 3 * 8; k++) {
+		const struct format *f = formats[k & 1];
+		const size_t type = k / 2 % 3;
+		const struct flags g = {.ftz = f == &f16 && k / 6 & 4};
+		const int how = k / 6 & 3;
+		const char *const gives[] = {"u32", "s32", f == &f16 ? "f16x2" : "bf16x2"};
+		const uint64_t yes = type < 2 ? 0xffff : f == &f16 ? 0x3c00 : 0x3f80;
+
+		fill_pairs(f);
+		for (size_t i = 0; i < PAIRS; i++)
+			in[i][2] = i / 3 % 2;
+		say(insn, sizeof(insn), "set.%s%s%s.%s.%sx2 %%w3, %%w0, %%w1%s;", comparisons[op],
+		    combinations[how], g.ftz ? ".ftz" : "", gives[type], f->name,
+		    how ? ", %p0" : "");
+		run_threads(insn, 'w', (const uint64_t(*)[3])in, out, PAIRS);
+		for (size_t i = 0; i < PAIRS; i++) {
+			uint64_t upper[3] = {in[i][0] >> 16, in[i][1] >> 16, in[i][2]};
+
+			expect_value(insn, in[i], out[i],
+				     (outcome(f, in[i], op, how, &g) ? yes : 0) |
+					     (outcome(f, upper, op, how, &g) ? yes << 16 : 0));
+		}
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("ptx_half");
@@ -448,6 +493,7 @@ int main(void)
 	tcase_add_loop_test(t, comparison, 0, 14);
 	tcase_add_loop_test(t, set_by_comparison, 0, 14);
 	tcase_add_loop_test(t, packed_comparison, 0, 14);
+	tcase_add_loop_test(t, set_by_packed_comparison, 0, 14);
 	suite_add_tcase(s, t);
 	return run_suite(s);
 }

@@ -129,6 +129,47 @@ END_TEST
 
 /* What is .extern and sized, and defined nowhere, is allocated; without a size it is the launch's.
  */
+/* Vectors of registers as a function's parameters and result, whole and by their elements. */
+START_TEST(vector_parameters)
+{
+	static const char *const module =
+		".func (.reg .v2 .u32 sum) both(.reg .v2 .u32 x, .reg .u32 by)\n{\n"
+		".reg .v2 .u32 t;\nadd.u32 t.x, x.x, x.y;\nmul.lo.u32 t.y, x.y, by;\n"
+		"mov.v2.u32 sum, t;\nret;\n}\n"
+		".func (.reg .u32 word) packed(.reg .v4 .u16 x)\n{\n.reg .b32 lo;\n"
+		"mov.b32 lo, {x.x, x.w};\nmov.u32 word, lo;\nret;\n}";
+
+	computes_in(module,
+		    ".reg .v2 .u32 v;\nmov.v2.u32 v, {3, 4};\ncall (v), both, (v, 5);\n"
+		    "mov.u32 %w1, v.x;\nmov.u32 %w2, v.y;\n"
+		    "call ({%w3, %w4}), both, ({%w1, %w2}, 2);\n"
+		    "mov.u16 %h0, 7;\nmov.u16 %h1, 9;\n.reg .v4 .u16 h;\n"
+		    "mov.v4.u16 h, {%h0, %h0, %h0, %h1};\ncall (%w3), packed, (h);",
+		    WANT(7, 20, 7 | 9 << 16, 40));
+}
+END_TEST
+
+/* As LLVM writes addresses in .const where its pointers are short, and generic ones made of them.
+ */
+START_TEST(short_addresses_of_constants)
+{
+	static const char *const module = ".const .align 16 .u32 first[4] = {1, 2, 3, 4};\n"
+					  ".const .align 16 .u32 second[4] = {5, 6, 7, 8};";
+
+	computes_in(module,
+		    "mov.b32 %w5, second;\nadd.s32 %w6, %w5, 4;\nld.const.u32 %w1, [%w6+4];\n"
+		    "ld.const.v2.u32 {%w2, %w3}, [%w5+8];\ncvt.u64.u32 %d1, %w5;\n"
+		    "cvta.const.u64 %d1, %d1;\nld.u32 %w4, [%d1+12];",
+		    WANT(7, 7, 8, 8));
+	computes_in(
+		module,
+		"mov.u64 %d1, first;\ncvta.const.u64 %d2, %d1;\nld.u32 %w1, [%d2];\n"
+		"mov.b32 %w5, first;\nld.const.u32 %w2, [%w5+4];\ncvta.to.const.u64 %d3, %d2;\n"
+		"cvt.u32.u64 %w6, %d3;\nld.const.u32 %w3, [%w6+8];\nld.const.u32 %w4, [%d3+12];",
+		WANT(1, 2, 3, 4));
+}
+END_TEST
+
 START_TEST(shared_memory_of_others)
 {
 	static const char *const module =
@@ -204,6 +245,8 @@ int main(void)
 	tcase_add_test(t, forms_of_inline_text);
 	tcase_add_test(t, elements_of_arrays);
 	tcase_add_test(t, addresses);
+	tcase_add_test(t, vector_parameters);
+	tcase_add_test(t, short_addresses_of_constants);
 	tcase_add_test(t, shared_memory_of_others);
 	tcase_add_test(t, initial_values);
 	tcase_add_test(t, carry_of_a_subtraction);
