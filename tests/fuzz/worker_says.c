@@ -118,5 +118,5 @@ void says_check(void)
 void says_nothing_left(void)
 {
 	MUST(!fake.v->sessions && !fake.v->openings && !fake.d.xen_grants && !fake.x.ctl);
-	MUST(!fake.v->ledger.used && TAILQ_EMPTY(&fake.v->claims));
+	MUST(!fake.v->ledger.used && TAILQ_EMPTY(&fake.v->pool->claims));
 }

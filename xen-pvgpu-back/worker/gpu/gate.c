@@ -230,7 +230,9 @@ void gpu_gate_look(struct worker *w, bool rung)
 
 int gpu_gate_look_ms(struct worker *w)
 {
-	return worker_gpu(w)->gate.flying.work ? LOOK_MS : -1;
+	const int ms = swap_look_ms(worker_gpu(w));
+
+	return ms >= 0 ? ms : worker_gpu(w)->gate.flying.work ? LOOK_MS : -1;
 }
 
 void gate_tell_all(struct gpu *g)
