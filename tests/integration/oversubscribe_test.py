@@ -80,7 +80,7 @@ class Oversubscribe(unittest.TestCase):
             a, b = (stack.enter_context(env.start_program("parked", n)) for n in "ab")
             c = stack.enter_context(env.start_program("parked", "c"))
             self.assertFalse(c.ready)
-            self.assertIn(b"cuMemAlloc(&d, BYTES): 2", c.communicate(timeout=LIMIT)[1])
+            self.assertIn(b"cuMemAlloc(&d, bytes): 2", c.communicate(timeout=LIMIT)[1])
             refused = {n: v["memory-refused"] for n, v in env.stats().items()}
             self.assertEqual(refused, {"a": 0, "b": 0, "c": refused["c"]})
             self.assertGreaterEqual(refused["c"], 1)
@@ -177,10 +177,10 @@ class Many(unittest.TestCase):
         names = [f"v{i}" for i in range(100)]
         vgpus = {**{n: "memory=17M,memory_reserve=64K" for n in names}, "big": "memory=72M,memory_reserve=64K"}
         with Full(vgpus, memory=80, overcommit="32", sim={"SIMCUDA_LINK_GBPS": "4"}, settings={"max_sessions": 256}) as env, contextlib.ExitStack() as stack:
-            idle = [stack.enter_context(env.start_program("turns", n, 16, 1)) for n in names]
+            idle = [stack.enter_context(env.start_program("parked", n, 16)) for n in names]
             self.assertTrue(all(p.ready for p in idle))
             before, begun = env.parks(), time.monotonic()
-            big = stack.enter_context(env.start_program("turns", "big", 68, 1))
+            big = stack.enter_context(env.start_program("parked", "big", 68))
             took = time.monotonic() - begun
             self.assertTrue(big.ready)
             print(json.dumps({"parks": env.parks() - before, "seconds_with_start_and_filling": took}))
