@@ -1,43 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* FUZZ_OBJS: gen/pvgpu_decode.c gen/pvgpu_handlers.c tests/unit/worker/worker_fake.c
  * tests/unit/worker/worker_fake_far.c tests/unit/worker/worker_fake_mem.c
- * tests/unit/worker/worker_fake_graph.c
- *   xen-pvgpu-back/worker/gpu/alloc.c xen-pvgpu-back/worker/gpu/arena_map.c
- *   xen-pvgpu-back/worker/gpu/array.c xen-pvgpu-back/worker/gpu/tensor.c
- * xen-pvgpu-back/worker/gpu/texture.c
- * xen-pvgpu-back/worker/gpu/bounce.c xen-pvgpu-back/worker/gpu/callback.c
- * xen-pvgpu-back/worker/gpu/calls.c xen-pvgpu-back/worker/gpu/lt.c
- * xen-pvgpu-back/worker/gpu/lt_algo.c xen-pvgpu-back/worker/gpu/lt_ask.c
- * xen-pvgpu-back/worker/gpu/lt_far.c
- * xen-pvgpu-back/worker/gpu/chunks.c xen-pvgpu-back/worker/gpu/complete.c
- * xen-pvgpu-back/worker/gpu/context.c xen-pvgpu-back/worker/gpu/copy.c xen-pvgpu-back/worker/gpu/copy_batch.c
- * xen-pvgpu-back/worker/gpu/deferred.c xen-pvgpu-back/worker/gpu/device.c
- * xen-pvgpu-back/worker/gpu/capture.c xen-pvgpu-back/worker/gpu/graph.c
- * xen-pvgpu-back/worker/gpu/graph_attr.c xen-pvgpu-back/worker/gpu/graph_child.c
- * xen-pvgpu-back/worker/gpu/graph_exec.c xen-pvgpu-back/worker/gpu/graph_params.c
- * xen-pvgpu-back/worker/gpu/graph_sum.c
- * xen-pvgpu-back/worker/gpu/estimate.c xen-pvgpu-back/worker/gpu/event.c
- * xen-pvgpu-back/worker/gpu/event_pool.c xen-pvgpu-back/worker/gpu/evict.c
- * xen-pvgpu-back/worker/gpu/find.c xen-pvgpu-back/worker/gpu/function.c
- * xen-pvgpu-back/worker/gpu/flight.c xen-pvgpu-back/worker/gpu/foresee.c
- * xen-pvgpu-back/worker/gpu/overlap.c xen-pvgpu-back/worker/gpu/park.c
- * xen-pvgpu-back/worker/gpu/gate.c xen-pvgpu-back/worker/gpu/gate_page.c
- * xen-pvgpu-back/worker/gpu/gpu.c xen-pvgpu-back/worker/gpu/hold.c
- * xen-pvgpu-back/worker/gpu/image.c xen-pvgpu-back/worker/gpu/issue.c
- * xen-pvgpu-back/worker/gpu/latency.c
- * xen-pvgpu-back/worker/gpu/launch.c xen-pvgpu-back/worker/gpu/library.c
- * xen-pvgpu-back/worker/gpu/link.c
- * xen-pvgpu-back/worker/gpu/limits.c xen-pvgpu-back/worker/gpu/memory.c
- * xen-pvgpu-back/worker/gpu/spare.c xen-pvgpu-back/worker/gpu/module.c
- * xen-pvgpu-back/worker/gpu/objects.c xen-pvgpu-back/worker/gpu/output.c
- * xen-pvgpu-back/worker/gpu/share.c xen-pvgpu-back/worker/gpu/shared_event.c
- * xen-pvgpu-back/worker/gpu/side.c xen-pvgpu-back/worker/gpu/span.c
- * xen-pvgpu-back/worker/gpu/staging.c xen-pvgpu-back/worker/gpu/stream.c
- * xen-pvgpu-back/worker/gpu/stream_ops.c xen-pvgpu-back/worker/gpu/suballoc.c
- * xen-pvgpu-back/worker/gpu/swap.c xen-pvgpu-back/worker/gpu/swap_move.c
- * xen-pvgpu-back/worker/gpu/submit.c xen-pvgpu-back/worker/gpu/sync.c
- * xen-pvgpu-back/worker/gpu/vmm.c xen-pvgpu-back/worker/gpu/wait.c
- * xen-pvgpu-back/worker/gpu/window.c libpvgpu/image/fatbin.c
+ * tests/unit/worker/worker_fake_graph.c xen-pvgpu-back/worker/gpu/ libpvgpu/image/fatbin.c
  * libpvgpu/image/unpack.c libpvgpu/image/declared.c libpvgpu/image/ptx_text.c
  * tests/fuzz/threads.c */
 /* FUZZ_LIBS: -lzstd -llz4 -Wl,--wrap=pthread_create,--wrap=pthread_join,--wrap=pthread_detach */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who decodes the guest's records in a worker (worker/frame/loop.c, worker/gpu/complete.c): the decoding thread, or, while that sleeps,
+ * Who decodes the guest's records in a worker (worker/frame/loop.c, worker/gpu/wait/complete.c): the decoding thread, or, while that sleeps,
  * a completion thread: one that has just answered the guest, or the one that stands by for the doorbell.
  *
  * Memory is sequentially consistent here: the ring's flag and indices under other models are ring.pml's. The doorbell is a count

@@ -14,7 +14,7 @@ LDLIBS_pvgpu-worker := -ldl -lseccomp $(WORKER_IMAGE_LIBS)
 
 # The GPU side's tests: without a frame, and with a far end that does as the test says.
 WORKER_FAR       := xen-pvgpu-back/worker/far.c
-WORKER_CANARY    := xen-pvgpu-back/worker/gpu/canary.c
+WORKER_CANARY    := xen-pvgpu-back/worker/canary.c
 WORKER_GPU_SRCS  := $(filter-out $(WORKER_CANARY),$(filter xen-pvgpu-back/worker/gpu/%,$(WORKER_SRCS))) $(WORKER_IMAGE)
 WORKER_GPU_OBJS  := $(call obj,$(WORKER_GPU_SRCS)) $(WORKER_GEN)
 WORKER_FAKE_OBJS := $(call obj,$(addprefix tests/unit/worker/,worker_fake.c worker_fake_far.c worker_fake_mem.c worker_fake_graph.c))
@@ -58,7 +58,7 @@ LDLIBS_gatebench = -ldl $(WORKER_IMAGE_LIBS)
 UNIT += $(B)/unit/link_xen_test
 $(B)/unit/link_xen_test: $(call obj,tests/unit/worker/link_xen_test.c \
 	$(addprefix xen-pvgpu-back/worker/frame/,link.c link_local.c link_xen.c arena.c control.c) \
-	xen-pvgpu-back/worker/gpu/chunks.c) $$(CONTRACT)
+	xen-pvgpu-back/worker/gpu/mem/chunks.c) $$(CONTRACT)
 LDLIBS_link_xen_test = $(CHECK_LIBS) -Wl,--wrap=mmap
 
 # The test itself stands for all that loop.c and link.c call.

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "xen-pvgpu-back/worker/gpu/canary.h"
+#include "xen-pvgpu-back/worker/canary.h"
 
 static char reason[128];
 

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "tests/unit/worker/worker_fake.h"
-#include "xen-pvgpu-back/worker/gpu/lt.h"
+#include "xen-pvgpu-back/worker/gpu/libs/lt.h"
 #include "xen-pvgpu-back/worker/gpu/state.h"
 
 #define HANDLE PVGPU_HANDLE(PVGPU_H_CUBLASLT, 0, 0, 1)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Does a pool's GPU still work? After an event that may have broken it, a spare worker of the pool
- * runs a small kernel, the canary (worker/gpu/canary.c). Several wrong or missing answers in a row
+ * runs a small kernel, the canary (worker/canary.c). Several wrong or missing answers in a row
  * make the GPU unhealthy: its pool gets no new sessions or vGPUs. Running sessions go on. The
  * canary is retried from time to time, and a right answer makes the GPU healthy again. After an
  * error that needs a reset only an operator can do that.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A model of a session's worker, after contract/gate.h and worker/gpu/flight.c: with its gate open
+ * A model of a session's worker, after contract/gate.h and worker/gpu/issue/flight.c: with its gate open
  * it issues what fits into its window; otherwise it parks its work and rings.
  */
 #include "xen-pvgpu-back/sched/sim/inner.h"
@@ -16,7 +16,7 @@ static const struct sim_model *model(const struct process *p)
 	return &p->v->s->c->model;
 }
 
-/* May it have another kernel in flight? By worker/gpu/flight.c, for one stream. */
+/* May it have another kernel in flight? By worker/gpu/issue/flight.c, for one stream. */
 static bool fits(const struct process *p)
 {
 	const struct turn_window *w = &p->session.window;

@@ -20,7 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "xen-pvgpu-back/worker/gpu/canary.h"
+#include "xen-pvgpu-back/worker/canary.h"
 #include "xen-pvgpu-back/worker/gpu/gpu.h"
 
 #ifndef PVGPU_VERSION

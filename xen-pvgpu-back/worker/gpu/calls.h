@@ -63,6 +63,8 @@ struct lib_object *call_new(struct gpu *g, uint32_t type, uint64_t handle, void 
 int call_charge(struct gpu *g, struct lib_object *o, uint64_t bytes);
 void call_made(struct gpu *g, struct lib_object *o, void *far, int result);
 void call_retire(struct gpu *g, struct lib_object *o);
+/* The session's algorithms of cuBLASLt, at its end. */
+void lt_algos_free(struct gpu *g);
 /* Generated: the library's own call. */
 int call_destroy(const struct far *far, uint32_t type, void *object);
 

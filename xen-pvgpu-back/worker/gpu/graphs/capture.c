@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Capture: the far end captures, so that calls of its libraries can be nodes, too. The worker's
+ * threads capture relaxed; the guest's library keeps the application's rules. While a stream is
+ * captured nothing of the worker's own goes into it: no fence, no timer, no completion event. The
+ * guest waits for a stream's earlier work before it is captured.
+ */
+#include <stdatomic.h>
+#include <sys/queue.h>
+
+#include "xen-pvgpu-back/worker/gpu/callback.h"
+#include "xen-pvgpu-back/worker/gpu/capture.h"
+#include "xen-pvgpu-back/worker/gpu/context.h"
+#include "xen-pvgpu-back/worker/gpu/event.h"
+#include "xen-pvgpu-back/worker/gpu/graph.h"
+#include "xen-pvgpu-back/worker/gpu/objects.h"
+#include "pvgpu_decode.h"
+#include "xen-pvgpu-back/worker/gpu/state.h"
+#include "xen-pvgpu-back/worker/gpu/stream.h"
+#include "xen-pvgpu-back/worker/far.h"
+#include "xen-pvgpu-back/worker/worker.h"
+
+static int active_of(const struct gpu *g, uint64_t number)
+{
+	for (uint32_t i = 0; i < g->capturing; i++) {
+		if (g->active[i].number == number)
+			return (int)i;
+	}
+	return -1;
+}
+
+void capture_join(struct stream *s, const struct event *e)
+{
+	if (active_of(s->o.gpu, e->capture) >= 0)
+		s->capture = e->capture;
+}
+
+bool capture_bars(const struct stream *s)
+{
+	const struct gpu *g = s->o.gpu;
+
+	for (uint32_t i = 0; i < g->capturing; i++) {
+		if (s == s->o.ctx->legacy && g->active[i].bars == s->o.ctx)
+			return true;
+	}
+	return s->capture;
+}
+
+static int usable(void *ctx, void *stream, struct stream **s)
+{
+	int r;
+
+	*s = stream_find(ctx, stream, &r);
+	return r;
+}
+
+bool capture_defers(struct gpu *g, int result)
+{
+	const int i = active_of(g, g->into);
+
+	if (i >= 0 && !g->active[i].deferred)
+		g->active[i].deferred = result;
+	return i >= 0;
+}
+
+/* Counted as if each command made a node, until the capture's end. */
+int capture_takes(const struct stream *s, uint64_t nodes)
+{
+	struct gpu *g = s->o.gpu;
+	const int i = active_of(g, s->capture);
+	const struct graph *gr =
+		i < 0 ? NULL : obj_lookup(&g->tables, PVGPU_H_GRAPH, g->active[i].graph);
+	int r;
+
+	if (i < 0)
+		return 0;
+	if (gr && gr->nodes + g->active[i].nodes + nodes > PVGPU_GRAPH_NODES_MAX)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	r = graph_nodes_take(g, NULL, nodes);
+	if (!r)
+		g->active[i].nodes += nodes;
+	return r;
+}
+
+int handle_capture_begin(struct worker *w, const struct pvgpu_in_capture_begin *in,
+			 struct pvgpu_out_capture_begin *out)
+{
+	CUgraphNode deps[PVGPU_GRAPH_DEPS_MAX];
+	struct gpu *g = worker_gpu(w);
+	struct stream *s;
+	uint32_t n;
+	int r = usable(in->ctx, in->stream, &s);
+
+	if (!r)
+		r = obj_error(in->graph);
+	/* The graph around it may go meanwhile. */
+	if (!r && ((struct graph *)in->graph)->parent)
+		r = CUDA_ERROR_NOT_SUPPORTED;
+	if (!r)
+		r = graph_deps(in->graph, in->deps, in->deps_len, deps, &n);
+	if (!r && s->capture)
+		r = CUDA_ERROR_ILLEGAL_STATE;
+	if (!r && g->capturing == CAPTURES_MAX)
+		r = CUDA_ERROR_OUT_OF_MEMORY;
+	if (!r) {
+		/* The end of earlier work, which the guest has waited for, is seen now or at the
+		 * capture's end. */
+		stream_idle(s);
+		if (!s->apart)
+			stream_idle(s->o.ctx->legacy);
+		r = (int)g->far->cuStreamBeginCaptureToGraph(
+			s->far, ((struct graph *)in->graph)->far, n ? deps : NULL, NULL, n,
+			CU_STREAM_CAPTURE_MODE_RELAXED);
+	}
+	if (r)
+		return r;
+	s->capture = ++g->captures;
+	g->active[g->capturing].number = s->capture;
+	g->active[g->capturing].graph = ((struct graph *)in->graph)->o.handle;
+	g->active[g->capturing].nodes = 0;
+	g->active[g->capturing].deferred = 0;
+	g->active[g->capturing++].bars = s->apart ? NULL : s->o.ctx;
+	return 0;
+}
+
+/* No stream takes part in it any more. */
+static void forget(struct gpu *g, uint64_t capture)
+{
+	struct graph *gr = NULL;
+	struct stream *s;
+	struct obj *o;
+
+	TAILQ_FOREACH(o, &g->root.owned, of_owner)
+	{
+		if (o->type != PVGPU_H_CTX || obj_error(o))
+			continue;
+		TAILQ_FOREACH(s, &((struct ctx *)o)->streams, in_ctx)
+		{
+			if (s->capture == capture)
+				s->capture = 0;
+		}
+	}
+	for (uint32_t i = 0; i < g->capturing; i++) {
+		if (g->active[i].number != capture)
+			continue;
+		gr = obj_lookup(&g->tables, PVGPU_H_GRAPH, g->active[i].graph);
+		graph_nodes_give(g, NULL, g->active[i].nodes);
+		g->active[i] = g->active[g->capturing - 1];
+		break;
+	}
+	g->capturing--;
+	if (gr && !graph_error(gr))
+		graph_recount(g, gr);
+}
+
+void capture_abandon(struct stream *s)
+{
+	struct gpu *g = s->o.gpu;
+	CUgraph far;
+
+	if (!s->capture)
+		return;
+	if (g->far->cuStreamEndCapture(s->far, &far) == CUDA_ERROR_STREAM_CAPTURE_UNMATCHED)
+		s->capture = 0;
+	else
+		forget(g, s->capture);
+}
+
+int handle_capture_end(struct worker *w, const struct pvgpu_in_capture_end *in,
+		       struct pvgpu_out_capture_end *out)
+{
+	struct gpu *g = worker_gpu(w);
+	CUgraph far = NULL;
+	struct stream *s;
+	int i, held, r = usable(in->ctx, in->stream, &s);
+
+	if (!r)
+		r = obj_error(in->graph);
+	if (!r && !s->capture)
+		r = CUDA_ERROR_ILLEGAL_STATE;
+	if (r)
+		return r;
+	i = active_of(g, s->capture);
+	held = i < 0 ? 0 : g->active[i].deferred;
+	r = (int)g->far->cuStreamEndCapture(s->far, &far);
+	if (r != CUDA_ERROR_STREAM_CAPTURE_UNMATCHED)
+		forget(g, s->capture);
+	return r ? r : held;
+}
+
+int handle_capture_get(struct worker *w, const struct pvgpu_in_capture_get *in,
+		       struct pvgpu_out_capture_get *out)
+{
+	CUstreamCaptureStatus status;
+	struct gpu *g = worker_gpu(w);
+	const CUgraphNode *deps = NULL;
+	uint32_t *to = (uint32_t *)(void *)g->scratch;
+	struct graph *gr = in->graph;
+	size_t n = 0;
+	struct stream *s;
+	int r = usable(in->ctx, in->stream, &s);
+
+	if (!r)
+		r = graph_error(gr);
+	if (!r)
+		r = (int)g->far->cuStreamGetCaptureInfo_v2(s->far, &status, NULL, NULL, &deps, &n);
+	if (!r && (status != CU_STREAM_CAPTURE_STATUS_ACTIVE || n > PVGPU_GRAPH_DEPS_MAX))
+		r = CUDA_ERROR_ILLEGAL_STATE;
+	for (size_t i = 0; i < n && !r; i++)
+		r = graph_number(gr, deps[i], &to[i]);
+	if (r)
+		return r;
+	out->deps = to;
+	out->deps_len = (uint32_t)n * 4;
+	return 0;
+}
+
+int handle_capture_set(struct worker *w, const struct pvgpu_in_capture_set *in,
+		       struct pvgpu_out_capture_set *out)
+{
+	CUgraphNode deps[PVGPU_GRAPH_DEPS_MAX];
+	struct stream *s;
+	uint32_t n;
+	int r = usable(in->ctx, in->stream, &s);
+
+	if (!r)
+		r = obj_error(in->graph);
+	if (!r)
+		r = graph_deps(in->graph, in->deps, in->deps_len, deps, &n);
+	return r ? r
+		 : (int)worker_gpu(w)->far->cuStreamUpdateCaptureDependencies(s->far, deps, n,
+									      in->set);
+}
+
+int handle_capture_host(struct worker *w, const struct pvgpu_in_capture_host *in,
+			struct pvgpu_out_capture_host *out)
+{
+	struct gpu *g = worker_gpu(w);
+	struct stream *s;
+	void *kept;
+	int r = usable(in->ctx, in->stream, &s);
+
+	if (!r && !s->capture)
+		r = CUDA_ERROR_ILLEGAL_STATE;
+	if (!r)
+		r = capture_takes(s, 1);
+	if (r)
+		return r;
+	kept = callback_keep(g, in->id);
+	if (!kept)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	return (int)g->far->cuLaunchHostFunc(s->far, callback_fn(), kept);
+}
