@@ -2,7 +2,7 @@
 # pvgpu: one non-recursive Makefile; every folder adds its targets in a build.mk of its own.
 #
 #   make              all of user space               make demo    four Xen guests share one GPU
-#   make check        every test: 17 to 29 minutes on two cores      make check-full   the long versions too
+#   make check        every test: 17 to 31 minutes on two cores      make check-full   the long versions too
 #   make bench        the speed table                 make fuzz    every fuzzer (SECONDS=60)
 #   make install DESTDIR= PREFIX=/usr/local
 #
@@ -70,17 +70,12 @@ $(B)/obj/tests/simcuda/%.o: override CFLAGS := $(patsubst -O0,-O1,$(CFLAGS))
 
 # PLAIN: a tree without sanitizers, of the same sources, whose objects of the simulated GPU and its libraries are used in place of
 # instrumented ones.
-ifneq ($(PLAIN),)
-$(B)/obj/tests/simcuda/%.o: $(PLAIN)/obj/tests/simcuda/%.o
-	$(Q)mkdir -p $(@D)
-	$(Q)ln -f $< $@
-$(B)/obj/tests/simlibs/%.o: $(PLAIN)/obj/tests/simlibs/%.o
-	$(Q)mkdir -p $(@D)
-	$(Q)ln -f $< $@
-$(B)/obj/gen/simcublas_front.o: $(PLAIN)/obj/gen/simcublas_front.o
-	$(Q)mkdir -p $(@D)
-	$(Q)ln -f $< $@
-endif
+define plain
+$(B)/obj/$(1).o: $(PLAIN)/obj/$(1).o
+	$$(Q)mkdir -p $$(@D)
+	$$(Q)ln -f $$< $$@
+endef
+$(if $(PLAIN),$(foreach o,tests/simcuda/% tests/simlibs/% gen/simcublas_front,$(eval $(call plain,$(o)))))
 
 # A program or a unit test: list its objects as prerequisites, its libraries in LDLIBS_<name>.
 define link_program

@@ -13,6 +13,7 @@
 #include "cuda/memory/array.h"
 #include "cuda/memory/vmm.h"
 #include "cuda/streams/event.h"
+#include "cuda/streams/green.h"
 #include "cuda/streams/stream.h"
 
 #include <pthread.h>
@@ -36,4 +37,5 @@ struct object_table object_tables[OBJECT_TYPES] = {
 	TABLE(PVGPU_H_PHYSICAL, physical),
 	TABLE(PVGPU_H_RESERVATION, reservation),
 	TABLE(PVGPU_H_SHARED_EVENT, shared_event),
+	TABLE(PVGPU_H_GREEN, green),
 };

@@ -15,7 +15,7 @@ WIRE_PY  := $(filter-out %/exports.py,$(wildcard libpvgpu/protocol/gen/*.py)) $(
 WIRE_GEN := $(B)/gen/cublaslt_public.h $(B)/gen/cublaslt_public.c $(addprefix $(B)/gen/pvgpu_,cublaslt.h valid_cublaslt.h calls_cublaslt.h calls_cublaslt.c conform_cublaslt.h) \
 	$(B)/gen/libcublas.so.12.map $(B)/gen/libcublas.so.13.map $(B)/gen/cublas_public.h $(B)/gen/cublas_public.c $(B)/gen/cublas_refused.c $(addprefix $(B)/gen/pvgpu_,wire.h stubs.h stubs.c decode.h decode.c wire_test.h wire_test.c far.h handlers.c \
 	valid_cuda.h calls_cuda.h calls_cuda.c cublas.h valid_cublas.h calls_cublas.h calls_cublas.c \
-	conform_cuda.h conform_cublas.h)
+	conform_cuda.h conform_cublas.h vary_cublas.h attack_cublas.h)
 GEN += $(WIRE_GEN)
 
 $(WIRE_GEN) $(B)/gen/corpus/decode/.stamp &: $(WIRE_API) $(wildcard libpvgpu/protocol/*.exports) $(WIRE_PY) $(WIRE_LOCK)

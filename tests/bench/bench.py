@@ -25,7 +25,7 @@ from share_test import Sharing, jain  # noqa: E402
 POLL_LONG = "20000"
 POLL_FOR_EVER = "2000000000"
 
-GROUPS = ("post", "calls", "awaited", "graphs", "allocations", "drain", "pageable", "pinned", "sessions", "idle", "session_start", "sandbox",
+GROUPS = ("post", "calls", "awaited", "graphs", "allocations", "train", "drain", "pageable", "pinned", "sessions", "idle", "session_start", "sandbox",
           "sched", "gate", "one_busy", "shares", "modes", "latency", "endless", "setting", "scrape")
 ON_REQUEST = ("sweep",)  # a quarter of an hour each
 
@@ -128,6 +128,21 @@ class Bench:
         for n, target in (("alloc_free_ns", "none: one awaited call"), ("pool_alloc_free_ns", "ratio <= 1")):
             native, own = (statistics.median(p[i][n] for p in pairs) for i in (0, 1))
             self.row(n, own, "ns", f"on simcuda directly, {native:,.0f} ns", statistics.median(p[1][n] / p[0][n] for p in pairs), target)
+
+    def train(self):
+        """A training step as PyTorch makes it, whose kernels take about half a millisecond each, beside the same on simcuda directly."""
+        program = "../programs/trainstep"
+        direct = self.env(os.path.join(self.build, "simcuda"))
+        with self.pvgpu("simcuda", sim={"SIMCUDA_INSTRUCTION_NS": "100000"}) as d:
+            direct.update(d.sim)
+            pairs = []
+            for n in range(1 if self.quick else 11):
+                pairs.append({i: self.run(self.through(d) if i else direct, "time", "50", program=program)["train_step_us"]
+                              for i in ((0, 1), (1, 0))[n % 2]})
+            counted = self.run(self.through(d), "count", program=program)["awaited"]
+        native, own = (statistics.median(p[i] for p in pairs) for i in (0, 1))
+        self.row("train_step_us", own, "us", f"on simcuda directly, {native:,.0f} us", statistics.median(p[0] / p[1] for p in pairs), "ratio >= 0.95")
+        self.row("train_step_awaited", counted, "a step", "counted in the guest", None, "<= 4")
 
     def drain(self):
         with self.pvgpu("nullcuda") as d:

@@ -21,7 +21,7 @@ SEARCHED = ("", "libpvgpu", "libpvgpu/cuda/include", "libpvgpu/cudart/include") 
 # Headers that are not in the tree, and what they count as. None: of the folder that includes them.
 OUTSIDE = (
     (re.compile(r"(xen[a-z]*\.h|xen/.*|xenstore\.h)$"), "Xen"),
-    (re.compile(r"(pvgpu_(wire|stubs|decode|wire_test|far|cublas|cublaslt|valid_\w+|calls_\w+|conform_\w+)|cuda_\w+)\.h$"), "libpvgpu/protocol"),
+    (re.compile(r"(pvgpu_(wire|stubs|decode|wire_test|far|cublas|cublaslt|valid_\w+|calls_\w+|conform_\w+|vary_\w+|attack_\w+)|cuda_\w+)\.h$"), "libpvgpu/protocol"),
     (re.compile(r"pvgpu_(keys|statistics)\.h$"), "xenstore-schema"),
     (re.compile(r"(pvgpu_(probed|version)|trace_calls|audit_names|simcublas_run)\.h$"), None),
 )

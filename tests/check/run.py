@@ -242,7 +242,7 @@ def main():
     os.environ.setdefault("WERROR", "1")  # a plain build may have a newer compiler, which warns of more
     os.makedirs(args.logs, exist_ok=True)
     if not args.full and not args.stage:
-        print("make check takes 17 to 29 minutes on two cores", flush=True)
+        print("make check takes 17 to 31 minutes on two cores", flush=True)
     begun = time.monotonic()
     for sig in signal.SIGTERM, signal.SIGHUP:
         signal.signal(sig, signal.default_int_handler)  # the commands have sessions of their own: nobody else ends them

@@ -71,7 +71,7 @@ def stages(full=False):
                 ([f"{MAKE} lab-others"] if full else []) + ["LAB_PATIENCE=6 " + ("" if full else "LAB_SANDBOX=off ") + f"{MAKE} lab " + ("ALONE=1" if full else "QUICK=1 JOBS=1")],
                 limit=7200 if full else 3600, lane="" if full else "lab")
     fuzzing = Stage("fuzz", f"every fuzzer for {fuzz} s from its corpus",
-                    [f"nice -n 5 {MAKE} fuzz FUZZ_SECONDS={fuzz}" + (f" FUZZ_RUNS={runs}" if full else "")],
+                    [f"nice -n 5 {MAKE} fuzz FUZZ_SECONDS={fuzz}" + (f" FUZZ_RUNS={runs}" if full else " FUZZ_MORE=-O0")],
                     limit=fuzz * 20 + (4 * runs // 100 if full else 0) + 1800, lane="fuzz" if full else "waiting")
     early = [
         # The lab is the longest of all: it begins with what it needs.
@@ -102,12 +102,12 @@ def stages(full=False):
         *([Stage("spin", "the wake-up protocol, model-checked", [f"{MAKE} check-spin"])] if full else []),
         Stage("cloudstack", "pvgpu-cloudstack between doubles of CloudStack and of a pool", [f"{MAKE} check-cloudstack"]),
         Stage("programs", "every test program, directly on simcuda and through pvgpu",
-              [f"{MAKE} check-programs"] + ([f"{MAKE} check-called"] if full else [])),
+              [("CONFORM_ROUNDS=50 " if full else "") + f"{MAKE} check-programs"] + ([f"{MAKE} check-called"] if full else [])),
         Stage("offload", "OpenMP and OpenACC programs that GCC offloads, directly on simcuda and through pvgpu",
               [f"{MAKE} check-offload"] + ([f"{MAKE} check-{what}" for what in ("libgomp", "offload-llvm", "libomptarget")] if full else []), limit=7200 if full else 1800),
         Stage("clients", "FFmpeg's CUDA filters and Halide's pipelines, directly on simcuda and through pvgpu, against the CPU; the guest's NVML",
               [f"{MAKE} check-clients", f"{MAKE} check-nvml", f"{MAKE} check-halide"] +
-              ([f"{MAKE} check-{what}" for what in ("numba", "gstreamer", "monitors", "torch", "podman", "grafana", "imports", "jax")] if full else []),
+              ([f"{MAKE} check-{what}" for what in ("numba", "gstreamer", "monitors", "torch", "podman", "grafana", "imports", "jax", "cuda-python", "llama")] if full else []),
               limit=5400 if full else 1800),  # the first time a chroot is filled from a mirror
         Stage("mutation", "faults switched on in simcuda must make the programs fail",
               [f"{MAKE} check-mutation"]),

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Programs of Debian's that drive libcuda.so.1 by themselves, as they are: directly on the simulated GPU and through pvgpu.
-.PHONY: check-clients check-halide check-numba check-gstreamer check-monitors check-torch check-page check-podman check-jax
+.PHONY: check-clients check-halide check-numba check-gstreamer check-monitors check-torch check-page check-podman check-jax check-cuda-python check-llama
 check-clients: tests
 	$(Q)cd tests/clients && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v ffmpeg_test
 # Twenty seconds: pipelines in C++ are compiled first.
@@ -9,6 +9,9 @@ check-halide: tests
 # Numba's own tests; half a minute.
 check-numba: tests
 	$(Q)cd tests/clients && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v numba_test
+# The tests of NVIDIA's Python bindings, which their wheel has.
+check-cuda-python: tests
+	$(Q)cd tests/clients && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -B -m unittest -v cuda_python_test
 # GStreamer's plugin for CUDA; half a minute.
 check-gstreamer: tests
 	$(Q)cd tests/clients && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v gstreamer_test
@@ -27,6 +30,9 @@ check-podman: tests
 # JAX from PyPI trains a small transformer: needs root.
 check-jax: tests
 	$(Q)cd tests/clients && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -B -m unittest -v jax_test
+# llama.cpp from its source decodes: two minutes of compiling the first time.
+check-llama: tests
+	$(Q)cd tests/clients && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -B -m unittest -v llama_test
 
 # What PyPI's frameworks are linked with, against our libraries' symbols. `make imports` reads the wheels again, three gigabytes,
 # and check-imports sees that they say the same.

@@ -13,6 +13,7 @@ import unittest
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path += [str(HERE), str(HERE.parent / "integration")]
 import libdevice  # noqa: E402
+import wheels  # noqa: E402
 from pvgpu_env import PvgpuEnv, build_dir  # noqa: E402
 
 VERSION, LIMIT = "0.10.2", 1200
@@ -40,12 +41,7 @@ class Jax(unittest.TestCase):
         cls.folder = cls.build / "jax"
         if os.geteuid() != 0 or not os.path.exists(LIBCLC):
             raise unittest.SkipTest(f"needs root, and {LIBCLC} (Debian: libclc-14, libclc-19)")
-        cls.python = cls.folder / "venv/bin/python"
-        if not cls.python.exists():
-            subprocess.run([sys.executable, "-m", "venv", cls.folder / "venv"], check=True)
-        installed = subprocess.run([cls.python, "-m", "pip", "install", "--quiet", *WHEELS], capture_output=True, text=True, check=False)
-        if installed.returncode:
-            raise unittest.SkipTest(f"the wheels cannot be had: {installed.stderr}")
+        cls.python = wheels.pip(cls.folder, "install", *WHEELS)
         libdevice.make(LIBCLC, cls.folder / "cuda")
         (cls.folder / "dev").mkdir(exist_ok=True)
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Fuzzers. tests/fuzz/fuzz_NAME.c says in its first lines what it is made of, over as many lines as needed:
-#   /* FUZZ_OBJS: libpvgpu/image/fatbin.c gen/pvgpu_decode.c */   sources from the top; gen/ is $(B)/gen/
+#   /* FUZZ_OBJS: libpvgpu/image/fatbin.c gen/pvgpu_decode.c */   sources from the top; gen/ is $(B)/gen/, and a folder
+#                                                                  with its slash: the sources of the folders in it
 #   /* FUZZ_LIBS: -lzstd */                                       optional
 #   /* FUZZ_DECODES: libpvgpu/image/fatbin.c */   optional: the decoders whose lines `make fuzz-report` counts for it
 # It starts from tests/fuzz/corpus/NAME.txt and $(B)/gen/corpus/NAME and leaves what breaks it in $(B)/fuzz/crashes;
@@ -19,8 +20,10 @@ FUZZ_CFLAGS = -std=c11 -g -O1 $(WARN) -Wno-missing-prototypes -pthread -fsanitiz
 fuzz_said = $(shell awk 'NR > 60 { exit } /$(2):/ { on = 1; sub(/.*$(2):/, "") } \
 	on { end = sub(/\*\/.*/, ""); sub(/^[ \t]*\*/, ""); print; if (end) exit }' tests/fuzz/fuzz_$(1).c)
 
+fuzz_sources = $(foreach s,$(call fuzz_said,$(1),FUZZ_OBJS),$(if $(filter %/,$(s)),$(wildcard $(s)*/*.c),$(s)))
+
 define fuzz_rule
-$(B)/fuzz/$(1): $(B)/obj/fuzz/tests/fuzz/fuzz_$(1).o $$(patsubst %.c,$(B)/obj/fuzz/%.o,$$(call fuzz_said,$(1),FUZZ_OBJS))
+$(B)/fuzz/$(1): $(B)/obj/fuzz/tests/fuzz/fuzz_$(1).o $$(patsubst %.c,$(B)/obj/fuzz/%.o,$$(call fuzz_sources,$(1)))
 	$$(Q)mkdir -p $$(@D)
 	$$(Q)$(FUZZ_CC) -pthread -fsanitize=fuzzer,$(FUZZ_SAN) $(FUZZ_MORE) -o $$@ $$(filter %.o,$$^) $$(call fuzz_said,$(1),FUZZ_LIBS)
 endef

@@ -21,10 +21,10 @@
 
 #define LIMIT_S 30
 
-static const struct attack *const tables[] = {attacks_open,   attacks_ring,    attacks_race,
-					      attacks_handle, attacks_memory,  attacks_chunk,
-					      attacks_image,  attacks_flood,   attacks_kernel,
-					      attacks_soup,   attacks_cublaslt};
+static const struct attack *const tables[] = {attacks_open,   attacks_ring,   attacks_race,
+					      attacks_handle, attacks_memory, attacks_chunk,
+					      attacks_image,  attacks_flood,  attacks_kernel,
+					      attacks_soup,   attacks_cublas, attacks_cublaslt};
 static const char *const outcomes[] = {"ends", "lives", "either", "leaves", "none"};
 
 extern const char ptx_fault[];
@@ -87,10 +87,8 @@ static const char *judge(struct guest *g, enum outcome want)
 	else if (!over && want == LIVES)
 		WANT(guest_answers(g), "the session does not answer any more");
 	if (over) {
-		/* The hang-up may come shortly before the status word. */
-		WANT(guest_wait_end(g, 1000) &&
-			     pvgpu_load_acquire(&g->page->status) == PVGPU_RING_ENDED,
-		     "the worker went without a word");
+		/* The hang-up may come before the status word. */
+		WANT(guest_wait_word(g), "the worker went without a word");
 		WANT(g->page->text[0], "the session ended without a reason");
 		WANT(want != LIVES, "the session was ended: %.119s", g->page->text);
 	} else {

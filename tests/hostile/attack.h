@@ -32,6 +32,6 @@ NORETURN void attack_leave(void);
 /* Every table ends with a row without a name. */
 extern const struct attack attacks_open[], attacks_ring[], attacks_race[], attacks_handle[],
 	attacks_memory[], attacks_chunk[], attacks_image[], attacks_flood[], attacks_kernel[],
-	attacks_soup[], attacks_cublaslt[];
+	attacks_soup[], attacks_cublas[], attacks_cublaslt[];
 
 #endif

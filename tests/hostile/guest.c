@@ -431,16 +431,31 @@ bool guest_over(struct guest *g)
 	       (poll(&p, 1, 0) > 0 && (p.revents & (POLLRDHUP | POLLHUP | POLLERR)));
 }
 
-bool guest_wait_end(struct guest *g, unsigned int ms)
+static bool wait_until(struct guest *g, bool (*what)(struct guest *g), unsigned int ms)
 {
-	uint64_t until = now_ms() + ms;
+	const uint64_t until = now_ms() + ms;
 
-	while (!guest_over(g)) {
+	while (!what(g)) {
 		if (now_ms() > until)
 			return false;
 		usleep(500);
 	}
 	return true;
+}
+
+bool guest_wait_end(struct guest *g, unsigned int ms)
+{
+	return wait_until(g, guest_over, ms);
+}
+
+static bool has_word(struct guest *g)
+{
+	return pvgpu_load_acquire(&g->page->status) == PVGPU_RING_ENDED;
+}
+
+bool guest_wait_word(struct guest *g)
+{
+	return wait_until(g, has_word, STEP_LIMIT_S * 1000);
 }
 
 bool guest_answers(struct guest *g)

@@ -106,6 +106,8 @@ int guest_chunk(struct guest *g, uint32_t op, uint64_t address, uint64_t size, i
 bool guest_over(struct guest *g); /* the status word or a hang-up says so */
 /* Wait for the end. False: the session goes on. */
 bool guest_wait_end(struct guest *g, unsigned int ms);
+/* For the word in the ring page that it has ended. */
+bool guest_wait_word(struct guest *g);
 bool guest_answers(struct guest *g);
 uint64_t now_ms(void);
 void nap_ms(unsigned int ms);

@@ -168,7 +168,10 @@ class PvgpuEnv:
 
     def library_for_workers(self, soname):
         path = os.path.join(os.path.dirname(self.libcuda), soname)
-        return path if os.path.exists(path) else cached_library(soname)
+        if os.path.exists(path):
+            return path
+        # A far end of ours is never given NVIDIA's.
+        return None if self.libcuda.startswith(self.build + os.sep) else cached_library(soname)
 
     def for_all_users(self, path):
         """A copy that every user may read and run."""

@@ -3,7 +3,8 @@
  * Each described call with right and with wrong arguments: the arguments are generated from the
  * description (gen/c_conform.py). It prints each status, the numbers that come back and a digest of
  * the memory that the call may write, so that a run on the far end's library and one through pvgpu
- * can be compared.
+ * can be compared. Then come CONFORM_ROUNDS rounds of all calls with arguments drawn at random
+ * (gen/c_vary.py).
  */
 #include <dlfcn.h>
 
@@ -100,12 +101,49 @@ static void conform_memory(const struct conform *k)
 	printf("  memory %016llx\n", (unsigned long long)digest(bytes, BYTES));
 }
 
+/* ---- arguments that vary ---- */
+
+static int conform_below(struct random *r, uint32_t n)
+{
+	return (int)(random_next(r) % n);
+}
+
+static int conform_any_type(struct random *r)
+{
+	static const int types[] = {CUDA_R_32F, CUDA_R_64F,  CUDA_C_32F, CUDA_C_64F, CUDA_R_16F,
+				    CUDA_R_32F, CUDA_R_16BF, CUDA_R_8I,  CUDA_R_32I, CUDA_C_8I};
+
+	return types[conform_below(r, sizeof(types) / sizeof(types[0]))];
+}
+
+/* Of a matrix: mostly that of the call's others. */
+static cudaDataType_t conform_type(struct random *r, int type)
+{
+	return (cudaDataType_t)(conform_below(r, 4) ? type : conform_any_type(r));
+}
+
+static cublasComputeType_t conform_compute(struct random *r, int type)
+{
+	static const int types[] = {CUBLAS_COMPUTE_16F, CUBLAS_COMPUTE_32F, CUBLAS_COMPUTE_64F,
+				    CUBLAS_COMPUTE_32I, CUBLAS_COMPUTE_32F_FAST_TF32};
+
+	if (!conform_below(r, 4))
+		return (cublasComputeType_t)types[conform_below(r, 5)];
+	if (type == CUDA_R_64F || type == CUDA_C_64F)
+		return CUBLAS_COMPUTE_64F;
+	return type == CUDA_R_8I || type == CUDA_R_32I ? CUBLAS_COMPUTE_32I : CUBLAS_COMPUTE_32F;
+}
+
 #include "pvgpu_conform_cuda.h"
 #include "pvgpu_conform_cublas.h"
+#include "pvgpu_vary_cublas.h"
 
 int main(void)
 {
+	const char *asked = getenv("CONFORM_ROUNDS");
+	const int rounds = asked ? atoi(asked) : 2;
 	struct conform k = {0};
+	struct random r = {43};
 
 	libraries[0] = dlopen("libcuda.so.1", RTLD_NOW);
 	libraries[1] = dlopen("libcublas.so.13", RTLD_NOW);
@@ -116,6 +154,8 @@ int main(void)
 	conform_cuda_all(&k);
 	if (libraries[1] && !CALL(cublasCreate_v2)(&k.cublas)) {
 		conform_cublas_all(&k);
+		for (int i = 0; i < rounds; i++)
+			vary_cublas_all(&k, &r);
 		CHECK(!CALL(cublasDestroy_v2)(k.cublas), "cublasDestroy");
 	}
 	CU(cuMemFree(k.memory));

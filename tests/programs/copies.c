@@ -300,6 +300,7 @@ static void check_peer(CUstream s)
 	memcpy(b.mirror + 700, a.mirror + 100, 30);
 	c.srcDevice = b.device;
 	c.dstDevice = a.device;
+	CU(cuMemcpy3DPeer(&c)); /* of no context that is named */
 	c.srcContext = c.dstContext = ctx;
 	CU(cuMemcpy3DPeer(&c));
 	for (size_t z = 0; z < 2; z++)

@@ -6,10 +6,12 @@
  *
  *   trainstep           compares each loss with the same network on the CPU
  *   trainstep count     prints how many calls of a later step waited for an answer
+ *   trainstep time [N]  prints what a step takes, over N steps
  *   trainstep create    for tests of the library's errors: prints a handle's status, and its cost
  *   trainstep ask [LIBRARY]  the status of a heuristic, and the library's version
  */
 #include <math.h>
+#include <time.h>
 
 #include "pvgpu_cublas.h"
 #include "tests/programs/lt.h"
@@ -227,6 +229,29 @@ static void train(bool count)
 	end();
 }
 
+static double now_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
+}
+
+/* Plans and handles that the first steps make for the later ones are not counted. */
+static void timed(size_t steps)
+{
+	double before;
+
+	begin();
+	for (int i = 0; i < STEPS; i++)
+		step();
+	before = now_us();
+	for (size_t i = 0; i < steps; i++)
+		step();
+	printf("train_step_us %.3f\n", (now_us() - before) / (double)steps);
+	end();
+}
+
 static size_t free_memory(void)
 {
 	size_t available, total;
@@ -271,13 +296,16 @@ int main(int argc, char **argv)
 	cublasLtHandle_t h;
 
 	start();
-	if (argc > 1 && strcmp(argv[1], "count")) {
+	if (argc > 1 && strcmp(argv[1], "count") && strcmp(argv[1], "time")) {
 		errors(argc > 2 ? argv[2] : "libcublasLt.so.12", !strcmp(argv[1], "ask"));
 	} else if (!lt_begin("libcublasLt.so.12", &h)) {
 		puts("trainstep: there is no libcublasLt.so.12 here");
 	} else {
 		LT_OK(cublasLtDestroy, h);
-		train(argc > 1);
+		if (argc > 1 && !strcmp(argv[1], "time"))
+			timed(argument(argc, argv, 2, 100));
+		else
+			train(argc > 1);
 	}
 	finish();
 	return 0;

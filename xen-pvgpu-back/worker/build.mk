@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # pvgpu-worker: the frame, the GPU's side, and what both see (worker.h, far.h).
-WORKER_SRCS := $(sort $(wildcard xen-pvgpu-back/worker/*.c xen-pvgpu-back/worker/*/*.c)) $(if $(NEXT),tests/protocol/next/worker.c)
+WORKER_SRCS := $(sort $(wildcard $(addprefix xen-pvgpu-back/worker/,*.c */*.c gpu/*/*.c))) $(if $(NEXT),tests/protocol/next/worker.c)
 # The wire's half, and the default handlers of described calls.
 WORKER_GEN  := $(addprefix $(B)/obj/gen/,pvgpu_decode.o pvgpu_handlers.o)
 
@@ -15,11 +15,11 @@ LDLIBS_pvgpu-worker := -ldl -lseccomp $(WORKER_IMAGE_LIBS)
 # The GPU side's tests: without a frame, and with a far end that does as the test says.
 WORKER_FAR       := xen-pvgpu-back/worker/far.c
 WORKER_CANARY    := xen-pvgpu-back/worker/canary.c
-WORKER_GPU_SRCS  := $(filter-out $(WORKER_CANARY),$(filter xen-pvgpu-back/worker/gpu/%,$(WORKER_SRCS))) $(WORKER_IMAGE)
+WORKER_GPU_SRCS  := $(filter xen-pvgpu-back/worker/gpu/%,$(WORKER_SRCS)) $(WORKER_IMAGE)
 WORKER_GPU_OBJS  := $(call obj,$(WORKER_GPU_SRCS)) $(WORKER_GEN)
-WORKER_FAKE_OBJS := $(call obj,$(addprefix tests/unit/worker/,worker_fake.c worker_fake_far.c worker_fake_mem.c worker_fake_graph.c))
+WORKER_FAKE_OBJS := $(call obj,$(addprefix tests/unit/worker/,worker_fake.c worker_fake_far.c worker_fake_mem.c worker_fake_graph.c worker_fake_green.c))
 WORKER_TESTS     := worker_memory_test worker_objects_test worker_lanes_test worker_ended_test worker_output_test worker_sim_test worker_gate_test \
-	worker_gate_pages_test worker_evict_test worker_estimate_test worker_flight_test worker_park_test worker_images_test worker_loads_test worker_link_test worker_array_test worker_vmm_test \
+	worker_gate_pages_test worker_evict_test worker_estimate_test worker_flight_test worker_park_test worker_images_test worker_loads_test worker_link_test worker_array_test worker_green_test worker_vmm_test \
 	worker_graph_test worker_numbers_test worker_lt_test worker_complete_test worker_swap_test
 UNIT += $(WORKER_TESTS:%=$(B)/unit/%)
 $(WORKER_TESTS:%=$(B)/unit/%): $(B)/unit/%: $(B)/obj/tests/unit/worker/%.o $(WORKER_FAKE_OBJS) $(WORKER_GPU_OBJS)

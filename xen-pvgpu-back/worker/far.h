@@ -185,6 +185,17 @@
 	X(cuGraphNodeSetEnabled)                                                                   \
 	X(cuGraphNodeGetEnabled)                                                                   \
 	X(cuGraphAddNode_v2)                                                                       \
+	X(cuGraphAddBatchMemOpNode)                                                                \
+	X(cuGraphBatchMemOpNodeGetParams)                                                          \
+	X(cuGraphBatchMemOpNodeSetParams)                                                          \
+	X(cuGraphExecBatchMemOpNodeSetParams)                                                      \
+	X(cuDeviceGetDevResource)                                                                  \
+	X(cuGreenCtxGetDevResource)                                                                \
+	X(cuDevSmResourceSplitByCount)                                                             \
+	X(cuDevResourceGenerateDesc)                                                               \
+	X(cuGreenCtxCreate)                                                                        \
+	X(cuGreenCtxDestroy)                                                                       \
+	X(cuGreenCtxStreamCreate)                                                                  \
 	FAR_GRAPHS(X)
 
 #define FAR_MEMBER(name) __typeof__(name) *name;

@@ -292,21 +292,28 @@ static inline void lt_epilogue(struct lt_ranges *r, const struct lt_problem *p)
 	const struct pvgpu_lt_operation *o = p->op;
 	const uint32_t e = o->epilogue;
 	const __int128 batch = p->d->batch_count;
-	const __int128 length = e & LT_BGRADB ? p->d->cols : p->d->rows;
 	const __int128 inner = p->d->order == LT_ROW ? p->d->cols : p->d->rows;
 	const __int128 outer = p->d->order == LT_ROW ? p->d->rows : p->d->cols;
+	__int128 length = 0;
 
-	if (e & (LT_BIAS | LT_BGRAD | LT_BGRADA | LT_BGRADB))
+	/* Of parts that no library puts together: what the larger one needs. */
+	if (e & (LT_BIAS | LT_BGRAD | LT_BGRADA))
+		length = p->d->rows;
+	if (e & LT_BGRADB && p->d->cols > length)
+		length = p->d->cols;
+	if (length)
 		lt_range(r, o->bias,
 			 lt_bytes(lt_batch(length, o->bias_stride, batch), lt_bias_bits(p)));
 	if (e & LT_WITH_AUX && inner && outer) {
-		const int bits = e & (LT_RELU | LT_DRELU) ? 1
-				 : o->aux_type >= 0       ? lt_type_bits(o->aux_type)
-							  : lt_type_bits(p->d->type);
+		const bool mask = e & (LT_RELU | LT_DRELU) && !(e & (LT_GELU | LT_DGELU));
+		const int bits = mask               ? 1
+				 : o->aux_type >= 0 ? lt_type_bits(o->aux_type)
+						    : lt_type_bits(p->d->type);
+		/* A library may take 0 for the least distance. */
+		const __int128 ld = o->aux_ld > inner ? o->aux_ld : inner;
 
 		lt_range(r, o->aux,
-			 lt_bytes(lt_batch((outer - 1) * o->aux_ld + inner, o->aux_stride, batch),
-				  bits));
+			 lt_bytes(lt_batch((outer - 1) * ld + inner, o->aux_stride, batch), bits));
 	}
 }
 

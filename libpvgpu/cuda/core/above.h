@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 struct ctx;
+struct green;
 struct link;
 struct module;
 struct range;
@@ -22,6 +23,9 @@ struct thread;
 /* streams/stream.c */
 /* Give back the thread's own streams: at its end. */
 void stream_thread_end(struct thread *t);
+
+/* streams/green.c: the object is retired: free the guest's data of it. */
+void green_forget(struct green *g);
 
 /* streams/done.c */
 /* This thread's last command has waited for all work of the context. */

@@ -28,6 +28,10 @@ int capture_work(struct target *t, struct stream *s);
 /* A wait for it, or a query of it (NULL: the legacy one). */
 int capture_wait(const struct target *t, struct stream *s);
 int capture_wait_ctx(const struct ctx *c);
+/* It is asked for what no captured stream can take: a capture that it takes part in becomes
+ * invalid.
+ */
+int capture_bars(struct stream *s);
 /* A call that may wait for work, in this thread. */
 int capture_unsafe_slow(void);
 static inline int capture_unsafe(void)

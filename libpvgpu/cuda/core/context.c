@@ -62,6 +62,9 @@ static void forget(struct object *o)
 	case PVGPU_H_TEXTURE:
 		texture_forget((struct texture *)o);
 		break;
+	case PVGPU_H_GREEN:
+		green_forget((struct green *)o);
+		break;
 	default:
 		object_free(o);
 	}
@@ -84,6 +87,8 @@ void ctx_forget_objects(struct ctx *c)
 			sched_yield(); /* another thread destroys it and is about to unlink it */
 	}
 	library_forget_ctx(c);
+	c->joint = (struct joint){0};
+	atomic_store(&c->legacy_use, LEGACY_UNUSED);
 	hostfunc_forget_ctx(c);
 	range_remove_ctx_host(c, host_free);
 }
@@ -118,6 +123,7 @@ static int create(CUcontext *out, unsigned int flags, CUdevice dev)
 	if (!c)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	pthread_mutex_init(&c->lock, NULL);
+	c->root = c;
 	c->device = dev;
 	c->attached = 1;
 	c->id = guest_next_id();
@@ -183,7 +189,7 @@ PUBLIC CUresult cuCtxDestroy_v2(CUcontext ctx)
 		return r;
 	if (!ctx)
 		return CUDA_ERROR_INVALID_VALUE;
-	c = ctx_find(ctx);
+	c = ctx_object(ctx);
 	if (!c)
 		return CUDA_ERROR_CONTEXT_IS_DESTROYED;
 	if (c->primary)
@@ -227,7 +233,7 @@ PUBLIC CUresult cuCtxDetach(CUcontext ctx)
 
 	if (r)
 		return r;
-	if (ctx != ctx_handle(c))
+	if (ctx_find(ctx) != c)
 		return CUDA_ERROR_INVALID_CONTEXT;
 	pthread_mutex_lock(&c->lock);
 	left = c->attached ? --c->attached : 0;
@@ -310,7 +316,7 @@ void ctx_synchronize_all(void)
 		char *chunk = atomic_load(&t->chunk[i / OBJECT_CHUNK]);
 		struct ctx *c = (struct ctx *)(chunk + i % OBJECT_CHUNK * t->size);
 
-		if (atomic_load(&c->o.generation) && !atomic_load(&c->state))
+		if (atomic_load(&c->o.generation) && !c->green && !atomic_load(&c->state))
 			wait_for(c);
 	}
 }

@@ -3,8 +3,8 @@
  * Contexts, and how calls enter one: context.c, current.c, settings.c. Functions that
  * return int return a CUresult, as in all of libcuda's headers.
  *
- * Lock order: device.lock, then library_lock, then ctx.lock, then module.lock, then the handle
- * tables, then everything in memory_map.c, staging.c and hostfunc.c (leaves).
+ * Lock order: device.lock, then library_lock, then joint.c's, then ctx.lock, then module.lock, then
+ * the handle tables, then everything in memory_map.c, staging.c and hostfunc.c (leaves).
  */
 #ifndef PVGPU_CUDA_CORE_CONTEXT_H
 #define PVGPU_CUDA_CORE_CONTEXT_H
@@ -20,6 +20,13 @@
 #include <stdint.h>
 
 #include "link/session.h"
+
+struct event;
+struct green;
+struct stream;
+
+/* Its legacy default stream: unused; the same, and its first use waits for the joint; used. */
+enum legacy_use { LEGACY_UNUSED, LEGACY_WAITS, LEGACY_USED };
 
 enum { CTX_LIMITS = 8 };
 
@@ -42,9 +49,21 @@ struct stream_attrs {
 	_Alignas(8) char value[STREAM_ATTRS][64];
 };
 
+/* Where events of all streams of a context, or of a green one, come together: streams/joint.c.
+ * Under joint.c's lock; what streams that are made later wait for under the context's. */
+struct joint {
+	struct stream *stream;
+	struct event *mark, *awaited;
+	bool waits;
+};
+
 struct ctx {
 	struct object o;
-	_Atomic int state; /* 0: usable; else the result of every call in it */
+	struct ctx *root; /* itself; of a green context's: the primary one, whose its objects are */
+	struct green *green; /* of a green context's, which has little more than what is above */
+	struct joint joint;
+	_Atomic int legacy_use; /* enum legacy_use */
+	_Atomic int state;      /* 0: usable; else the result of every call in it */
 	int device;
 	bool primary;
 	_Atomic unsigned int flags;
@@ -69,9 +88,18 @@ static inline CUcontext ctx_handle(const struct ctx *c)
 	return object_handle(&c->o);
 }
 
-static inline struct ctx *ctx_find(CUcontext h)
+/* The context of the handle, which may be a green context's stand-in. */
+static inline struct ctx *ctx_object(CUcontext h)
 {
 	return object_find(PVGPU_H_CTX, h);
+}
+
+/* The context that it stands for. */
+static inline struct ctx *ctx_find(CUcontext h)
+{
+	struct ctx *c = ctx_object(h);
+
+	return c ? c->root : NULL;
 }
 
 /* May this thread call CUDA? 0, or the call's result. */
@@ -98,7 +126,7 @@ static inline int ctx_enter(struct ctx **out)
 		return CUDA_ERROR_INVALID_CONTEXT;
 	if (unlikely(!ctx_ref_live(&self.current)))
 		return CUDA_ERROR_CONTEXT_IS_DESTROYED;
-	*out = c;
+	*out = c = c->root;
 	return atomic_load_explicit(&c->state, memory_order_relaxed);
 }
 
@@ -129,7 +157,9 @@ unsigned int ctx_flags_wire(unsigned int flags);
 
 /* The current context, for queries that the guest answers itself: also after a fault. */
 int ctx_current(struct ctx **out);
-/* ctx, or the current context when it is NULL. */
+/* ctx, or the current context when it is NULL; ctx_itself: a green context's own, not what it
+ * stands for. */
+int ctx_itself(CUcontext ctx, struct ctx **out);
 int ctx_given(CUcontext ctx, struct ctx **out);
 /* The same; what is no handle of a context, of none that ever was, counts as NULL. */
 int ctx_given_or_current(CUcontext ctx, struct ctx **out);

@@ -20,7 +20,7 @@ int ctx_current(struct ctx **out)
 		return CUDA_ERROR_INVALID_CONTEXT;
 	if (!ctx_ref_live(&self.current))
 		return CUDA_ERROR_CONTEXT_IS_DESTROYED;
-	*out = self.current.ctx;
+	*out = self.current.ctx->root;
 	return 0;
 }
 
@@ -32,6 +32,15 @@ int ctx_given(CUcontext ctx, struct ctx **out)
 		return r;
 	*out = ctx_find(ctx);
 	return *out ? 0 : CUDA_ERROR_CONTEXT_IS_DESTROYED;
+}
+
+int ctx_itself(CUcontext ctx, struct ctx **out)
+{
+	const int r = ctx_given(ctx, out);
+
+	if (!r)
+		*out = ctx ? ctx_object(ctx) : self.current.ctx;
+	return !r && !*out ? CUDA_ERROR_CONTEXT_IS_DESTROYED : r;
 }
 
 /* A program that looks names with _v2 up first, as Numba does, calls cuCtxGetDevice_v2 and
@@ -99,7 +108,7 @@ PUBLIC CUresult cuCtxPushCurrent_v2(CUcontext ctx)
 		return r;
 	if (!ctx)
 		return CUDA_ERROR_INVALID_VALUE;
-	c = ctx_find(ctx);
+	c = ctx_object(ctx);
 	return c ? ctx_push(c) : CUDA_ERROR_CONTEXT_IS_DESTROYED;
 }
 
@@ -138,7 +147,7 @@ PUBLIC CUresult cuCtxSetCurrent(CUcontext ctx)
 		pop();
 		return CUDA_SUCCESS;
 	}
-	c = ctx_find(ctx);
+	c = ctx_object(ctx);
 	if (!c)
 		return CUDA_ERROR_CONTEXT_IS_DESTROYED;
 	self.current = ref_to(c);
@@ -204,7 +213,7 @@ PUBLIC CUresult cuCtxSetFlags(unsigned int flags)
 PUBLIC CUresult cuCtxGetId(CUcontext ctx, unsigned long long *id)
 {
 	struct ctx *c;
-	const int r = ctx_given(ctx, &c);
+	const int r = ctx_itself(ctx, &c);
 
 	if (r)
 		return r;

@@ -30,6 +30,7 @@ static int activate(struct device *d, int ordinal)
 			return CUDA_ERROR_OUT_OF_MEMORY;
 		pthread_mutex_init(&c->lock, NULL);
 		c->primary = true;
+		c->root = c;
 		c->device = ordinal;
 		d->primary = c;
 		atomic_store(&c->state, CUDA_ERROR_CONTEXT_IS_DESTROYED);

@@ -70,16 +70,17 @@ int capture_spoil(uint64_t id, int r)
 	return done(r);
 }
 
-/* Under lock: the legacy stream waits for all blocking ones. */
-static int legacy(const struct ctx *ctx)
+/* Under lock: captures in the context become invalid, or those alone that the legacy stream would
+ * wait for. */
+static int spoil_in(const struct ctx *ctx, bool blocking, int error)
 {
 	int r = 0;
 
 	for (int i = 0; i < CAPTURES_MAX; i++) {
-		if (!table[i].id || table[i].ctx != ctx || !table[i].blocking)
+		if (!table[i].id || table[i].ctx != ctx || (blocking && !table[i].blocking))
 			continue;
 		table[i].invalid = true;
-		r = CUDA_ERROR_STREAM_CAPTURE_IMPLICIT;
+		r = error;
 	}
 	return r;
 }
@@ -92,7 +93,7 @@ int capture_work(struct target *t, struct stream *s)
 	pthread_mutex_lock(&lock);
 	c = of_stream(s);
 	if (!s)
-		r = legacy(t->ctx);
+		r = spoil_in(t->ctx, true, CUDA_ERROR_STREAM_CAPTURE_IMPLICIT);
 	else if (c && c->invalid)
 		r = CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
 	else if (c)
@@ -102,35 +103,32 @@ int capture_work(struct target *t, struct stream *s)
 	return done(r);
 }
 
-int capture_wait(const struct target *t, struct stream *s)
+int capture_bars(struct stream *s)
 {
 	struct capture *c;
-	int r = 0;
 
 	pthread_mutex_lock(&lock);
 	c = of_stream(s);
-	if (c) {
+	if (c)
 		c->invalid = true;
-		r = CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
-	} else if (!s) {
-		r = legacy(t->ctx);
+	return done(c ? CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED : 0);
+}
+
+int capture_wait(const struct target *t, struct stream *s)
+{
+	int r = capture_bars(s);
+
+	if (!s) {
+		pthread_mutex_lock(&lock);
+		r = done(spoil_in(t->ctx, true, CUDA_ERROR_STREAM_CAPTURE_IMPLICIT));
 	}
-	pthread_mutex_unlock(&lock);
 	return r ? r : capture_unsafe();
 }
 
 int capture_wait_ctx(const struct ctx *ctx)
 {
-	int r = 0;
-
 	pthread_mutex_lock(&lock);
-	for (int i = 0; i < CAPTURES_MAX; i++) {
-		if (!table[i].id || table[i].ctx != ctx)
-			continue;
-		table[i].invalid = true;
-		r = CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
-	}
-	return done(r);
+	return done(spoil_in(ctx, false, CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED));
 }
 
 int capture_unsafe_slow(void)
@@ -229,7 +227,7 @@ void capture_host(const struct target *t)
  * a capture, and so could not see that work's end. */
 static int settle(struct ctx *c, struct stream *s)
 {
-	const struct target own = {c, s->o.wire, false}, all = {c, 0, false};
+	const struct target own = {.ctx = c, .stream = s->o.wire}, all = {.ctx = c};
 
 	return stream_drain(s->flags & CU_STREAM_NON_BLOCKING ? &own : &all);
 }
@@ -348,7 +346,7 @@ static int begin(CUstream h, struct graph *g, const CUgraphNode *deps, size_t co
 		return r;
 	if ((unsigned int)mode > CU_STREAM_CAPTURE_MODE_RELAXED)
 		return CUDA_ERROR_INVALID_VALUE;
-	if (!s)
+	if (!s || s->null)
 		return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
 	pthread_mutex_lock(&lock);
 	c = of_stream(s);
@@ -522,7 +520,7 @@ static int info(CUstream h, CUstreamCaptureStatus *status, const struct info *ou
 	if (c)
 		is = *c;
 	else if (!s)
-		r = legacy(t.ctx);
+		r = spoil_in(t.ctx, true, CUDA_ERROR_STREAM_CAPTURE_IMPLICIT);
 	pthread_mutex_unlock(&lock);
 	if (!c || r)
 		return r;

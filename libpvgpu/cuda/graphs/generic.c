@@ -61,6 +61,8 @@ static CUresult add(CUgraphNode *node, CUgraph graph, const CUgraphNode *deps, s
 		return cuGraphAddMemAllocNode(node, graph, deps, count, &p->alloc);
 	case CU_GRAPH_NODE_TYPE_MEM_FREE:
 		return cuGraphAddMemFreeNode(node, graph, deps, count, p->free.dptr);
+	case CU_GRAPH_NODE_TYPE_BATCH_MEM_OP:
+		return cuGraphAddBatchMemOpNode(node, graph, deps, count, &p->memOp);
 	default:
 		/* A conditional node's handle can be none that was given out. */
 		return (unsigned int)p->type >= CU_GRAPH_NODE_TYPE_CONDITIONAL
@@ -122,6 +124,8 @@ PUBLIC CUresult cuGraphNodeSetParams(CUgraphNode node, CUgraphNodeParams *params
 		return cuGraphEventWaitNodeSetEvent(node, params->eventWait.event);
 	case CU_GRAPH_NODE_TYPE_EVENT_RECORD:
 		return cuGraphEventRecordNodeSetEvent(node, params->eventRecord.event);
+	case CU_GRAPH_NODE_TYPE_BATCH_MEM_OP:
+		return cuGraphBatchMemOpNodeSetParams(node, &params->memOp);
 	default:
 		return unchangeable(node, params->type);
 	}
@@ -152,6 +156,8 @@ PUBLIC CUresult cuGraphExecNodeSetParams(CUgraphExec exec, CUgraphNode node,
 		return cuGraphExecEventWaitNodeSetEvent(exec, node, params->eventWait.event);
 	case CU_GRAPH_NODE_TYPE_EVENT_RECORD:
 		return cuGraphExecEventRecordNodeSetEvent(exec, node, params->eventRecord.event);
+	case CU_GRAPH_NODE_TYPE_BATCH_MEM_OP:
+		return cuGraphExecBatchMemOpNodeSetParams(exec, node, &params->memOp);
 	case CU_GRAPH_NODE_TYPE_GRAPH:
 		return cuGraphExecChildGraphNodeSetParams(exec, node, params->graph.graph);
 	default:

@@ -5,6 +5,7 @@
 #include "cuda/core/object.h"
 #include "cuda/core/public.h"
 #include "cuda/graphs/graph.h"
+#include "cuda/graphs/node.h"
 #include "cuda/kernels/function.h"
 #include "cuda/kernels/launch.h"
 #include "cuda/memory/copy.h"
@@ -18,13 +19,6 @@
 
 #include "link/session.h"
 #include "pvgpu_stubs.h"
-
-/* A node as it travels. */
-struct wire_node {
-	struct pvgpu_graph_node is;
-	uint32_t len; /* of params */
-	char params[PVGPU_PARAMS_MAX];
-};
 
 /* A library's kernel in place of a function: its function in the current context. */
 static int resolve_kernel(struct ctx *c, CUDA_KERNEL_NODE_PARAMS *p)
@@ -112,14 +106,8 @@ static int from_host(struct ctx *c, const CUDA_HOST_NODE_PARAMS *p, struct wire_
 	return n->is.object ? 0 : CUDA_ERROR_OUT_OF_MEMORY;
 }
 
-struct place { /* where a node is to be added */
-	struct ctx *ctx;
-	struct graph *g;
-	uint32_t deps[PVGPU_GRAPH_DEPS_MAX], count;
-};
-
-static int place(CUgraphNode *node, CUgraph graph, const CUgraphNode *deps, size_t count,
-		 struct place *p)
+int node_place(CUgraphNode *node, CUgraph graph, const CUgraphNode *deps, size_t count,
+	       struct place *p)
 {
 	int r = ctx_enter(&p->ctx);
 
@@ -133,7 +121,7 @@ static int place(CUgraphNode *node, CUgraph graph, const CUgraphNode *deps, size
 	return r;
 }
 
-static int add(CUgraphNode *node, const struct place *p, const struct wire_node *n)
+int node_add(CUgraphNode *node, const struct place *p, const struct wire_node *n)
 {
 	uint32_t number = 0;
 	const int r = pvgpu_do_graph_add(session(), p->ctx->o.wire, p->g->o.wire, &n->is,
@@ -150,11 +138,11 @@ PUBLIC CUresult cuGraphAddKernelNode_v2(CUgraphNode *node, CUgraph graph, const 
 {
 	struct wire_node n;
 	struct place p;
-	int r = place(node, graph, deps, count, &p);
+	int r = node_place(node, graph, deps, count, &p);
 
 	if (!r)
 		r = from_kernel(p.ctx, params, &n);
-	return r ? r : add(node, &p, &n);
+	return r ? r : node_add(node, &p, &n);
 }
 
 PUBLIC CUresult cuGraphAddKernelNode(CUgraphNode *node, CUgraph graph, const CUgraphNode *deps,
@@ -168,11 +156,11 @@ PUBLIC CUresult cuGraphAddMemcpyNode(CUgraphNode *node, CUgraph graph, const CUg
 {
 	struct wire_node n;
 	struct place p;
-	int r = place(node, graph, deps, count, &p);
+	int r = node_place(node, graph, deps, count, &p);
 
 	if (!r)
 		r = from_memcpy(p.ctx, params, &n);
-	return r ? r : add(node, &p, &n);
+	return r ? r : node_add(node, &p, &n);
 }
 
 PUBLIC CUresult cuGraphAddMemsetNode(CUgraphNode *node, CUgraph graph, const CUgraphNode *deps,
@@ -181,11 +169,11 @@ PUBLIC CUresult cuGraphAddMemsetNode(CUgraphNode *node, CUgraph graph, const CUg
 {
 	struct wire_node n;
 	struct place p;
-	int r = place(node, graph, deps, count, &p);
+	int r = node_place(node, graph, deps, count, &p);
 
 	if (!r)
 		r = from_memset(params, &n);
-	return r ? r : add(node, &p, &n);
+	return r ? r : node_add(node, &p, &n);
 }
 
 PUBLIC CUresult cuGraphAddHostNode(CUgraphNode *node, CUgraph graph, const CUgraphNode *deps,
@@ -193,12 +181,12 @@ PUBLIC CUresult cuGraphAddHostNode(CUgraphNode *node, CUgraph graph, const CUgra
 {
 	struct wire_node n;
 	struct place p;
-	int r = place(node, graph, deps, count, &p);
+	int r = node_place(node, graph, deps, count, &p);
 
 	if (!r)
 		r = from_host(p.ctx, params, &n);
 	if (!r)
-		r = add(node, &p, &n);
+		r = node_add(node, &p, &n);
 	if (!r)
 		graph_hosts(p.g, 1);
 	return r;
@@ -209,9 +197,9 @@ PUBLIC CUresult cuGraphAddEmptyNode(CUgraphNode *node, CUgraph graph, const CUgr
 {
 	struct wire_node n = {.is = {.kind = CU_GRAPH_NODE_TYPE_EMPTY}};
 	struct place p;
-	const int r = place(node, graph, deps, count, &p);
+	const int r = node_place(node, graph, deps, count, &p);
 
-	return r ? r : add(node, &p, &n);
+	return r ? r : node_add(node, &p, &n);
 }
 
 PUBLIC CUresult cuGraphAddChildGraphNode(CUgraphNode *node, CUgraph graph, const CUgraphNode *deps,
@@ -220,7 +208,7 @@ PUBLIC CUresult cuGraphAddChildGraphNode(CUgraphNode *node, CUgraph graph, const
 	struct wire_node n = {.is = {.kind = CU_GRAPH_NODE_TYPE_GRAPH}};
 	struct graph *of = graph_find(child);
 	struct place p;
-	int r = place(node, graph, deps, count, &p);
+	int r = node_place(node, graph, deps, count, &p);
 
 	if (r)
 		return r;
@@ -229,7 +217,7 @@ PUBLIC CUresult cuGraphAddChildGraphNode(CUgraphNode *node, CUgraph graph, const
 	if (of->memory || (p.g->parent && of->events))
 		return CUDA_ERROR_NOT_SUPPORTED;
 	n.is.object = of->o.wire;
-	r = add(node, &p, &n);
+	r = node_add(node, &p, &n);
 	if (r)
 		return r;
 	graph_hosts(p.g, of->hosts);
@@ -250,7 +238,7 @@ int graph_move(CUgraphNode *node, CUgraph graph, const CUgraphNode *deps, size_t
 	struct graph *of = graph_find(child);
 	uint32_t number = 0;
 	struct place p;
-	int r = place(node, graph, deps, count, &p);
+	int r = node_place(node, graph, deps, count, &p);
 
 	if (r)
 		return r;
@@ -270,7 +258,7 @@ int graph_move(CUgraphNode *node, CUgraph graph, const CUgraphNode *deps, size_t
 
 /* ---- changes ---- */
 
-static int set(CUgraphNode node, const struct wire_node *n)
+int node_set(CUgraphNode node, const struct wire_node *n)
 {
 	struct graph *g;
 	uint32_t number;
@@ -283,7 +271,7 @@ static int set(CUgraphNode node, const struct wire_node *n)
 }
 
 /* In the order of launches; what the worker finds wrong is the context's deferred error. */
-static int set_exec(CUgraphExec exec, CUgraphNode node, const struct wire_node *n)
+int node_set_exec(CUgraphExec exec, CUgraphNode node, const struct wire_node *n)
 {
 	struct graph_exec *x = exec_find(exec);
 	struct graph *g;
@@ -300,7 +288,7 @@ static int set_exec(CUgraphExec exec, CUgraphNode node, const struct wire_node *
 }
 
 /* The current context, for parameters that are to be checked in it. */
-static int current(CUgraphNode node, struct ctx **c)
+int node_current(CUgraphNode node, struct ctx **c)
 {
 	struct graph *g;
 	uint32_t number;
@@ -313,11 +301,11 @@ static int current(CUgraphNode node, struct ctx **c)
 	{                                                                                          \
 		struct wire_node n;                                                                \
 		struct ctx *c;                                                                     \
-		int r = current(node, &c);                                                         \
+		int r = node_current(node, &c);                                                    \
                                                                                                    \
 		if (!r)                                                                            \
 			r = make;                                                                  \
-		return (CUresult)(r ? r : set(node, &n));                                          \
+		return (CUresult)(r ? r : node_set(node, &n));                                     \
 	}
 
 SETTER(KernelNodeSetParams_v2, CUDA_KERNEL_NODE_PARAMS, from_kernel(c, params, &n))
@@ -330,11 +318,11 @@ static int exec_kernel(CUgraphExec exec, CUgraphNode node, const CUDA_KERNEL_NOD
 {
 	struct wire_node n;
 	struct ctx *c;
-	int r = current(node, &c);
+	int r = node_current(node, &c);
 
 	if (!r)
 		r = from_kernel(c, params, &n);
-	return r ? r : set_exec(exec, node, &n);
+	return r ? r : node_set_exec(exec, node, &n);
 }
 
 PUBLIC CUresult cuGraphExecKernelNodeSetParams_v2(CUgraphExec exec, CUgraphNode node,
@@ -354,11 +342,11 @@ PUBLIC CUresult cuGraphExecMemcpyNodeSetParams(CUgraphExec exec, CUgraphNode nod
 {
 	struct wire_node n;
 	struct ctx *c;
-	int r = current(node, &c);
+	int r = node_current(node, &c);
 
 	if (!r)
 		r = from_memcpy(c, params, &n);
-	return r ? r : set_exec(exec, node, &n);
+	return r ? r : node_set_exec(exec, node, &n);
 }
 
 PUBLIC CUresult cuGraphExecMemsetNodeSetParams(CUgraphExec exec, CUgraphNode node,
@@ -367,7 +355,7 @@ PUBLIC CUresult cuGraphExecMemsetNodeSetParams(CUgraphExec exec, CUgraphNode nod
 	struct wire_node n;
 	const int r = from_memset(params, &n);
 
-	return r ? r : set_exec(exec, node, &n);
+	return r ? r : node_set_exec(exec, node, &n);
 }
 
 PUBLIC CUresult cuGraphExecHostNodeSetParams(CUgraphExec exec, CUgraphNode node,
@@ -375,17 +363,17 @@ PUBLIC CUresult cuGraphExecHostNodeSetParams(CUgraphExec exec, CUgraphNode node,
 {
 	struct wire_node n;
 	struct ctx *c;
-	int r = current(node, &c);
+	int r = node_current(node, &c);
 
 	if (!r)
 		r = from_host(c, params, &n);
-	return r ? r : set_exec(exec, node, &n);
+	return r ? r : node_set_exec(exec, node, &n);
 }
 
 /* ---- what a node does ---- */
 
-static int get(CUgraphNode node, CUgraphNodeType type, const void *out, struct graph **g,
-	       uint32_t *number, struct wire_node *n)
+int node_get(CUgraphNode node, CUgraphNodeType type, const void *out, struct graph **g,
+	     uint32_t *number, struct wire_node *n)
 {
 	uint32_t len = 0;
 	struct ctx *c;
@@ -440,22 +428,14 @@ static struct function *function_by_wire(uint64_t wire)
 	return NULL;
 }
 
-/* Pointers to the parameters, which stay valid as long as the graph, or until they are asked for
- * again. */
-static int keep_params(struct graph *g, uint32_t number, const struct function *f,
-		       const struct wire_node *n, void ***out)
+struct node_cache *node_cache(struct graph *g, uint32_t number, size_t bytes)
 {
 	struct node_cache *more, *k;
 
-	if (n->len != f->param_bytes)
-		return CUDA_ERROR_NOT_SUPPORTED;
-	pthread_mutex_lock(&g->lock);
 	if (number >= g->cached) {
 		more = realloc(g->cache, (number + 16) * sizeof(*more));
-		if (!more) {
-			pthread_mutex_unlock(&g->lock);
-			return CUDA_ERROR_OUT_OF_MEMORY;
-		}
+		if (!more)
+			return NULL;
 		memset(more + g->cached, 0, (number + 16 - g->cached) * sizeof(*more));
 		g->cache = more;
 		g->cached = number + 16;
@@ -463,14 +443,32 @@ static int keep_params(struct graph *g, uint32_t number, const struct function *
 	k = &g->cache[number];
 	free(k->packed);
 	free(k->pointers);
-	k->packed = malloc(n->len + 1);
-	k->pointers = calloc(f->param_count + 1, sizeof(void *));
-	if (k->packed && k->pointers) {
+	k->packed = malloc(bytes + 1);
+	k->pointers = NULL;
+	return k;
+}
+
+/* Pointers to the parameters, which stay valid as long as the graph, or until they are asked for
+ * again. */
+static int keep_params(struct graph *g, uint32_t number, const struct function *f,
+		       const struct wire_node *n, void ***out)
+{
+	struct node_cache *k;
+
+	if (n->len != f->param_bytes)
+		return CUDA_ERROR_NOT_SUPPORTED;
+	*out = NULL;
+	pthread_mutex_lock(&g->lock);
+	k = node_cache(g, number, n->len);
+	if (k)
+		k->pointers = calloc(f->param_count + 1, sizeof(void *));
+	if (k && k->packed && k->pointers) {
 		memcpy(k->packed, n->params, n->len);
 		for (uint32_t i = 0; i < f->param_count; i++)
 			k->pointers[i] = k->packed + f->params[i].offset;
 	}
-	*out = k->packed ? k->pointers : NULL;
+	if (k && k->packed)
+		*out = k->pointers;
 	pthread_mutex_unlock(&g->lock);
 	return *out ? 0 : CUDA_ERROR_OUT_OF_MEMORY;
 }
@@ -482,7 +480,7 @@ static int get_kernel(CUgraphNode node, void *out, size_t size)
 	struct function *f;
 	struct graph *g;
 	uint32_t number;
-	int r = get(node, CU_GRAPH_NODE_TYPE_KERNEL, out, &g, &number, &n);
+	int r = node_get(node, CU_GRAPH_NODE_TYPE_KERNEL, out, &g, &number, &n);
 
 	if (r)
 		return r;
@@ -516,7 +514,7 @@ PUBLIC CUresult cuGraphMemcpyNodeGetParams(CUgraphNode node, CUDA_MEMCPY3D *p)
 	struct wire_node n;
 	struct graph *g;
 	uint32_t number;
-	const int r = get(node, CU_GRAPH_NODE_TYPE_MEMCPY, p, &g, &number, &n);
+	const int r = node_get(node, CU_GRAPH_NODE_TYPE_MEMCPY, p, &g, &number, &n);
 
 	if (r)
 		return r;
@@ -549,7 +547,7 @@ PUBLIC CUresult cuGraphMemsetNodeGetParams(CUgraphNode node, CUDA_MEMSET_NODE_PA
 	struct wire_node n;
 	struct graph *g;
 	uint32_t number;
-	const int r = get(node, CU_GRAPH_NODE_TYPE_MEMSET, p, &g, &number, &n);
+	const int r = node_get(node, CU_GRAPH_NODE_TYPE_MEMSET, p, &g, &number, &n);
 
 	if (!r)
 		*p = (CUDA_MEMSET_NODE_PARAMS){.dst = n.is.dst,
@@ -566,7 +564,7 @@ PUBLIC CUresult cuGraphHostNodeGetParams(CUgraphNode node, CUDA_HOST_NODE_PARAMS
 	struct wire_node n;
 	struct graph *g;
 	uint32_t number;
-	const int r = get(node, CU_GRAPH_NODE_TYPE_HOST, p, &g, &number, &n);
+	const int r = node_get(node, CU_GRAPH_NODE_TYPE_HOST, p, &g, &number, &n);
 
 	if (r)
 		return r;

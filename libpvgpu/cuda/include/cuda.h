@@ -36,6 +36,7 @@
 #include "pvgpu_cuda_graphs.h"
 #include "pvgpu_cuda_batch.h"
 #include "pvgpu_cuda_debug.h"
+#include "pvgpu_cuda_green.h"
 #include "pvgpu_cuda_ipc.h"
 #include "pvgpu_cuda_memops.h"
 #include "pvgpu_cuda_managed.h"

@@ -4,6 +4,7 @@
 #define PVGPU_CUDA_NODE_H
 
 #include "pvgpu_cuda_graphs.h"
+#include "pvgpu_cuda_memops.h"
 
 typedef struct CUDA_MEMCPY_NODE_PARAMS_st {
 	int flags, reserved;
@@ -42,6 +43,15 @@ typedef struct CUDA_MEM_FREE_NODE_PARAMS_st {
 	CUdeviceptr dptr;
 } CUDA_MEM_FREE_NODE_PARAMS;
 
+typedef struct CUDA_BATCH_MEM_OP_NODE_PARAMS_v1_st {
+	CUcontext ctx;
+	unsigned int count;
+	CUstreamBatchMemOpParams *paramArray;
+	unsigned int flags;
+} CUDA_BATCH_MEM_OP_NODE_PARAMS_v1;
+typedef CUDA_BATCH_MEM_OP_NODE_PARAMS_v1 CUDA_BATCH_MEM_OP_NODE_PARAMS;
+typedef CUDA_BATCH_MEM_OP_NODE_PARAMS_v1 CUDA_BATCH_MEM_OP_NODE_PARAMS_v2;
+
 typedef CUDA_KERNEL_NODE_PARAMS_v2 CUDA_KERNEL_NODE_PARAMS_v3;
 typedef CUDA_HOST_NODE_PARAMS_v1 CUDA_HOST_NODE_PARAMS_v2;
 typedef CUDA_MEM_ALLOC_NODE_PARAMS_v1 CUDA_MEM_ALLOC_NODE_PARAMS_v2;
@@ -60,6 +70,7 @@ typedef struct CUgraphNodeParams_st {
 		CUDA_EVENT_RECORD_NODE_PARAMS eventRecord;
 		CUDA_MEM_ALLOC_NODE_PARAMS_v2 alloc;
 		CUDA_MEM_FREE_NODE_PARAMS free;
+		CUDA_BATCH_MEM_OP_NODE_PARAMS_v2 memOp;
 	};
 	long long reserved2;
 } CUgraphNodeParams;
@@ -74,6 +85,15 @@ CUresult CUDAAPI cuGraphAddNode(CUgraphNode *node, CUgraph graph, const CUgraphN
 CUresult CUDAAPI cuGraphAddNode_v2(CUgraphNode *node, CUgraph graph, const CUgraphNode *deps,
 				   const CUgraphEdgeData *edges, size_t count,
 				   CUgraphNodeParams *params);
+CUresult CUDAAPI cuGraphAddBatchMemOpNode(CUgraphNode *node, CUgraph graph, const CUgraphNode *deps,
+					  size_t count,
+					  const CUDA_BATCH_MEM_OP_NODE_PARAMS *params);
+CUresult CUDAAPI cuGraphBatchMemOpNodeGetParams(CUgraphNode node,
+						CUDA_BATCH_MEM_OP_NODE_PARAMS *params);
+CUresult CUDAAPI cuGraphBatchMemOpNodeSetParams(CUgraphNode node,
+						const CUDA_BATCH_MEM_OP_NODE_PARAMS *params);
+CUresult CUDAAPI cuGraphExecBatchMemOpNodeSetParams(CUgraphExec exec, CUgraphNode node,
+						    const CUDA_BATCH_MEM_OP_NODE_PARAMS *params);
 CUresult CUDAAPI cuGraphNodeSetParams(CUgraphNode node, CUgraphNodeParams *params);
 CUresult CUDAAPI cuGraphExecNodeSetParams(CUgraphExec exec, CUgraphNode node,
 					  CUgraphNodeParams *params);

@@ -46,8 +46,10 @@ static int find_function(CUfunction h, const struct target *t, struct function *
 static int check_cooperative(const struct target *t, struct function *f, const struct request *q,
 			     uint64_t threads)
 {
-	const uint64_t sms = (unsigned int)device_value(t->ctx->device,
-							CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT);
+	const uint64_t sms =
+		t->sms ? t->sms
+		       : (unsigned int)device_value(t->ctx->device,
+						    CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT);
 	uint64_t blocks = q->grid[0];
 	int fit = 0, r;
 

@@ -307,7 +307,9 @@ static int copy_3d_peer(const CUDA_MEMCPY3D_PEER *p, CUstream stream, bool per_t
 		return r;
 	if (!p)
 		return CUDA_ERROR_INVALID_VALUE;
-	if (!ctx_find(p->dstContext) || !ctx_find(p->srcContext))
+	/* cuda-python's runtime names none of a device whose primary context nobody retains. */
+	if ((p->dstContext && !ctx_find(p->dstContext)) ||
+	    (p->srcContext && !ctx_find(p->srcContext)))
 		return CUDA_ERROR_INVALID_CONTEXT;
 	/* The two structures differ in the reserved fields only. */
 	_Static_assert(sizeof(c) == sizeof(*p), "same layout");

@@ -4,6 +4,7 @@
  * GPU as a kernel would that looks at the word: it passes the gate, and counts against the kernel
  * limit.
  */
+#include "cuda/memory/memops.h"
 #include "cuda/core/capture.h"
 #include "cuda/core/context.h"
 #include "cuda/core/device.h"
@@ -11,6 +12,8 @@
 #include "cuda/core/public.h"
 #include "cuda/core/target.h"
 #include "cuda/memory/copy.h"
+
+#include <string.h>
 
 #include "link/session.h"
 #include "pvgpu_stubs.h"
@@ -95,6 +98,37 @@ static int to_wire(const struct ctx *c, const CUstreamBatchMemOpParams *p, struc
 	return check_word(c, to->address, wide ? 8 : 4);
 }
 
+int memops_to_wire(const struct ctx *c, unsigned int count, const CUstreamBatchMemOpParams *ops,
+		   unsigned int flags, struct pvgpu_mem_op *to, bool *waits)
+{
+	int r = 0;
+
+	if (!count || count > PVGPU_MEM_OPS_MAX || !ops || flags)
+		return CUDA_ERROR_INVALID_VALUE;
+	for (unsigned int i = 0; i < count && !r; i++) {
+		r = to_wire(c, &ops[i], &to[i]);
+		if (waits)
+			*waits |= is_wait(ops[i].operation);
+	}
+	return r;
+}
+
+void memops_from_wire(unsigned int count, const struct pvgpu_mem_op *from,
+		      CUstreamBatchMemOpParams *to)
+{
+	memset(to, 0, count * sizeof(*to));
+	for (unsigned int i = 0; i < count; i++) {
+		to[i].operation = (CUstreamBatchMemOpType)from[i].kind;
+		if (to[i].operation == CU_STREAM_MEM_OP_BARRIER) {
+			to[i].memoryBarrier.flags = from[i].flags;
+			continue;
+		}
+		to[i].waitValue.address = from[i].address;
+		to[i].waitValue.value64 = from[i].value;
+		to[i].waitValue.flags = from[i].flags;
+	}
+}
+
 static int batch(CUstream stream, bool per_thread, unsigned int count,
 		 const CUstreamBatchMemOpParams *ops, unsigned int flags)
 {
@@ -103,14 +137,8 @@ static int batch(CUstream stream, bool per_thread, unsigned int count,
 	struct target t;
 	int r = stream_enter(stream, per_thread, &t);
 
-	if (r)
-		return r;
-	if (!count || count > PVGPU_MEM_OPS_MAX || !ops || flags)
-		return CUDA_ERROR_INVALID_VALUE;
-	for (unsigned int i = 0; i < count && !r; i++) {
-		r = to_wire(t.ctx, &ops[i], &op[i]);
-		waits |= is_wait(ops[i].operation);
-	}
+	if (!r)
+		r = memops_to_wire(t.ctx, count, ops, flags, op, &waits);
 	if (!r && t.captured)
 		r = capture_refuse(&t);
 	if (r)

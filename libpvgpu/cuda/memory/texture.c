@@ -58,7 +58,7 @@ static struct texture *look(uint64_t number, bool is_surface)
 	for (struct texture *t = bucket[number % BUCKETS]; t; t = t->next) {
 		if (t->number != number || t->is_surface != is_surface)
 			continue;
-		if (!best || t->o.ctx == self.current.ctx)
+		if (!best || t->o.ctx == (self.current.ctx ? self.current.ctx->root : NULL))
 			best = t;
 	}
 	return best;

@@ -28,8 +28,7 @@ static int enter(CUevent h, struct event **e)
 		  : CUDA_ERROR_INVALID_HANDLE;
 }
 
-/* handle: of another process's event, or NULL. */
-static int make(struct ctx *c, unsigned int flags, const CUipcEventHandle *handle, CUevent *event)
+int event_new(struct ctx *c, unsigned int flags, const CUipcEventHandle *handle, struct event **out)
 {
 	struct event *e = object_new(PVGPU_H_EVENT);
 	int r;
@@ -46,8 +45,27 @@ static int make(struct ctx *c, unsigned int flags, const CUipcEventHandle *handl
 		return r;
 	}
 	object_publish(&e->o);
-	*event = object_handle(&e->o);
+	*out = e;
 	return CUDA_SUCCESS;
+}
+
+static int make(struct ctx *c, unsigned int flags, const CUipcEventHandle *handle, CUevent *event)
+{
+	struct event *e;
+	const int r = event_new(c, flags, handle, &e);
+
+	if (!r)
+		*event = object_handle(&e->o);
+	return r;
+}
+
+void event_destroy(struct event *e)
+{
+	if (e->shared)
+		shared_event_free(e);
+	else
+		pvgpu_do_event_destroy(session(), e->o.wire);
+	object_free(&e->o);
 }
 
 PUBLIC CUresult cuEventCreate(CUevent *event, unsigned int flags)
@@ -99,11 +117,7 @@ PUBLIC CUresult cuEventDestroy_v2(CUevent event)
 		return r;
 	if (!object_retire(&e->o))
 		return CUDA_ERROR_INVALID_HANDLE;
-	if (e->shared)
-		shared_event_free(e);
-	else
-		pvgpu_do_event_destroy(session(), e->o.wire);
-	object_free(&e->o);
+	event_destroy(e);
 	return CUDA_SUCCESS;
 }
 

@@ -4,6 +4,7 @@
 #define PVGPU_CUDA_STREAMS_EVENT_H
 
 #include "cuda/core/object.h"
+#include "cuda/core/public.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -25,6 +26,11 @@ struct event {
 	_Atomic bool by_node; /* recorded last by a graph's node: its time is the graph's end */
 };
 
+/* handle: of another process's event, or NULL. */
+int event_new(struct ctx *c, unsigned int flags, const CUipcEventHandle *handle,
+	      struct event **out);
+/* Its object is retired. */
+void event_destroy(struct event *e);
 int event_record(struct event *e, const struct target *t, bool by_node);
 /* Let the stream wait for the last record. */
 int event_wait(struct event *e, const struct target *t);

@@ -14,6 +14,8 @@
 #include "cuda/core/thread.h"
 #include "cuda/streams/done.h"
 #include "cuda/streams/event.h"
+#include "cuda/streams/green.h"
+#include "cuda/streams/joint.h"
 #include "cuda/streams/stream.h"
 
 #include <stdatomic.h>
@@ -24,7 +26,8 @@
 
 enum { THREAD_STREAMS_MAX = 1024 };
 
-static int create(struct ctx *c, unsigned int flags, int priority, struct stream **out)
+int stream_create(struct ctx *c, struct green *green, unsigned int flags, int priority,
+		  struct stream **out)
 {
 	struct stream *s = object_new(PVGPU_H_STREAM);
 	int r;
@@ -32,25 +35,47 @@ static int create(struct ctx *c, unsigned int flags, int priority, struct stream
 	if (!s)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	s->o.ctx = c;
-	s->flags = flags;
+	s->flags = green ? CU_STREAM_NON_BLOCKING : flags;
 	s->priority = priority;
 	s->id = guest_next_id();
-	r = pvgpu_do_stream_create(session(), c->o.wire, flags, priority, s->o.wire);
+	s->green = green;
+	s->green_generation = green ? atomic_load(&green->o.generation) : 0;
+	if (green)
+		r = pvgpu_do_green_stream_create(session(), c->o.wire, green->o.wire, priority,
+						 s->o.wire);
+	else
+		r = pvgpu_do_stream_create(session(), c->o.wire, flags, priority, s->o.wire);
 	if (r) {
 		object_free(&s->o);
 		return r;
 	}
 	done_stream_made(s);
 	object_publish(&s->o);
+	joint_stream_made(s);
 	*out = s;
 	return 0;
 }
 
-static void destroy(struct stream *s)
+void stream_destroy(struct stream *s)
 {
-	pvgpu_do_stream_destroy(session(), s->o.wire);
+	if (!s->gone)
+		pvgpu_do_stream_destroy(session(), s->o.wire);
 	capture_drop(s->o.ctx, s);
 	object_free(&s->o);
+}
+
+void stream_green_gone(struct stream *s)
+{
+	s->gone = true;
+	pvgpu_do_stream_destroy(session(), s->o.wire);
+	capture_drop(s->o.ctx, s);
+}
+
+int stream_priority(const struct ctx *c, int priority)
+{
+	if (priority > c->priority_least)
+		return c->priority_least;
+	return priority < c->priority_greatest ? c->priority_greatest : priority;
 }
 
 /* An entry for one more of the thread's streams; entries of destroyed contexts are reused. */
@@ -75,7 +100,7 @@ static struct thread_stream *thread_stream_room(void)
 	return &self.stream[self.streams++];
 }
 
-/* The calling thread's own stream in c, made at its first use. */
+/* The calling thread's own stream in c, which may be a green context's, made at its first use. */
 static int stream_of_thread(struct ctx *c, struct stream **out)
 {
 	struct thread_stream *t;
@@ -90,13 +115,13 @@ static int stream_of_thread(struct ctx *c, struct stream **out)
 		if (*out)
 			return 0;
 	}
-	r = create(c, CU_STREAM_DEFAULT, 0, &s);
+	r = stream_create(c->root, c->green, CU_STREAM_DEFAULT, 0, &s);
 	if (r)
 		return r;
 	t = thread_stream_room();
 	if (!t) {
 		object_retire(&s->o);
-		destroy(s);
+		stream_destroy(s);
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	}
 	*t = (struct thread_stream){{c, atomic_load(&c->o.generation)}, object_handle(&s->o)};
@@ -111,7 +136,7 @@ void stream_thread_end(struct thread *t)
 		struct stream *s = object_find(PVGPU_H_STREAM, t->stream[i].stream);
 
 		if (session() && s && object_retire(&s->o))
-			destroy(s);
+			stream_destroy(s);
 	}
 	t->streams = 0;
 }
@@ -131,11 +156,17 @@ static int enter_default(CUstream h, bool per_thread, struct target *t, struct s
 		return r;
 	*t = (struct target){.ctx = c};
 	*real = NULL;
-	if (h == CU_STREAM_LEGACY || (!h && !per_thread))
-		return 0;
-	r = stream_of_thread(c, real);
-	if (!r)
+	if (h == CU_STREAM_PER_THREAD || (!h && per_thread))
+		r = stream_of_thread(self.current.ctx, real);
+	else if (unlikely(self.current.ctx->green != NULL))
+		*real = self.current.ctx->green->stream;
+	else if (unlikely(atomic_load_explicit(&c->legacy_use, memory_order_relaxed) !=
+			  LEGACY_USED))
+		joint_legacy_used(c);
+	if (!r && *real) {
 		t->stream = (*real)->o.wire;
+		t->sms = (*real)->green ? (*real)->green->count : 0;
+	}
 	return r;
 }
 
@@ -152,8 +183,11 @@ int stream_enter_any(CUstream h, bool per_thread, struct target *t, struct strea
 	s = object_find(PVGPU_H_STREAM, h);
 	if (unlikely(!s))
 		return CUDA_ERROR_INVALID_HANDLE;
+	if (unlikely(s->green && !green_live(s)))
+		return CUDA_ERROR_CONTEXT_IS_DESTROYED;
 	*real = s;
-	*t = (struct target){.ctx = s->o.ctx, .stream = s->o.wire};
+	*t = (struct target){
+		.ctx = s->o.ctx, .stream = s->o.wire, .sms = s->green ? s->green->count : 0};
 	return atomic_load_explicit(&t->ctx->state, memory_order_relaxed);
 }
 
@@ -192,12 +226,7 @@ PUBLIC CUresult cuStreamCreateWithPriority(CUstream *stream, unsigned int flags,
 		return r;
 	if (!stream || flags & ~(unsigned int)CU_STREAM_NON_BLOCKING)
 		return CUDA_ERROR_INVALID_VALUE;
-	/* As documented: clamped to the context's range; greater priorities are lower numbers. */
-	if (priority > c->priority_least)
-		priority = c->priority_least;
-	if (priority < c->priority_greatest)
-		priority = c->priority_greatest;
-	r = create(c, flags, priority, &s);
+	r = stream_create(c, self.current.ctx->green, flags, stream_priority(c, priority), &s);
 	if (!r)
 		*stream = object_handle(&s->o);
 	return r;
@@ -219,11 +248,13 @@ PUBLIC CUresult cuStreamDestroy_v2(CUstream stream)
 	if (!s)
 		return CUDA_ERROR_INVALID_HANDLE;
 	r = atomic_load(&s->o.ctx->state);
+	if (!r && s->green && !green_live(s))
+		r = CUDA_ERROR_CONTEXT_IS_DESTROYED;
 	if (r)
 		return r;
 	if (!object_retire(&s->o))
 		return CUDA_ERROR_INVALID_HANDLE;
-	destroy(s);
+	stream_destroy(s);
 	return CUDA_SUCCESS;
 }
 
@@ -304,6 +335,7 @@ struct facts {
 	int priority;
 	uint64_t id;
 	struct ctx *ctx;
+	struct green *green;
 };
 
 static int facts(CUstream h, bool per_thread, const void *out, struct facts *f)
@@ -318,7 +350,8 @@ static int facts(CUstream h, bool per_thread, const void *out, struct facts *f)
 		return CUDA_ERROR_INVALID_VALUE;
 	*f = (struct facts){.ctx = t.ctx, .id = real ? real->id : (uint64_t)1 << 63 | t.ctx->id};
 	if (real) {
-		f->flags = real->flags;
+		f->green = real->green;
+		f->flags = real->null ? 0 : real->flags;
 		f->priority = real->priority;
 	}
 	return 0;
@@ -360,16 +393,30 @@ static int get_ctx(CUstream h, CUcontext *ctx, bool per_thread)
 	const int r = facts(h, per_thread, ctx, &f);
 
 	if (!r)
-		*ctx = ctx_handle(f.ctx);
+		*ctx = ctx_handle(f.green ? f.green->ctx : f.ctx);
 	return r;
 }
 
 static int get_ctx_v2(CUstream h, CUcontext *ctx, CUgreenCtx *green, bool per_thread)
 {
-	const int r = get_ctx(h, ctx, per_thread);
+	struct facts f;
+	const int r = facts(h, per_thread, ctx, &f);
 
-	if (!r && green)
-		*green = NULL;
+	if (r)
+		return r;
+	*ctx = ctx_handle(f.ctx);
+	if (green)
+		*green = f.green ? object_handle(&f.green->o) : NULL;
+	return 0;
+}
+
+PUBLIC CUresult cuStreamGetGreenCtx(CUstream stream, CUgreenCtx *green)
+{
+	struct facts f;
+	const int r = facts(stream, false, green, &f);
+
+	if (!r)
+		*green = f.green ? object_handle(&f.green->o) : NULL;
 	return r;
 }
 

@@ -10,8 +10,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct green;
+
 struct stream {
 	struct object o;
+	struct green *green; /* where it is; NULL: in no green context */
+	uint32_t green_generation;
+	bool null;  /* the green context's default stream */
+	bool joint; /* of struct joint */
+	bool gone;  /* its green context is destroyed, and it is at the worker */
 	unsigned int flags;
 	int priority;
 	uint64_t id;
@@ -20,6 +27,14 @@ struct stream {
 		capture; /* number of the capture that it takes part in, or of an ended one */
 };
 
+/* A stream in c, or in a green context of it. */
+int stream_create(struct ctx *c, struct green *green, unsigned int flags, int priority,
+		  struct stream **out);
+void stream_destroy(struct stream *s);
+/* The green context goes: the worker destroys the stream. */
+void stream_green_gone(struct stream *s);
+/* Clamped to the context's range, as documented; greater priorities are lower numbers. */
+int stream_priority(const struct ctx *c, int priority);
 /* As stream_enter(); *real is the stream, NULL for the legacy default stream. */
 int stream_enter_any(CUstream h, bool per_thread, struct target *t, struct stream **real);
 /* Wait for the stream; the context's deferred errors come back here. */

@@ -45,7 +45,8 @@ def value(p, index, call):
     if p.role == "numbers":
         kind = p.ctype if p.kind else "float"
         one = "(%s)%d" % (kind, number(p) if p.typical is not None or SCALARS[p.kind][2] is not None else 2) if p.kind else "2"
-        return "%s %s_is[4] = {%s, %s, %s, %s}; const %s *%s = %s_is;" % (kind, n, one, one, one, one, p.ctype, n, n), n
+        many = 4 if p.kind else 16  # as whichever type they are read: four of the largest
+        return "%s %s_is[%d] = {%s, %s, %s, %s}; const %s *%s = %s_is;" % (kind, n, many, one, one, one, one, p.ctype, n, n), n
     if p.role in ("object", "drop"):
         return "%s %s = (%s)with->%s;" % (p.ctype, n, p.ctype, p.handle.name), n
     if p.role == "in" and not p.kind:

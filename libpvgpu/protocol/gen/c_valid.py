@@ -15,7 +15,7 @@ HEAD = """#ifndef PVGPU_VALID_%(NAME)s_H
 /*
  * valid_X() is 0, or the status that the call answers. bytes_X_P() is how much memory there must be behind parameter P; packed_X()
  * how many bytes the numbers of a call are, and where those of each parameter begin: UINT64_MAX, they are too many. Sums and products
- * are taken in 128 bits: none wraps round.
+ * are taken in 128 bits, and none wraps round: what a function gives is 2^64 at most.
  */
 #ifndef PVGPU_WIDE
 #define PVGPU_WIDE
@@ -26,20 +26,31 @@ static inline uint64_t pvgpu_extent(__int128 n)
 	return n < 0 ? 0 : n > UINT64_MAX ? UINT64_MAX : (uint64_t)n;
 }
 
-/* Elements from the first to the last: of n, inc apart; of a matrix by columns, ld apart; of count matrices, stride apart. */
+/* More than any memory is 2^64, so that what is made of it still fits: a type's size times it, or as many again. */
+static inline __int128 pvgpu_most(__int128 n)
+{
+	return n > W(1) << 64 ? W(1) << 64 : n;
+}
+
+/* Elements from the first to the last: of n, inc apart; of a matrix by columns, ld apart; of count matrices, stride apart; of a triangle. */
 static inline __int128 pvgpu_span(__int128 n, __int128 inc)
 {
-	return n > 0 ? (n - 1) * (inc < 0 ? -inc : inc) + 1 : 0;
+	return n > 0 ? pvgpu_most((n - 1) * (inc < 0 ? -inc : inc) + 1) : 0;
 }
 
 static inline __int128 pvgpu_matrix(__int128 rows, __int128 columns, __int128 ld)
 {
-	return rows > 0 && columns > 0 ? (columns - 1) * ld + rows : 0;
+	return rows > 0 && columns > 0 ? pvgpu_most((columns - 1) * ld + rows) : 0;
 }
 
 static inline __int128 pvgpu_batch(__int128 one, __int128 stride, __int128 count)
 {
-	return one && count > 0 ? (count - 1) * stride + one : 0;
+	return one && count > 0 ? pvgpu_most((count - 1) * stride + one) : 0;
+}
+
+static inline __int128 pvgpu_triangle(__int128 n)
+{
+	return n > 0 ? pvgpu_most(n * (n + 1) / 2) : 0;
 }
 #endif
 """

@@ -347,4 +347,5 @@ def destroy(api):
     for thing in api.objects.values():
         lines += ["\tcase PVGPU_H_%s:" % thing.handle.name.upper(), "\t\treturn (int)%s((%s)object);" % (
             far_of(thing.library, thing.destroy), thing.ctype)]
-    return lines + ["\tdefault:", "\t\treturn 0;", "\t}", "}"]
+    kinds = " || ".join("type == PVGPU_H_%s" % thing.handle.name.upper() for thing in api.objects.values())
+    return lines + ["\tdefault:", "\t\treturn 0;", "\t}", "}", "", "bool call_gives(uint32_t type)", "{", "\treturn %s;" % (kinds or "false"), "}"]

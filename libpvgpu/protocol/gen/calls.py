@@ -28,7 +28,7 @@ REAL = {"f32": "f32", "f64": "f64", "c32": "f32", "c64": "f64", "f16": "f32", "b
 BYTES = {"f32": 4, "f64": 8, "u32": 4, "i32": 4, "u64": 8, "i64": 8, "c32": 8, "c64": 16, "f16": 2, "bf16": 2}
 SCALAR_WORDS = 5  # of 8 bytes: a number by pointer is no more
 OWN_WORDS = parse.OWN_WORDS - {"m", "n"} | {"a", "c", "h", "t", "g", "pk", "pk_at", "pk_bytes", "far", "per_thread", "packed", "large", "wide"}  # locals of generated functions
-FUNCTIONS = ("span", "matrix", "batch")  # that expressions have, see c_valid.py
+FUNCTIONS = ("span", "matrix", "batch", "triangle")  # that expressions have, see c_valid.py
 ARRAY_MAX = 256
 PACKED_MAX = 2 << 20  # bytes of all numbers of a call: a piece of the arena, as the guest has them for copies
 

@@ -16,6 +16,7 @@ sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 
+import c_attack  # noqa: E402
 import c_conform  # noqa: E402
 import c_decode  # noqa: E402
 import c_stubs  # noqa: E402
@@ -25,6 +26,7 @@ import docs  # noqa: E402
 import calls  # noqa: E402
 import c_guest  # noqa: E402
 import c_valid  # noqa: E402
+import c_vary  # noqa: E402
 import c_worker  # noqa: E402
 import seeds  # noqa: E402
 import wire_lock  # noqa: E402
@@ -58,6 +60,8 @@ OF_OTHERS = {
     "%s_public.h": c_guest.public_h,
     "%s_public.c": c_guest.public_c,
     "%s_refused.c": library_exports.refused_c,
+    "pvgpu_attack_%s.h": c_attack.attack_h,
+    "pvgpu_vary_%s.h": c_vary.vary_h,
 }
 
 

@@ -270,7 +270,7 @@ static CUresult begin(struct sim_stream *s, struct sim_graph *g, CUgraphNode *de
 
 	if ((unsigned int)mode > CU_STREAM_CAPTURE_MODE_RELAXED || (count && !deps))
 		return CUDA_ERROR_INVALID_VALUE;
-	if (s->legacy)
+	if (s->legacy || s->null)
 		return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
 	c = calloc(1, sizeof(*c));
 	if (!c)

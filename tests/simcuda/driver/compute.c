@@ -170,7 +170,7 @@ static struct ptx_cta *begin_block(struct op *op, struct ptx_cta *c)
 	const uint32_t sx = size[0] ? size[0] : 1, sy = size[0] ? size[1] : 1;
 	const uint32_t sz = size[0] ? size[2] : 1;
 	uint64_t i = k->next++;
-	uint32_t smid = (uint32_t)(i % sim_config.sms);
+	uint32_t smid = green_sm(op->stream->green, i);
 	uint32_t x = (uint32_t)(i % (grid[0] / sx)) * sx;
 	uint32_t y = (uint32_t)(i / (grid[0] / sx) % (grid[1] / sy)) * sy;
 	uint32_t z = (uint32_t)(i / (grid[0] / sx) / (grid[1] / sy)) * sz;

@@ -25,7 +25,35 @@ CUresult ctx_current_or_none(struct sim_ctx **out)
 	*out = top();
 	if (!*out)
 		return CUDA_ERROR_INVALID_CONTEXT;
-	return pool_live(&ctx_pool, *out) ? CUDA_SUCCESS : CUDA_ERROR_CONTEXT_IS_DESTROYED;
+	if (!pool_live(&ctx_pool, *out))
+		return CUDA_ERROR_CONTEXT_IS_DESTROYED;
+	*out = (*out)->base;
+	return CUDA_SUCCESS;
+}
+
+struct sim_green *ctx_green(void)
+{
+	struct sim_ctx *c = top();
+
+	return c && pool_live(&ctx_pool, c) ? c->green : NULL;
+}
+
+struct sim_ctx *ctx_of_green(struct sim_ctx *base, struct sim_green *green)
+{
+	struct sim_ctx *c = pool_new(&ctx_pool);
+
+	if (!c)
+		return NULL;
+	c->id = atomic_fetch_add(&next_ctx_id, 1);
+	c->primary = true;
+	c->base = base;
+	c->green = green;
+	return c;
+}
+
+void ctx_of_green_gone(struct sim_ctx *c)
+{
+	pool_free(&ctx_pool, c);
 }
 
 CUresult ctx_current(struct sim_ctx **out)
@@ -148,6 +176,7 @@ CUresult ctx_new(uint32_t flags, bool primary, struct sim_ctx **out)
 	c->flags = flags;
 	c->version = SIM_VERSION;
 	c->primary = primary;
+	c->base = c;
 	atomic_init(&c->error, CUDA_SUCCESS);
 	c->limit[CU_LIMIT_STACK_SIZE] = 1024;
 	c->limit[CU_LIMIT_PRINTF_FIFO_SIZE] = 1 << 20;
@@ -172,7 +201,7 @@ CUresult ctx_new(uint32_t flags, bool primary, struct sim_ctx **out)
 			: sim_fault.no_pace ? 512
 					    : 0,
 	};
-	if (stream_create(c, 0, 0, &c->legacy) != CUDA_SUCCESS)
+	if (stream_create(c, NULL, 0, 0, &c->legacy) != CUDA_SUCCESS)
 		goto out_ctx;
 	*out = c;
 	return CUDA_SUCCESS;
@@ -182,6 +211,12 @@ out_ctx:
 out_memory:
 	arbiter_give_memory(sim_config.context_bytes);
 	return CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+void ctx_give_op(struct op *op)
+{
+	if (op)
+		op_put(op);
 }
 
 /* Waits for the context's work, as the real call does, then frees all of its objects. */
@@ -197,6 +232,8 @@ void ctx_delete(struct sim_ctx *c)
 	memory_free_all(c);
 	event_drop_ctx(c);
 	exec_ctx_close(c);
+	green_drop_ctx(c);
+	ctx_give_op(c->joint.awaited);
 	print_free(&c->print);
 	give_object(c);
 	arbiter_give_memory(sim_config.context_bytes);
@@ -271,7 +308,7 @@ API(cuCtxDestroy_v2, CUcontext handle)
 	CUresult r = CUDA_SUCCESS;
 
 	ENTER();
-	if (pool_live(&ctx_pool, c))
+	if (pool_live(&ctx_pool, c) && !c->green)
 		exec_ctx_wait(c); /* may take for ever, so without the lock */
 	pthread_mutex_lock(&sim_life);
 	if (!c)

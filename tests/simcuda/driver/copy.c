@@ -362,8 +362,9 @@ static CUresult copy_3d_peer(CUstream stream, const CUDA_MEMCPY3D_PEER *p, enum 
 
 	if (!p || p->srcLOD || p->dstLOD)
 		return CUDA_ERROR_INVALID_VALUE;
-	if ((p->srcMemoryType == CU_MEMORYTYPE_DEVICE && !ctx_is_valid(p->srcContext)) ||
-	    (p->dstMemoryType == CU_MEMORYTYPE_DEVICE && !ctx_is_valid(p->dstContext)))
+	/* NVIDIA's own tests name none where the primary context is not retained. */
+	if ((p->srcContext && !ctx_is_valid(p->srcContext)) ||
+	    (p->dstContext && !ctx_is_valid(p->dstContext)))
 		return CUDA_ERROR_INVALID_CONTEXT;
 	src = (struct side){p->srcMemoryType, p->srcHost, p->srcDevice, p->srcArray, p->srcXInBytes,
 			    p->srcY,          p->srcZ,    p->srcPitch,  p->srcHeight};

@@ -14,6 +14,7 @@ static CUresult ctx_of(CUcontext handle, struct sim_ctx **out)
 	*out = (struct sim_ctx *)handle;
 	if (!pool_live(&ctx_pool, *out))
 		return CUDA_ERROR_CONTEXT_IS_DESTROYED;
+	*out = (*out)->base;
 	return ctx_status(*out);
 }
 
@@ -70,13 +71,16 @@ API(cuCtxSetFlags, unsigned int flags)
 
 API(cuCtxGetId, CUcontext handle, unsigned long long *id)
 {
+	CUcontext current = handle;
 	struct sim_ctx *ctx;
 
 	ENTER();
 	TRY(ctx_of(handle, &ctx));
 	if (!id)
 		return CUDA_ERROR_INVALID_VALUE;
-	*id = ctx->id;
+	if (!handle)
+		TRY(cuCtxGetCurrent(&current));
+	*id = ((struct sim_ctx *)current)->id;
 	return CUDA_SUCCESS;
 }
 
@@ -260,6 +264,25 @@ API(cuCtxDetach, CUcontext handle)
 		return ctx->primary ? CUDA_SUCCESS : cuCtxDestroy_v2(handle);
 	atomic_fetch_sub(&ctx->attached, 1);
 	return CUDA_SUCCESS;
+}
+
+API(cuCtxRecordEvent, CUcontext handle, CUevent event)
+{
+	struct sim_ctx *ctx;
+
+	ENTER();
+	TRY(ctx_of(handle, &ctx));
+	return event_record_all(event, ctx,
+				handle ? ((struct sim_ctx *)handle)->green : ctx_green());
+}
+
+API(cuCtxWaitEvent, CUcontext handle, CUevent event)
+{
+	struct sim_ctx *ctx;
+
+	ENTER();
+	TRY(ctx_of(handle, &ctx));
+	return event_wait_all(event, ctx, handle ? ((struct sim_ctx *)handle)->green : ctx_green());
 }
 
 API(cuCtxEnablePeerAccess, CUcontext peer, unsigned int flags)

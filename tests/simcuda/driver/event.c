@@ -27,6 +27,7 @@ struct sim_event {
 };
 
 static struct pool event_pool = POOL(struct sim_event);
+static pthread_mutex_t joint_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static CUresult event_get(CUevent handle, struct sim_event **out)
 {
@@ -292,6 +293,157 @@ API_PTSZ(cuStreamWaitEvent, (CUstream stream, CUevent event, unsigned int flags)
 	if (s->capture || e->capture)
 		return capture_join(s, e->recorded, e->capture, e->dep, e->deps);
 	return wait_in(e, s);
+}
+
+static struct sim_joint *joint_of(struct sim_ctx *ctx, struct sim_green *green)
+{
+	return green ? green_joint(green) : &ctx->joint;
+}
+
+/* Do the events of the context, or the green one, concern the stream? */
+static bool takes_part(const struct sim_stream *s, const struct sim_green *green)
+{
+	return !s->joint && !s->gone && (!green || s->green == green);
+}
+
+struct tails {
+	struct sim_stream **stream;
+	struct op **op; /* the last operation with a reference; NULL: it has none */
+	size_t count;
+};
+
+static void tails_free(struct tails *t)
+{
+	for (size_t i = 0; i < t->count; i++)
+		ctx_give_op(t->op[i]);
+	free(t->stream);
+	free(t->op);
+}
+
+/* All streams of it; a capture that one takes part in becomes invalid. */
+static CUresult tails_get(struct sim_ctx *ctx, struct sim_green *green, struct tails *t)
+{
+	CUresult r = CUDA_SUCCESS;
+	size_t n = 0;
+
+	exec_lock();
+	for (struct sim_stream *s = ctx->streams; s; s = s->next)
+		n++;
+	t->count = 0;
+	t->stream = malloc((n + 1) * sizeof(struct sim_stream *));
+	t->op = malloc((n + 1) * sizeof(struct op *));
+	for (struct sim_stream *s = ctx->streams; s && t->stream && t->op; s = s->next) {
+		if (!takes_part(s, green))
+			continue;
+		if (s->tail)
+			op_get(s->tail);
+		t->stream[t->count] = s;
+		t->op[t->count++] = s->tail;
+	}
+	exec_unlock();
+	if (!t->stream || !t->op)
+		r = CUDA_ERROR_OUT_OF_MEMORY;
+	for (size_t i = 0; i < t->count; i++)
+		if (t->stream[i]->capture)
+			r = capture_spoil(t->stream[i]->capture->id,
+					  CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
+	if (r != CUDA_SUCCESS)
+		tails_free(t);
+	return r;
+}
+
+static CUresult nop_after(struct sim_stream *s, struct op *after)
+{
+	struct op *op = op_new(OP_NOP, s, 0);
+
+	if (!op)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	exec_push(op, after, false);
+	return CUDA_SUCCESS;
+}
+
+static CUresult joint_stream(struct sim_ctx *ctx, struct sim_joint *j)
+{
+	CUresult r = CUDA_SUCCESS;
+
+	pthread_mutex_lock(&joint_lock);
+	if (!j->stream)
+		r = stream_create(ctx, NULL, CU_STREAM_NON_BLOCKING, 0, &j->stream);
+	if (r == CUDA_SUCCESS)
+		j->stream->joint = true;
+	pthread_mutex_unlock(&joint_lock);
+	return r;
+}
+
+CUresult event_record_all(CUevent event, struct sim_ctx *ctx, struct sim_green *green)
+{
+	struct sim_joint *j = joint_of(ctx, green);
+	struct sim_event *e;
+	struct tails t;
+	CUresult r = CUDA_SUCCESS;
+
+	TRY(event_get(event, &e));
+	if (e->ctx != ctx)
+		return CUDA_ERROR_INVALID_HANDLE;
+	TRY(joint_stream(ctx, j));
+	TRY(tails_get(ctx, green, &t));
+	for (size_t i = 0; i < t.count && r == CUDA_SUCCESS; i++)
+		if (t.op[i])
+			r = nop_after(j->stream, t.op[i]);
+	if (r == CUDA_SUCCESS)
+		r = record_in(e, j->stream);
+	tails_free(&t);
+	return r;
+}
+
+CUresult event_wait_all(CUevent event, struct sim_ctx *ctx, struct sim_green *green)
+{
+	struct sim_joint *j = joint_of(ctx, green);
+	struct sim_event *e;
+	struct tails t;
+	CUresult r = CUDA_SUCCESS;
+	struct op *op;
+
+	TRY(event_get(event, &e));
+	if (e->capture)
+		return capture_spoil(e->capture, CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
+	TRY(joint_stream(ctx, j));
+	TRY(tails_get(ctx, green, &t));
+	r = wait_in(e, j->stream);
+	exec_lock();
+	op = j->stream->tail;
+	if (op)
+		op_get(op);
+	exec_unlock();
+	for (size_t i = 0; i < t.count && op && r == CUDA_SUCCESS; i++)
+		r = nop_after(t.stream[i], op);
+	tails_free(&t);
+	exec_lock();
+	ctx_give_op(j->awaited);
+	j->awaited = op;
+	exec_unlock();
+	return r;
+}
+
+CUresult event_stream_made(struct sim_stream *s)
+{
+	struct sim_joint *joints[] = {&s->ctx->joint, s->green ? green_joint(s->green) : NULL};
+	CUresult r = CUDA_SUCCESS;
+
+	for (size_t i = 0; i < ARRAY_LEN(joints) && r == CUDA_SUCCESS; i++) {
+		struct op *op = NULL;
+
+		exec_lock();
+		if (joints[i] && joints[i]->awaited && !op_done(joints[i]->awaited)) {
+			op = joints[i]->awaited;
+			op_get(op);
+		}
+		exec_unlock();
+		if (op)
+			r = nop_after(s, op);
+		ctx_give_op(op);
+	}
+	return r;
 }
 
 API(cuEventQuery, CUevent handle)

@@ -77,6 +77,7 @@ static void node_free(struct sim_node *n)
 	free(n->dep);
 	free(n->params);
 	free(n->attrs);
+	free(n->memop);
 	if (n->memory)
 		graph_memory_put(n->memory);
 	if (n->child) {
@@ -148,7 +149,7 @@ static struct sim_node *node_clone(struct sim_graph *to, struct sim_node *n)
 	}
 	c->event = n->event;
 	c->off = n->off;
-	if (!attrs_copy(n, c))
+	if (!attrs_copy(n, c) || !memops_copy(n, c))
 		return NULL;
 	c->memory = n->memory ? graph_memory_ref(n->memory) : NULL;
 	c->freed = n->freed;
@@ -223,6 +224,8 @@ CUresult graph_run(struct sim_graph *g, struct sim_stream *s)
 			TRY(event_record_node(n->event, s));
 		if (n->type == CU_GRAPH_NODE_TYPE_WAIT_EVENT)
 			TRY(event_wait_node(n->event, s));
+		if (n->type == CU_GRAPH_NODE_TYPE_BATCH_MEM_OP)
+			TRY(memops_run(s, n->memop, n->memops, true));
 		if (!n->op || n->off)
 			continue;
 		op = op_copy(n->op);

@@ -23,6 +23,8 @@ struct sim_node {
 	CUevent event;
 	struct graph_memory *memory; /* of an allocation */
 	uint64_t freed;              /* by it; 0: it frees nothing */
+	CUstreamBatchMemOpParams *memop;
+	uint32_t memops;
 	struct sim_node *clone_of;
 	struct sim_node **dep; /* that it depends on */
 	uint32_t deps, dep_room;
@@ -117,6 +119,12 @@ CUresult capture_spoil(uint64_t capture, CUresult error);
 CUresult event_valid(CUevent event);
 CUresult event_record_node(CUevent event, struct sim_stream *s);
 CUresult event_wait_node(CUevent event, struct sim_stream *s);
+
+/* memops.c: check them, or run them in the stream. */
+CUresult memops_run(struct sim_stream *s, const CUstreamBatchMemOpParams *p, unsigned int count,
+		    bool run);
+/* graph_memops.c: a copy for a clone; false: out of memory */
+bool memops_copy(const struct sim_node *from, struct sim_node *to);
 
 /* A node with this graph inside, which is the node's then. */
 CUresult graph_move(CUgraphNode *node, CUgraph graph, const CUgraphNode *deps, size_t count,

@@ -42,9 +42,9 @@ API(cuGraphExecChildGraphNodeSetParams, CUgraphExec exec, CUgraphNode node, CUgr
 
 static const char *title(const struct sim_node *n)
 {
-	static const char *const titles[] = {"KERNEL", "MEMCPY", "MEMSET",     "HOST",
-					     "GRAPH",  "EMPTY",  "WAIT_EVENT", "EVENT_RECORD",
-					     "",       "",       "MEM_ALLOC",  "MEM_FREE"};
+	static const char *const titles[] = {
+		"KERNEL",       "MEMCPY", "MEMSET", "HOST",      "GRAPH",    "EMPTY", "WAIT_EVENT",
+		"EVENT_RECORD", "",       "",       "MEM_ALLOC", "MEM_FREE", "MEM_OP"};
 
 	return titles[n->type];
 }

@@ -157,6 +157,10 @@ static CUgraphExecUpdateResult update(struct sim_exec *x, struct sim_graph *g)
 		copy->node[i]->attrs = x->graph->node[i]->attrs;
 		x->graph->node[i]->attrs = attrs;
 		x->graph->node[i]->event = copy->node[i]->event;
+		free(x->graph->node[i]->memop);
+		x->graph->node[i]->memop = NULL;
+		if (!memops_copy(copy->node[i], x->graph->node[i]))
+			r = CU_GRAPH_EXEC_UPDATE_ERROR;
 	}
 	if (copy)
 		graph_delete(copy);

@@ -65,6 +65,8 @@ API(cuGraphAddNode_v2, CUgraphNode *node, CUgraph graph, const CUgraphNode *deps
 		return cuGraphAddMemAllocNode(node, graph, deps, n, &p->alloc);
 	if (p->type == CU_GRAPH_NODE_TYPE_MEM_FREE)
 		return cuGraphAddMemFreeNode(node, graph, deps, n, p->free.dptr);
+	if (p->type == CU_GRAPH_NODE_TYPE_BATCH_MEM_OP)
+		return cuGraphAddBatchMemOpNode(node, graph, deps, n, &p->memOp);
 	return (unsigned int)p->type >= CU_GRAPH_NODE_TYPE_CONDITIONAL ? CUDA_ERROR_INVALID_VALUE
 								       : CUDA_ERROR_NOT_SUPPORTED;
 }
@@ -98,6 +100,8 @@ API(cuGraphNodeSetParams, CUgraphNode node, CUgraphNodeParams *p)
 		return cuGraphEventWaitNodeSetEvent(node, p->eventWait.event);
 	if (p->type == CU_GRAPH_NODE_TYPE_EVENT_RECORD)
 		return cuGraphEventRecordNodeSetEvent(node, p->eventRecord.event);
+	if (p->type == CU_GRAPH_NODE_TYPE_BATCH_MEM_OP)
+		return cuGraphBatchMemOpNodeSetParams(node, &p->memOp);
 	fill = fill_of(p);
 	if (p->type == CU_GRAPH_NODE_TYPE_MEMSET)
 		return cuGraphMemsetNodeSetParams(node, &fill);
@@ -116,6 +120,8 @@ API(cuGraphExecNodeSetParams, CUgraphExec exec, CUgraphNode node, CUgraphNodePar
 	if (p->type == CU_GRAPH_NODE_TYPE_MEMCPY)
 		return cuGraphExecMemcpyNodeSetParams(exec, node, &p->memcpy.copyParams,
 						      p->memcpy.copyCtx);
+	if (p->type == CU_GRAPH_NODE_TYPE_BATCH_MEM_OP)
+		return cuGraphExecBatchMemOpNodeSetParams(exec, node, &p->memOp);
 	if (p->type == CU_GRAPH_NODE_TYPE_WAIT_EVENT)
 		return cuGraphExecEventWaitNodeSetEvent(exec, node, p->eventWait.event);
 	if (p->type == CU_GRAPH_NODE_TYPE_EVENT_RECORD)

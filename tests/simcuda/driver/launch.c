@@ -15,7 +15,7 @@ struct request {
 
 static _Atomic uint64_t next_grid = 1;
 
-static CUresult check_shape(struct request *q, const struct sim_func *f)
+static CUresult check_shape(struct request *q, const struct sim_func *f, const struct sim_stream *s)
 {
 	const struct ptx_kernel *k = f->k;
 	uint64_t threads = (uint64_t)q->block[0] * q->block[1] * q->block[2];
@@ -39,7 +39,7 @@ static CUresult check_shape(struct request *q, const struct sim_func *f)
 	TRY(cluster_check(k, &f->set, q->grid, q->cluster));
 	if (q->cooperative) {
 		uint64_t fit = (uint64_t)occupancy_blocks(k, (uint32_t)threads, q->shared) *
-			       sim_config.sms;
+			       green_sms(s->green);
 
 		if ((uint64_t)q->grid[0] * q->grid[1] * q->grid[2] > fit)
 			return CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE;
@@ -105,7 +105,7 @@ static CUresult launch(CUfunction handle, struct request *q, CUstream stream, vo
 	TRY(capture_check(s));
 	if (f->module->ctx != s->ctx)
 		return CUDA_ERROR_INVALID_HANDLE;
-	TRY(check_shape(q, f));
+	TRY(check_shape(q, f, s));
 	if (f->k->uses_heap)
 		TRY(heap_open(s->ctx));
 	op = op_new(OP_KERNEL, s, f->k->param_bytes);

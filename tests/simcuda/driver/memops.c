@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Memory operations of streams. */
-#include "tests/simcuda/driver/sim.h"
+#include "tests/simcuda/driver/graph.h"
 
 static CUresult value_op(CUstream stream, CUdeviceptr addr, uint64_t value, unsigned int flags,
 			 enum op_kind kind, uint32_t size, bool run)
@@ -51,6 +51,14 @@ static CUresult one_of_batch(CUstream stream, const CUstreamBatchMemOpParams *p,
 	default:
 		return CUDA_ERROR_INVALID_VALUE;
 	}
+}
+
+CUresult memops_run(struct sim_stream *s, const CUstreamBatchMemOpParams *p, unsigned int count,
+		    bool run)
+{
+	for (unsigned int i = 0; i < count; i++)
+		TRY(one_of_batch((CUstream)s, &p[i], run));
+	return CUDA_SUCCESS;
 }
 
 /* All are checked before the first is queued. */

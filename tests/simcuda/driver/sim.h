@@ -102,6 +102,7 @@
 	TRY(ctx_current(&var))
 
 struct op;
+struct sim_green;
 struct sim_stream;
 
 /* pool.c: handles are pointers into type-stable memory, so that any value can be checked. */
@@ -150,6 +151,7 @@ struct sim_thread {
 	uint32_t depth, room;
 	struct thread_stream {
 		uint64_t ctx_id;
+		uint64_t green_id;
 		struct sim_stream *stream;
 	} * streams;
 	uint32_t stream_count;
@@ -208,6 +210,12 @@ struct print_fifo {
 	size_t size, head, used; /* a ring of messages: u32 length, u32 file, text */
 	_Atomic bool any;
 };
+/* Where events of a whole context, or of a green one, are recorded, and what streams that are made
+ * later wait for. */
+struct sim_joint {
+	struct sim_stream *stream;
+	struct op *awaited; /* holds a reference */
+};
 struct sim_ctx {
 	struct handle h;
 	uint64_t id;
@@ -216,6 +224,9 @@ struct sim_ctx {
 	_Atomic uint32_t attached; /* cuCtxAttach without cuCtxDetach */
 	_Atomic int error;         /* sticky CUresult */
 	_Atomic bool dying;        /* being destroyed: queued work completes without running */
+	struct sim_ctx *base; /* of a green context's: the primary one; else the context itself */
+	struct sim_green *green; /* of a green context's, which has only what is above */
+	struct sim_joint joint;  /* exec.lock: of its events, see event.c */
 	struct sim_stream *legacy;
 	struct sim_stream *streams;        /* exec.lock */
 	_Atomic uint32_t pending;          /* operations of all streams */
@@ -231,6 +242,12 @@ extern struct pool ctx_pool;
 CUresult ctx_current(struct sim_ctx **out);
 CUresult ctx_current_or_none(struct sim_ctx **out); /* may be sticky; INVALID_CONTEXT if none */
 CUresult ctx_current_if_any(void);
+/* The green context that is current; NULL: none is. */
+struct sim_green *ctx_green(void);
+/* A context that is none but a handle, for a green one. */
+struct sim_ctx *ctx_of_green(struct sim_ctx *base, struct sim_green *green);
+void ctx_of_green_gone(struct sim_ctx *c);
+void ctx_give_op(struct op *op); /* NULL: nothing */
 CUresult ctx_new(uint32_t flags, bool primary, struct sim_ctx **out);
 void ctx_delete(struct sim_ctx *ctx);
 void ctx_fail(struct sim_ctx *ctx, CUresult error); /* first error sticks */
@@ -324,7 +341,11 @@ struct sim_stream {
 	uint64_t id;
 	uint32_t flags;
 	int priority;
+	struct sim_green *green; /* NULL: it is of the whole device */
+	uint64_t green_id;
 	bool legacy, per_thread;
+	bool null;            /* a green context's default stream */
+	bool joint;           /* of struct sim_joint */
 	bool gone;            /* destroyed, with work in flight */
 	uint32_t attrs_given; /* bits; see stream_attr.c */
 	CUlaunchAttributeValue attr[SIM_STREAM_ATTRS];
@@ -455,6 +476,17 @@ size_t memory_mapped(size_t size);   /* what is mapped for an allocation of this
 void memory_free_all(struct sim_ctx *ctx);
 void *memory_map(size_t size, size_t align); /* anonymous, aligned */
 
+/* green.c */
+void green_drop_ctx(struct sim_ctx *ctx);
+/* NULL: of the whole device. Where a kernel's n-th block runs. */
+uint32_t green_sms(const struct sim_green *g);
+uint32_t green_sm(const struct sim_green *g, uint64_t block);
+struct sim_ctx *green_ctx(const struct sim_green *g);
+struct sim_stream *green_stream(struct sim_green *g);
+struct sim_joint *green_joint(struct sim_green *g);
+uint64_t green_id(const struct sim_green *g); /* 0: of none */
+bool green_live(const struct sim_green *g, uint64_t id);
+
 /* array.c: arrays lie in rows, slices and layers like any other memory */
 struct sim_array {
 	struct handle h;
@@ -496,7 +528,13 @@ void dirt_private(void *arg, enum ptx_private which, bool is_new, void *memory, 
 
 /* stream.c, event.c */
 CUresult stream_get(CUstream handle, struct sim_stream **out); /* resolves NULL, 1 and 2 */
-CUresult stream_create(struct sim_ctx *ctx, uint32_t flags, int priority, struct sim_stream **out);
+CUresult stream_create(struct sim_ctx *ctx, struct sim_green *green, uint32_t flags, int priority,
+		       struct sim_stream **out);
+/* A stream that is new waits for what its context waits for. */
+CUresult event_stream_made(struct sim_stream *s);
+/* Record the event behind all work of the context, or of the green one; let both wait for one. */
+CUresult event_record_all(CUevent event, struct sim_ctx *ctx, struct sim_green *green);
+CUresult event_wait_all(CUevent event, struct sim_ctx *ctx, struct sim_green *green);
 void stream_thread_exit(struct sim_thread *t);
 void event_drop_ctx(struct sim_ctx *ctx);
 

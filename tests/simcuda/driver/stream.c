@@ -10,7 +10,8 @@
 
 static _Atomic uint64_t next_id = 1;
 
-CUresult stream_create(struct sim_ctx *ctx, uint32_t flags, int priority, struct sim_stream **out)
+CUresult stream_create(struct sim_ctx *ctx, struct sim_green *green, uint32_t flags, int priority,
+		       struct sim_stream **out)
 {
 	struct sim_stream *s = pool_new(&stream_pool);
 
@@ -18,26 +19,29 @@ CUresult stream_create(struct sim_ctx *ctx, uint32_t flags, int priority, struct
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	s->ctx = ctx;
 	s->id = atomic_fetch_add(&next_id, 1);
-	s->flags = flags;
+	s->green = green;
+	s->green_id = green_id(green);
+	s->flags = green ? flags | CU_STREAM_NON_BLOCKING : flags;
 	s->priority = priority < GREATEST_PRIORITY ? GREATEST_PRIORITY
 		      : priority > LEAST_PRIORITY  ? LEAST_PRIORITY
 						   : priority;
 	s->legacy = !ctx->legacy;
 	stream_attach(s);
 	*out = s;
-	return CUDA_SUCCESS;
+	return event_stream_made(s);
 }
 
 /* The calling thread's own stream in ctx, made at its first use. */
 static CUresult thread_stream(struct sim_ctx *ctx, struct sim_stream **out)
 {
+	struct sim_green *green = ctx_green();
 	struct sim_thread *t = sim_thread();
 	struct thread_stream *p;
 
 	if (!t)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	for (uint32_t i = 0; i < t->stream_count; i++)
-		if (t->streams[i].ctx_id == ctx->id) {
+		if (t->streams[i].ctx_id == ctx->id && t->streams[i].green_id == green_id(green)) {
 			*out = t->streams[i].stream;
 			return CUDA_SUCCESS;
 		}
@@ -45,9 +49,9 @@ static CUresult thread_stream(struct sim_ctx *ctx, struct sim_stream **out)
 	if (!p)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	t->streams = p;
-	TRY(stream_create(ctx, 0, 0, out));
+	TRY(stream_create(ctx, green, 0, 0, out));
 	(*out)->per_thread = true;
-	p[t->stream_count++] = (struct thread_stream){ctx->id, *out};
+	p[t->stream_count++] = (struct thread_stream){ctx->id, green_id(green), *out};
 	return CUDA_SUCCESS;
 }
 
@@ -71,6 +75,10 @@ CUresult stream_get(CUstream handle, struct sim_stream **out)
 	if (!handle || handle == CU_STREAM_LEGACY || handle == CU_STREAM_PER_THREAD) {
 		CURRENT(ctx);
 		*out = ctx->legacy;
+		if (handle != CU_STREAM_PER_THREAD && ctx_green()) {
+			*out = green_stream(ctx_green());
+			return CUDA_SUCCESS;
+		}
 		if (handle != CU_STREAM_PER_THREAD)
 			return unlikely(atomic_load_explicit(&sim_captures, memory_order_relaxed))
 				       ? capture_legacy(ctx)
@@ -79,6 +87,8 @@ CUresult stream_get(CUstream handle, struct sim_stream **out)
 	}
 	if (!pool_live(&stream_pool, s) || s->gone)
 		return CUDA_ERROR_INVALID_HANDLE;
+	if (unlikely(s->green && !green_live(s->green, s->green_id)))
+		return CUDA_ERROR_CONTEXT_IS_DESTROYED;
 	*out = s;
 	return ctx_status(s->ctx);
 }
@@ -90,7 +100,7 @@ static CUresult create(CUstream *out, unsigned int flags, int priority)
 	CURRENT(ctx);
 	if (!out || flags > CU_STREAM_NON_BLOCKING)
 		return CUDA_ERROR_INVALID_VALUE;
-	TRY(stream_create(ctx, flags, priority, &s));
+	TRY(stream_create(ctx, ctx_green(), flags, priority, &s));
 	*out = (CUstream)s;
 	return CUDA_SUCCESS;
 }
@@ -161,7 +171,7 @@ API_PTSZ(cuStreamGetFlags, (CUstream stream, unsigned int *flags), (stream, flag
 	TRY(stream_get(stream, &s));
 	if (!flags)
 		return CUDA_ERROR_INVALID_VALUE;
-	*flags = s->flags;
+	*flags = s->null ? 0 : s->flags;
 	return CUDA_SUCCESS;
 }
 
@@ -194,7 +204,7 @@ API_PTSZ(cuStreamGetCtx, (CUstream stream, CUcontext *ctx), (stream, ctx))
 	TRY(stream_get(stream, &s));
 	if (!ctx)
 		return CUDA_ERROR_INVALID_VALUE;
-	*ctx = (CUcontext)s->ctx;
+	*ctx = (CUcontext)(s->green ? green_ctx(s->green) : s->ctx);
 	return CUDA_SUCCESS;
 }
 
@@ -207,7 +217,7 @@ API_PTSZ(cuStreamGetCtx_v2, (CUstream stream, CUcontext *ctx, CUgreenCtx *green)
 	if (!ctx || !green)
 		return CUDA_ERROR_INVALID_VALUE;
 	*ctx = (CUcontext)s->ctx;
-	*green = NULL;
+	*green = (CUgreenCtx)s->green;
 	return CUDA_SUCCESS;
 }
 

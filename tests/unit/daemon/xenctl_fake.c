@@ -557,6 +557,8 @@ static bool refilled(void)
 	return true;
 }
 
+#define SETTLE_TURNS 100000u
+
 void fake_settle(void)
 {
 	for (unsigned int quiet = 0; quiet < 3;) {
@@ -572,7 +574,8 @@ void fake_settle(void)
 		/* Timers of now, too. */
 		ev_now_update(fake.d.loop);
 		invoked = 1;
-		for (unsigned int i = 0; i < 2 * PVGPU_CTL_SLOTS && invoked; i++) {
+		/* A mapping of many pages goes on over many turns of the loop. */
+		for (unsigned int i = 0; i < SETTLE_TURNS && invoked; i++) {
 			invoked = 0;
 			ev_run(fake.d.loop, EVRUN_NOWAIT);
 		}

@@ -441,6 +441,39 @@ START_TEST(per_thread_streams_end_with_their_threads)
 }
 END_TEST
 
+/* Two commands for each stream, and none that is awaited; the legacy default stream once it is
+ * used.
+ */
+START_TEST(events_of_all_streams)
+{
+	CUstream one, two;
+	unsigned int before;
+	CUcontext a;
+	CUevent e;
+
+	start();
+	ck_assert_int_eq(cuCtxCreate_v2(&a, 0, 0), 0);
+	ck_assert_int_eq(cuStreamCreate(&one, 0), 0);
+	ck_assert_int_eq(cuStreamCreate(&two, 0), 0);
+	ck_assert_int_eq(cuEventCreate(&e, 0), 0);
+	ck_assert_int_eq(cuCtxRecordEvent(NULL, e), 0);
+	ck_assert_uint_eq(fake.count[PVGPU_OP_EVENT_RECORD], 3);
+	ck_assert_uint_eq(fake.count[PVGPU_OP_STREAM_WAIT_EVENT], 2);
+	before = fake_commands();
+	ck_assert_int_eq(cuCtxRecordEvent(a, e), 0);
+	ck_assert_uint_eq(fake_commands() - before, 5);
+	/* Those that are made later wait, too, and the legacy one when it is used. */
+	ck_assert_int_eq(cuCtxWaitEvent(a, e), 0);
+	before = fake.count[PVGPU_OP_STREAM_WAIT_EVENT];
+	ck_assert_int_eq(cuStreamCreate(&one, 0), 0);
+	ck_assert_uint_eq(fake.count[PVGPU_OP_STREAM_WAIT_EVENT] - before, 1);
+	ck_assert_int_eq(cuEventRecord(e, NULL), 0);
+	ck_assert_int_eq(cuEventRecord(e, NULL), 0);
+	ck_assert_uint_eq(fake.count[PVGPU_OP_STREAM_WAIT_EVENT] - before, 2);
+	ck_assert_int_eq(cuCtxRecordEvent(a, NULL), CUDA_ERROR_INVALID_HANDLE);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("guest_context");
@@ -463,6 +496,7 @@ int main(void)
 	tcase_add_test(t, stale_handles);
 	tcase_add_test(t, forked_child_has_no_session);
 	tcase_add_test(t, per_thread_streams_end_with_their_threads);
+	tcase_add_test(t, events_of_all_streams);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);

@@ -327,6 +327,8 @@ int pvgpu_post_mark(struct pvgpu_session *s, struct pvgpu_mark *m, const struct 
 static const uint32_t reply_size[FAKE_OPS] = {
 #define REPLY(OP, cmd) [PVGPU_OP_##OP] = sizeof(struct pvgpu_wire_##cmd##_reply)
 	REPLY(DEVICE_SNAPSHOT, device_snapshot),
+	REPLY(SM_SPLIT, sm_split),
+	REPLY(GREEN_CREATE, green_create),
 	REPLY(MEM_INFO, mem_info),
 	REPLY(OUTPUT_PULL, output_pull),
 	REPLY(CTX_PRIMARY_RETAIN, ctx_primary_retain),

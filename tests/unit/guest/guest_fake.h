@@ -12,7 +12,7 @@
 
 #include "pvgpu_wire.h"
 
-enum { FAKE_FUNCTIONS = 3, FAKE_OPS = 256, FAKE_WINDOW = 64 << 20 };
+enum { FAKE_FUNCTIONS = 3, FAKE_OPS = 512, FAKE_WINDOW = 64 << 20 };
 
 struct fake {
 	unsigned int count[FAKE_OPS]; /* commands of each kind */

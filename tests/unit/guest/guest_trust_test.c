@@ -49,6 +49,37 @@ START_TEST(memory_lies_in_the_device_window)
 }
 END_TEST
 
+static void lie_about_groups(const struct pvgpu_cmd_hdr *h, void *rep, uint32_t *len)
+{
+	struct pvgpu_wire_sm_split_reply *r = rep;
+
+	if (h->op != PVGPU_OP_SM_SPLIT)
+		return;
+	r->count = 16;
+	r->made = (uint32_t)lie;
+	r->each = 4;
+}
+
+/* No more groups of multiprocessors than the program has room for. */
+START_TEST(groups_are_those_asked_for)
+{
+	CUdevResource all, part[3] = {{0}};
+	unsigned int n = 2;
+
+	fake.twist = lie_about_groups;
+	ck_assert_int_eq(cuDeviceGetDevResource(0, &all, CU_DEV_RESOURCE_TYPE_SM), 0);
+	lie = 2;
+	ck_assert_int_eq(cuDevSmResourceSplitByCount(part, &n, &all, NULL, 0, 1), 0);
+	ck_assert_uint_eq(n, 2);
+	ck_assert_int_eq(part[1].type, CU_DEV_RESOURCE_TYPE_SM);
+	for (lie = 3; lie <= UINT32_MAX; lie += UINT32_MAX - 3) {
+		ck_assert_int_eq(cuDevSmResourceSplitByCount(part, &n, &all, NULL, 0, 1),
+				 CUDA_ERROR_UNKNOWN);
+		ck_assert_int_eq(part[2].type, CU_DEV_RESOURCE_TYPE_INVALID);
+	}
+}
+END_TEST
+
 /* Addresses outside of the window, and those of another reservation. */
 START_TEST(reservations_lie_in_the_device_window)
 {
@@ -267,6 +298,7 @@ int main(void)
 
 	tcase_add_checked_fixture(t, setup, NULL);
 	tcase_add_loop_test(t, memory_lies_in_the_device_window, 0, 4);
+	tcase_add_test(t, groups_are_those_asked_for);
 	tcase_add_loop_test(t, reservations_lie_in_the_device_window, 0, 5);
 	tcase_add_loop_test(t, variables_do_not_lie_in_the_arena, 0, 3);
 	tcase_add_test(t, copies_bring_all_bytes);

@@ -17,15 +17,6 @@
 #include "xen-pvgpu-back/worker/gpu/stream.h"
 #include "xen-pvgpu-back/worker/worker.h"
 
-/* Not libcheck's: fuzzers use this, too. */
-#define FAKE_CHECK(cond)                                                                           \
-	do {                                                                                       \
-		if (!(cond)) {                                                                     \
-			fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #cond);         \
-			abort();                                                                   \
-		}                                                                                  \
-	} while (0)
-
 static const struct far *real_far; /* or NULL: fake_far */
 /* Of the worker before: making them anew would cost a fuzzer most of its time. */
 static struct fake_sent *kept;
@@ -348,6 +339,7 @@ void fake_close(struct worker *w)
 	FAKE_CHECK(f->mapped == 0);
 	FAKE_CHECK(f->reserved == 0);
 	FAKE_CHECK(f->registered == 0);
+	FAKE_CHECK(f->greens == 0);
 	FAKE_CHECK(w->leased == 0);
 	fake_graphs_end();
 	if (kept_arena)

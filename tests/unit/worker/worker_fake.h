@@ -40,8 +40,9 @@ struct fake_far {
 	struct fake_stream stream[FAKE_STREAMS];
 	/* Counts of what exists: all must be zero at the end. */
 	int ctxs, streams, events, modules, libraries, links, arrays, textures, reserved, physical,
-		mapped, registered;
-	int hosts; /* host functions that have not returned */
+		mapped, registered, greens;
+	bool greens_last; /* no stream may be left when a green context goes */
+	int hosts;        /* host functions that have not returned */
 	/* The result that a call fails with, by the call's name. */
 	CUresult (*_Atomic fail)(const char *call);
 	uint64_t launches, bytes_mapped;

@@ -756,4 +756,5 @@ void fake_far_init(void)
 	};
 	fake_far_memory(&F->far);
 	fake_far_graphs(&F->far);
+	fake_far_green(&F->far);
 }

@@ -3,6 +3,9 @@
 #ifndef PVGPU_TEST_WORKER_FAKE_FAR_H
 #define PVGPU_TEST_WORKER_FAKE_FAR_H
 
+#include <stdio.h>
+#include <stdlib.h>
+
 #include "tests/unit/worker/worker_fake.h"
 
 #define F (&fake_far)
@@ -16,12 +19,22 @@
 			return r_;                                                                 \
 	} while (0)
 
+/* A condition that the worker must keep. Not libcheck's: fuzzers use this, too. */
+#define FAKE_CHECK(cond)                                                                           \
+	do {                                                                                       \
+		if (!(cond)) {                                                                     \
+			fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #cond);         \
+			abort();                                                                   \
+		}                                                                                  \
+	} while (0)
+
 unsigned long long fake_fresh(void);
 void fake_count(int *what, int by);
 /* One more operation on a stream. */
 CUresult fake_issue(CUstream s);
 void fake_far_memory(struct far *far);
 void fake_far_graphs(struct far *far);
+void fake_far_green(struct far *far);
 /* All of them are gone. */
 void fake_graphs_end(void);
 

@@ -422,6 +422,56 @@ START_TEST(windows_lie_in_own_memory)
 }
 END_TEST
 
+static int add_ops(struct worker *w, uint32_t seq, const struct pvgpu_mem_op *op)
+{
+	const struct {
+		struct pvgpu_graph_node what;
+		struct pvgpu_mem_op op;
+	} parts = {{.kind = CU_GRAPH_NODE_TYPE_BATCH_MEM_OP}, *op};
+	struct pvgpu_wire_graph_add a = {.ctx = FAKE_CTX,
+					 .graph = GRAPH(1),
+					 .what_len = sizeof(parts.what),
+					 .params_len = sizeof(parts.op)};
+
+	fake_submit(w, &a, sizeof(a), PVGPU_OP_GRAPH_ADD, seq, &parts, sizeof(parts));
+	return fake_result(w, PVGPU_REP_REPLY, seq);
+}
+
+/* Words of nodes are the session's alone, and a launch that waits for one is known to wait. */
+START_TEST(operations_lie_in_own_memory)
+{
+	struct worker *w = open_sim();
+	const uint64_t mem = fake_alloc(w, 10, FAKE_CTX, 4096), at = w->arena_base;
+	uint32_t own = 0, *word = (uint32_t *)(uintptr_t)at;
+	const struct pvgpu_mem_op wait = {CU_STREAM_MEM_OP_WAIT_VALUE_32, 0, at, 1};
+	const struct pvgpu_mem_op bad[] = {
+		{CU_STREAM_MEM_OP_WRITE_VALUE_32, 0, (uintptr_t)&own, 1},
+		{CU_STREAM_MEM_OP_WAIT_VALUE_64, 0, mem + 4, 1},
+		{CU_STREAM_MEM_OP_WRITE_VALUE_64, 0, UINT64_MAX - 7, 1},
+		{CU_STREAM_MEM_OP_FLUSH_REMOTE_WRITES, 0, 0, 0},
+		{7, 0, mem, 1},
+	};
+	struct pvgpu_wire_graph_launch l = {.ctx = FAKE_CTX, .stream = STREAM, .exec = EXEC(1)};
+	struct pvgpu_wire_stream_synchronize s = {.ctx = FAKE_CTX, .stream = STREAM};
+
+	*word = 0;
+	make_graph(w, 1);
+	for (uint32_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		ck_assert_int_eq(add_ops(w, 100 + i, &bad[i]), CUDA_ERROR_INVALID_VALUE);
+	ck_assert_int_eq(add_node(w, 120, GRAPH(1), CU_GRAPH_NODE_TYPE_BATCH_MEM_OP, 0),
+			 CUDA_ERROR_INVALID_VALUE);
+	ck_assert_int_eq(add_ops(w, 121, &wait), 0);
+	ck_assert_int_eq(instantiate(w, 200, 1, 1), 0);
+	FAKE_SUBMIT(w, GRAPH_LAUNCH, 0, l);
+	ck_assert_uint_eq(w->gpu->gate.flying.words, 1);
+	__atomic_store_n(word, 1, __ATOMIC_RELEASE);
+	FAKE_SUBMIT(w, STREAM_SYNCHRONIZE, 210, s);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 210), 0);
+	ck_assert_int_eq(w->ended, 0);
+	fake_close(w);
+}
+END_TEST
+
 /* The far end keeps something of every node in device memory. */
 START_TEST(an_instance_is_charged_for_nodes_inside)
 {
@@ -584,6 +634,7 @@ int main(void)
 	tcase_add_test(t, other_streams_hear_nothing_of_a_capture);
 	tcase_add_test(t, a_capture_ends_with_its_stream);
 	tcase_add_test(t, windows_lie_in_own_memory);
+	tcase_add_test(t, operations_lie_in_own_memory);
 	tcase_add_test(t, an_instance_is_charged_for_nodes_inside);
 	tcase_add_loop_test(t, a_launch_pays_for_its_nodes, 0, 2);
 	tcase_add_test(t, nodes_in_flight_count);

@@ -186,6 +186,29 @@ START_TEST(as_many_as_allowed)
 }
 END_TEST
 
+/* One that processes share is the driver's, whatever its type's number: nothing of a library's is
+ * given back with it. */
+START_TEST(context_takes_a_shared_event_along)
+{
+	struct worker *w = fake_open(true);
+	const uint64_t second = PVGPU_HANDLE(PVGPU_H_CTX, 0, 1, 2);
+	const uint64_t event = PVGPU_HANDLE(PVGPU_H_SHARED_EVENT, 0, 1, 9);
+	struct pvgpu_wire_ctx_create c = {.ctx = second};
+	struct pvgpu_wire_ctx_destroy d = {.ctx = second};
+	struct pvgpu_wire_shared_event_create e = {.ctx = second, .event = event};
+
+	FAKE_SUBMIT(w, CTX_CREATE, 10, c);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 10), 0);
+	FAKE_SUBMIT(w, SHARED_EVENT_CREATE, 11, e);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 11), 0);
+	FAKE_SUBMIT(w, CTX_DESTROY, 12, d);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 12), 0);
+	ck_assert_ptr_null(find(w, event));
+	ck_assert_uint_eq(w->leased, 0);
+	fake_close(w);
+}
+END_TEST
+
 START_TEST(context_takes_all_along)
 {
 	struct worker *w = fake_open(true);
@@ -272,6 +295,7 @@ int main(void)
 	tcase_add_test(t, poisoned);
 	tcase_add_test(t, as_many_as_allowed);
 	tcase_add_test(t, a_small_vgpu_has_fewer);
+	tcase_add_test(t, context_takes_a_shared_event_along);
 	tcase_add_test(t, context_takes_all_along);
 	tcase_add_test(t, strangers);
 	tcase_add_test(t, ended_with_its_stream);

@@ -67,5 +67,7 @@ void call_retire(struct gpu *g, struct lib_object *o);
 void lt_algos_free(struct gpu *g);
 /* Generated: the library's own call. */
 int call_destroy(const struct far *far, uint32_t type, void *object);
+/* Generated: is it a type of objects that libraries give out? */
+bool call_gives(uint32_t type);
 
 #endif

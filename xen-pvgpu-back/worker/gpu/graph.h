@@ -14,6 +14,7 @@
 
 struct ctx;
 struct gpu;
+struct mem_ops;
 
 struct graph {
 	struct obj o;
@@ -53,6 +54,7 @@ struct graph_sum {
 	uint64_t nodes;
 	uint64_t commands; /* nodes that occupy the GPU */
 	uint64_t bytes;    /* that they copy */
+	uint64_t waits;    /* for words */
 	uint32_t depth;    /* 0: no graph is inside */
 };
 
@@ -72,6 +74,7 @@ struct node_params {
 	CUDA_MEMSET_NODE_PARAMS set;
 	CUDA_HOST_NODE_PARAMS host;
 	struct graph *child;
+	struct mem_ops *ops; /* of params_read() until its next call */
 	struct args args;
 };
 
@@ -120,6 +123,8 @@ int graph_deps(const struct graph *gr, const void *bytes, uint32_t len, CUgraphN
 /* graph_params.c: read what the guest says, checking every address and handle; a CUresult. */
 int params_read(struct gpu *g, struct ctx *c, const void *what, uint32_t what_len,
 		const void *params, uint32_t params_len, struct node_params *p);
+/* Of a node of memory operations, as the far end's calls take it. */
+CUDA_BATCH_MEM_OP_NODE_PARAMS mem_node(const struct ctx *c, const struct node_params *p);
 /* The other way round, for a node of the far end's; *params is of g->scratch. */
 int params_write(struct gpu *g, CUgraphNode node, struct pvgpu_graph_node *is, uint32_t *params);
 

@@ -18,12 +18,15 @@
 
 struct ctx;
 struct gpu;
+struct green;
+struct green_far;
 
 #define FENCES 16
 
 struct stream {
 	struct obj o;
 	CUstream far;
+	struct green_far *green; /* of a green context's; referenced */
 	TAILQ_ENTRY(stream) in_ctx;
 	struct waitq q, fenceq;
 	/* decoding thread */
@@ -63,6 +66,14 @@ struct stream *stream_find(void *ctx, void *stream, int *err);
 struct stream *stream_of(void *ctx, void *stream, int *err);
 
 void stream_init(struct stream *s);
+/* How a stream is to be made. */
+struct stream_wish {
+	uint32_t flags;
+	int32_t priority;
+	int refused;         /* a CUresult that poisons its handle; 0: none */
+	struct green *green; /* where, or NULL */
+};
+int stream_new(struct gpu *g, struct ctx *c, uint64_t handle, const struct stream_wish *wish);
 /* After each operation that was handed to the far end. */
 void stream_issued(struct stream *s);
 /* After an event of the worker's own: it takes its place in the stream, and is no work of the
@@ -82,6 +93,8 @@ bool stream_wake(struct stream *s);
 bool stream_room(struct stream *s);
 /* Its context goes: out of the counts. */
 void stream_forget(struct gpu *g, struct stream *s);
+/* It needs its green context no more: it is destroyed, or never was. */
+void stream_leave(struct stream *s);
 /* Destroy it at the far end, drop the context's reference. */
 void stream_retire(struct gpu *g, struct stream *s);
 /* Let destroyed streams go whose work has ended. */

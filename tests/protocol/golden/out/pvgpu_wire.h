@@ -20,9 +20,6 @@
 /* A status of a library other than the driver, as a result on the wire; results of the driver and of the worker are CUresults. */
 #define PVGPU_STATUS(library, status) ((status) ? (library) << 16 | (status) : 0)
 
-/* Handle types from here on are those of libraries, not of the driver. */
-#define PVGPU_H_LIBRARIES 16
-
 /* A variable part or a whole record of n bytes takes that many on the wire. */
 #define PVGPU_PAD8(n) (((n) + 7u) & ~7u)
 

@@ -20,6 +20,7 @@
 #include "xen-pvgpu-back/worker/gpu/evict.h"
 #include "xen-pvgpu-back/worker/gpu/gate.h"
 #include "xen-pvgpu-back/worker/gpu/graph.h"
+#include "xen-pvgpu-back/worker/gpu/green.h"
 #include "xen-pvgpu-back/worker/gpu/image.h"
 #include "xen-pvgpu-back/worker/gpu/memory.h"
 #include "xen-pvgpu-back/worker/gpu/objects.h"
@@ -360,7 +361,9 @@ static void destroy_objects(struct gpu *g, struct obj_list *dead)
 			event_retire((struct event *)o);
 		if (o->type == PVGPU_H_GRAPH_EXEC)
 			graph_retire(g, o);
-		if (o->type >= PVGPU_H_LIBRARIES)
+		if (o->type == PVGPU_H_GREEN)
+			green_retire(o);
+		if (call_gives(o->type))
 			call_retire(g, (struct lib_object *)o);
 		obj_unref(o);
 	}

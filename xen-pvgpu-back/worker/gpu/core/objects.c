@@ -9,10 +9,12 @@
 #include "xen-pvgpu-back/worker/gpu/context.h"
 #include "xen-pvgpu-back/worker/gpu/event.h"
 #include "xen-pvgpu-back/worker/gpu/graph.h"
+#include "xen-pvgpu-back/worker/gpu/green.h"
 #include "xen-pvgpu-back/worker/gpu/objects.h"
 #include "xen-pvgpu-back/worker/gpu/park.h"
 #include "pvgpu_wire.h"
 #include "xen-pvgpu-back/worker/gpu/state.h"
+#include "xen-pvgpu-back/worker/gpu/stream.h"
 #include "xen-pvgpu-back/worker/far.h"
 #include "xen-pvgpu-back/worker/worker.h"
 
@@ -165,6 +167,10 @@ static void obj_free(struct obj *o)
 		if (e->s)
 			obj_unref(e->s);
 	}
+	if (o->type == PVGPU_H_STREAM)
+		stream_leave((struct stream *)o);
+	if (o->type == PVGPU_H_GREEN)
+		green_retire(o);
 	if (o->type == PVGPU_H_SHARED_EVENT)
 		shared_event_free(o);
 	if (o->type == PVGPU_H_LINK)

@@ -17,6 +17,7 @@
 #include "xen-pvgpu-back/worker/gpu/context.h"
 #include "xen-pvgpu-back/worker/gpu/event_pool.h"
 #include "xen-pvgpu-back/worker/gpu/gate.h"
+#include "xen-pvgpu-back/worker/gpu/green.h"
 #include "xen-pvgpu-back/worker/gpu/objects.h"
 #include "pvgpu_decode.h"
 #include "ring/ring.h"
@@ -269,12 +270,20 @@ void stream_forget(struct gpu *g, struct stream *s)
 	stream_limits(g);
 }
 
+void stream_leave(struct stream *s)
+{
+	if (s->green)
+		green_put(s->green);
+	s->green = NULL;
+}
+
 void stream_retire(struct gpu *g, struct stream *s)
 {
 	while (s->fence_count)
 		fence_drop(s);
 	if (s->far)
 		g->far->cuStreamDestroy_v2(s->far);
+	stream_leave(s);
 	obj_unref(s);
 }
 
@@ -290,7 +299,7 @@ static void run_retire(struct gpu *g, struct job *job)
 	if (!ctx_enter(j->s->o.ctx))
 		stream_retire(g, j->s);
 	else
-		obj_unref(j->s);
+		obj_unref(j->s); /* its context took it along */
 	free(j);
 }
 
@@ -325,25 +334,26 @@ void streams_reap(struct gpu *g)
 	}
 }
 
-int handle_stream_create(struct worker *w, const struct pvgpu_in_stream_create *in,
-			 struct pvgpu_out_stream_create *out)
+int stream_new(struct gpu *g, struct ctx *c, uint64_t handle, const struct stream_wish *wish)
 {
-	struct gpu *g = worker_gpu(w);
-	struct ctx *c = in->ctx;
 	struct stream *s;
 	int err, r;
 
-	s = obj_new(g, PVGPU_H_STREAM, in->stream_h, sizeof(*s), c, &c->o, &err);
+	s = obj_new(g, PVGPU_H_STREAM, handle, sizeof(*s), c, &c->o, &err);
 	if (!s)
 		return err;
 	stream_init(s);
-	s->slot = pvgpu_ended_slot(false, PVGPU_HANDLE_INDEX(in->stream_h));
-	s->apart = in->flags & CU_STREAM_NON_BLOCKING;
+	s->slot = pvgpu_ended_slot(false, PVGPU_HANDLE_INDEX(handle));
+	s->apart = wish->flags & CU_STREAM_NON_BLOCKING;
 	r = obj_error(c);
 	if (!r)
-		r = ctx_enter(c);
-	if (!r)
-		r = (int)g->far->cuStreamCreateWithPriority(&s->far, in->flags, in->priority);
+		r = wish->refused ? wish->refused : ctx_enter(c);
+	if (!r && wish->green) {
+		s->green = green_get(wish->green);
+		r = (int)green_stream(s->green, &s->far, wish->flags, wish->priority);
+	} else if (!r) {
+		r = (int)g->far->cuStreamCreateWithPriority(&s->far, wish->flags, wish->priority);
+	}
 	obj_ready(s, ctx_result(c, r));
 	if (r)
 		return 0; /* the handle says it */
@@ -352,6 +362,14 @@ int handle_stream_create(struct worker *w, const struct pvgpu_in_stream_create *
 	g->live_streams++;
 	stream_limits(g);
 	return 0;
+}
+
+int handle_stream_create(struct worker *w, const struct pvgpu_in_stream_create *in,
+			 struct pvgpu_out_stream_create *out)
+{
+	const struct stream_wish wish = {.flags = in->flags, .priority = in->priority};
+
+	return stream_new(worker_gpu(w), in->ctx, in->stream_h, &wish);
 }
 
 static void zombie_done(struct gpu *g, struct wait *w, int result)

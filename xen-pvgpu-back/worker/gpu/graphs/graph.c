@@ -13,6 +13,7 @@
 #include "pvgpu_decode.h"
 #include "xen-pvgpu-back/worker/gpu/side.h"
 #include "xen-pvgpu-back/worker/gpu/state.h"
+#include "xen-pvgpu-back/worker/gpu/stream_ops.h"
 #include "xen-pvgpu-back/worker/far.h"
 #include "xen-pvgpu-back/worker/worker.h"
 
@@ -300,9 +301,17 @@ int handle_graph_clone(struct worker *w, const struct pvgpu_in_graph_clone *in,
 	return r;
 }
 
+CUDA_BATCH_MEM_OP_NODE_PARAMS mem_node(const struct ctx *c, const struct node_params *p)
+{
+	return (CUDA_BATCH_MEM_OP_NODE_PARAMS){
+		.ctx = c->far, .count = p->ops->n, .paramArray = p->ops->op};
+}
+
 static int add(const struct far *far, struct graph *gr, struct ctx *c, struct node_params *p,
 	       const CUgraphNode *deps, uint32_t n, CUgraphNode *node)
 {
+	CUDA_BATCH_MEM_OP_NODE_PARAMS ops;
+
 	switch (p->is.kind) {
 	case CU_GRAPH_NODE_TYPE_KERNEL:
 		return (int)far->cuGraphAddKernelNode_v2(node, gr->far, deps, n, &p->kernel);
@@ -316,6 +325,9 @@ static int add(const struct far *far, struct graph *gr, struct ctx *c, struct no
 		return (int)far->cuGraphAddChildGraphNode(node, gr->far, deps, n, p->child->far);
 	case CU_GRAPH_NODE_TYPE_EMPTY:
 		return (int)far->cuGraphAddEmptyNode(node, gr->far, deps, n);
+	case CU_GRAPH_NODE_TYPE_BATCH_MEM_OP:
+		ops = mem_node(c, p);
+		return (int)far->cuGraphAddBatchMemOpNode(node, gr->far, deps, n, &ops);
 	default:
 		return CUDA_ERROR_NOT_SUPPORTED;
 	}
@@ -364,6 +376,7 @@ int handle_graph_set(struct worker *w, const struct pvgpu_in_graph_set *in,
 {
 	struct gpu *g = worker_gpu(w);
 	const struct far *far = g->far;
+	CUDA_BATCH_MEM_OP_NODE_PARAMS ops;
 	struct node_params p;
 	CUgraphNode node;
 	int r = graph_usable(in->graph, in->ctx);
@@ -385,6 +398,9 @@ int handle_graph_set(struct worker *w, const struct pvgpu_in_graph_set *in,
 		return (int)far->cuGraphMemsetNodeSetParams(node, &p.set);
 	case CU_GRAPH_NODE_TYPE_HOST:
 		return (int)far->cuGraphHostNodeSetParams(node, &p.host);
+	case CU_GRAPH_NODE_TYPE_BATCH_MEM_OP:
+		ops = mem_node(in->ctx, &p);
+		return (int)far->cuGraphBatchMemOpNodeSetParams(node, &ops);
 	default:
 		return CUDA_ERROR_NOT_SUPPORTED;
 	}

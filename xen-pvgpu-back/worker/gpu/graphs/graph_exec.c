@@ -11,6 +11,7 @@
 #include "xen-pvgpu-back/worker/gpu/side.h"
 #include "xen-pvgpu-back/worker/gpu/state.h"
 #include "xen-pvgpu-back/worker/gpu/stream.h"
+#include "xen-pvgpu-back/worker/gpu/stream_ops.h"
 #include "xen-pvgpu-back/worker/far.h"
 #include "xen-pvgpu-back/worker/worker.h"
 
@@ -114,6 +115,7 @@ static void take_over(struct graph_exec *x, const struct graph_sum *sum)
 	free(x->copies.of);
 	x->copies = (struct copies){0};
 	x->sum.bytes = sum->bytes;
+	x->sum.waits = sum->waits;
 }
 
 int handle_graph_exec_update(struct worker *w, const struct pvgpu_in_graph_exec_update *in,
@@ -146,6 +148,7 @@ int handle_graph_exec_set(struct worker *w, const struct pvgpu_in_graph_exec_set
 	const struct far *far = g->far;
 	struct graph_exec *x = in->exec;
 	struct ctx *c = in->ctx;
+	CUDA_BATCH_MEM_OP_NODE_PARAMS ops;
 	struct node_params p;
 	CUgraphNode node;
 	int r = graph_usable(in->graph, c);
@@ -172,6 +175,10 @@ int handle_graph_exec_set(struct worker *w, const struct pvgpu_in_graph_exec_set
 		return (int)far->cuGraphExecMemsetNodeSetParams(x->far, node, &p.set, c->far);
 	case CU_GRAPH_NODE_TYPE_HOST:
 		return (int)far->cuGraphExecHostNodeSetParams(x->far, node, &p.host);
+	case CU_GRAPH_NODE_TYPE_BATCH_MEM_OP:
+		ops = mem_node(c, &p);
+		x->sum.waits += p.ops->waits; /* at most */
+		return (int)far->cuGraphExecBatchMemOpNodeSetParams(x->far, node, &ops);
 	default:
 		return CUDA_ERROR_NOT_SUPPORTED;
 	}
@@ -208,7 +215,7 @@ int handle_graph_launch(struct worker *w, const struct pvgpu_in_graph_launch *in
 	if (r)
 		work_abort(&k, s);
 	else
-		work_commit(&k, s);
+		mem_ops_commit(g, s, &k, x->sum.waits);
 	return r;
 }
 

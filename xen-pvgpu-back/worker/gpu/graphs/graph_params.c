@@ -14,6 +14,7 @@
 #include "xen-pvgpu-back/worker/gpu/objects.h"
 #include "pvgpu_wire.h"
 #include "xen-pvgpu-back/worker/gpu/state.h"
+#include "xen-pvgpu-back/worker/gpu/stream_ops.h"
 #include "xen-pvgpu-back/worker/far.h"
 
 static void *host(uint64_t addr)
@@ -121,13 +122,26 @@ static int read_host(struct gpu *g, struct node_params *p)
 	return p->host.userData ? 0 : CUDA_ERROR_OUT_OF_MEMORY;
 }
 
+static int read_ops(struct gpu *g, const void *params, uint32_t len, struct node_params *p)
+{
+	static struct mem_ops ops; /* decoding thread */
+	const struct far *far = g->far;
+
+	if (!far->cuGraphAddBatchMemOpNode || !far->cuGraphBatchMemOpNodeGetParams ||
+	    !far->cuGraphBatchMemOpNodeSetParams || !far->cuGraphExecBatchMemOpNodeSetParams)
+		return CUDA_ERROR_NOT_SUPPORTED;
+	p->ops = &ops;
+	return len ? mem_ops_read(g, params, len, &ops) : CUDA_ERROR_INVALID_VALUE;
+}
+
 int params_read(struct gpu *g, struct ctx *c, const void *what, uint32_t what_len,
 		const void *params, uint32_t params_len, struct node_params *p)
 {
 	if (what_len != sizeof(p->is))
 		return CUDA_ERROR_INVALID_VALUE;
 	memcpy(&p->is, what, sizeof(p->is));
-	if (params_len && p->is.kind != CU_GRAPH_NODE_TYPE_KERNEL)
+	if (params_len && p->is.kind != CU_GRAPH_NODE_TYPE_KERNEL &&
+	    p->is.kind != CU_GRAPH_NODE_TYPE_BATCH_MEM_OP)
 		return CUDA_ERROR_INVALID_VALUE;
 	switch (p->is.kind) {
 	case CU_GRAPH_NODE_TYPE_KERNEL:
@@ -140,6 +154,8 @@ int params_read(struct gpu *g, struct ctx *c, const void *what, uint32_t what_le
 		return read_host(g, p);
 	case CU_GRAPH_NODE_TYPE_EMPTY:
 		return 0;
+	case CU_GRAPH_NODE_TYPE_BATCH_MEM_OP:
+		return read_ops(g, params, params_len, p);
 	case CU_GRAPH_NODE_TYPE_GRAPH:
 		p->child = obj_lookup(&g->tables, PVGPU_H_GRAPH, p->is.object);
 		return p->child ? graph_error(p->child) : CUDA_ERROR_INVALID_HANDLE;
@@ -231,6 +247,27 @@ static int write_host(struct gpu *g, CUgraphNode node, struct pvgpu_graph_node *
 	return r;
 }
 
+static int write_ops(struct gpu *g, CUgraphNode node, uint32_t *len)
+{
+	CUDA_BATCH_MEM_OP_NODE_PARAMS p = {0};
+	struct pvgpu_mem_op *to = (struct pvgpu_mem_op *)(void *)g->scratch;
+	const int r = (int)g->far->cuGraphBatchMemOpNodeGetParams(node, &p);
+
+	for (unsigned int i = 0; i < p.count && i < PVGPU_MEM_OPS_MAX && !r; i++) {
+		const CUstreamBatchMemOpParams *o = &p.paramArray[i];
+		const bool word = o->operation != CU_STREAM_MEM_OP_BARRIER;
+
+		to[i] = (struct pvgpu_mem_op){
+			.kind = (uint32_t)o->operation,
+			.flags = word ? o->waitValue.flags : o->memoryBarrier.flags,
+			.address = word ? o->waitValue.address : 0,
+			.value = word ? o->waitValue.value64 : 0,
+		};
+		*len += (uint32_t)sizeof(to[i]);
+	}
+	return r;
+}
+
 int params_write(struct gpu *g, CUgraphNode node, struct pvgpu_graph_node *is, uint32_t *params)
 {
 	CUgraphNodeType type = CU_GRAPH_NODE_TYPE_EMPTY;
@@ -253,6 +290,8 @@ int params_write(struct gpu *g, CUgraphNode node, struct pvgpu_graph_node *is, u
 		return write_set(g, node, is);
 	case CU_GRAPH_NODE_TYPE_HOST:
 		return write_host(g, node, is);
+	case CU_GRAPH_NODE_TYPE_BATCH_MEM_OP:
+		return write_ops(g, node, params);
 	default:
 		return 0;
 	}

@@ -87,6 +87,7 @@ static int add_node(const struct far *far, CUgraphNode node, uint32_t depth, str
 		    struct copies *copies)
 {
 	CUgraphNodeType type = CU_GRAPH_NODE_TYPE_EMPTY;
+	CUDA_BATCH_MEM_OP_NODE_PARAMS ops = {0};
 	CUDA_MEMCPY3D copy = {0};
 	CUgraph child = NULL;
 	int r = (int)far->cuGraphNodeGetType(node, &type);
@@ -108,6 +109,14 @@ static int add_node(const struct far *far, CUgraphNode node, uint32_t depth, str
 		if (copies)
 			copies_set(copies, node, graph_copy_bytes(&copy));
 		return 0;
+	case CU_GRAPH_NODE_TYPE_BATCH_MEM_OP:
+		to->commands++;
+		r = (int)far->cuGraphBatchMemOpNodeGetParams(node, &ops);
+		for (unsigned int i = 0; i < ops.count && !r; i++)
+			to->waits +=
+				ops.paramArray[i].operation == CU_STREAM_MEM_OP_WAIT_VALUE_32 ||
+				ops.paramArray[i].operation == CU_STREAM_MEM_OP_WAIT_VALUE_64;
+		return r;
 	case CU_GRAPH_NODE_TYPE_GRAPH:
 		if (!far->cuGraphChildGraphNodeGetGraph)
 			return CUDA_ERROR_NOT_SUPPORTED;

@@ -19,6 +19,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include "xen-pvgpu-back/worker/gpu/calls.h"
 #include "xen-pvgpu-back/worker/gpu/context.h"
 #include "xen-pvgpu-back/worker/gpu/event.h"
 #include "xen-pvgpu-back/worker/gpu/gate.h"
@@ -55,7 +56,7 @@ static void use_library(struct gpu *g, struct target *t, const struct pvgpu_cmd_
 {
 	size_t at = d->stream + sizeof(uint64_t);
 
-	if (PVGPU_HANDLE_TYPE(handle_at(rec, at)) < PVGPU_H_LIBRARIES)
+	if (!call_gives(PVGPU_HANDLE_TYPE(handle_at(rec, at))))
 		at += sizeof(uint64_t);
 	if (at + sizeof(uint64_t) <= d->min_len)
 		use(g, t, (uint32_t)PVGPU_HANDLE_TYPE(handle_at(rec, at)), rec, at, occupies(d));

@@ -15,14 +15,9 @@
 #include "pvgpu_decode.h"
 #include "xen-pvgpu-back/worker/gpu/state.h"
 #include "xen-pvgpu-back/worker/gpu/stream.h"
+#include "xen-pvgpu-back/worker/gpu/stream_ops.h"
 #include "xen-pvgpu-back/worker/far.h"
 #include "xen-pvgpu-back/worker/worker.h"
-
-struct ops {
-	unsigned int n;
-	bool waits;
-	CUstreamBatchMemOpParams op[PVGPU_MEM_OPS_MAX];
-};
 
 static int word_of(struct gpu *g, const struct pvgpu_mem_op *o, uint64_t size)
 {
@@ -65,7 +60,7 @@ static int read_op(struct gpu *g, const struct pvgpu_mem_op *o, CUstreamBatchMem
 			       : 4);
 }
 
-static int read_ops(struct gpu *g, const void *bytes, uint32_t len, struct ops *to)
+int mem_ops_read(struct gpu *g, const void *bytes, uint32_t len, struct mem_ops *to)
 {
 	struct pvgpu_mem_op o;
 	int r = 0;
@@ -73,24 +68,36 @@ static int read_ops(struct gpu *g, const void *bytes, uint32_t len, struct ops *
 	if (len % sizeof(o) || len / sizeof(o) > PVGPU_MEM_OPS_MAX)
 		return CUDA_ERROR_INVALID_VALUE;
 	to->n = len / (unsigned int)sizeof(o);
-	to->waits = false;
+	to->waits = 0;
 	for (unsigned int i = 0; i < to->n && !r; i++) {
 		memcpy(&o, (const char *)bytes + i * sizeof(o), sizeof(o));
 		r = read_op(g, &o, &to->op[i]);
-		to->waits |= o.kind == CU_STREAM_MEM_OP_WAIT_VALUE_32 ||
+		to->waits += o.kind == CU_STREAM_MEM_OP_WAIT_VALUE_32 ||
 			     o.kind == CU_STREAM_MEM_OP_WAIT_VALUE_64;
 	}
 	return r;
 }
 
+void mem_ops_commit(struct gpu *g, struct stream *s, struct work *k, uint64_t waits)
+{
+	/* Before a fence takes in what is in flight. */
+	s->load.words += waits;
+	g->gate.flying.words += waits;
+	work_commit(k, s);
+	if (waits)
+		flight_tell(g);
+	if (waits)
+		stream_fence(s);
+}
+
 static int issue(struct gpu *g, struct stream *s, const void *bytes, uint32_t len, bool may_wait)
 {
-	static struct ops ops; /* decoding thread */
+	static struct mem_ops ops; /* decoding thread */
 	struct work k = {.kind = may_wait ? WORK_KERNEL : WORK_MEMSET,
 			 .ns = ESTIMATE_LEAST_NS,
 			 .commands = 1,
 			 .timer = -1};
-	int r = read_ops(g, bytes, len, &ops);
+	int r = mem_ops_read(g, bytes, len, &ops);
 
 	if (r)
 		return r;
@@ -106,13 +113,7 @@ static int issue(struct gpu *g, struct stream *s, const void *bytes, uint32_t le
 	r = (int)g->far->cuStreamBatchMemOp_v2(s->far, ops.n, ops.op, 0);
 	if (r)
 		return ctx_result(s->o.ctx, r);
-	/* Before a fence takes in what is in flight. */
-	s->load.words += ops.waits;
-	g->gate.flying.words += ops.waits;
-	work_commit(&k, s);
-	flight_tell(g);
-	if (ops.waits)
-		stream_fence(s);
+	mem_ops_commit(g, s, &k, ops.waits);
 	return 0;
 }
 
