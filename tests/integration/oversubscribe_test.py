@@ -138,39 +138,42 @@ class Oversubscribe(unittest.TestCase):
 
 @unittest.skipUnless(os.environ.get("PVGPU_OVERSUBSCRIBE"), "minutes: make check-oversubscribe")
 class Many(unittest.TestCase):
-    def rounds(self, memory, **kw):
-        """12 programs with 32 MiB and one with 12 that are reserved, all computing for 20 s: what each has done, its statistics, and
-        the time."""
+    TURNS = 8
+
+    def test_three_times_the_memory(self):
+        """12 programs with 32 MiB of 128, and one with 12 that are reserved, all computing until each of the 12 was moved some times:
+        values right, all have the same number of turns, and the one with its memory reserved is not moved. What they get of the GPU's time
+        is judged in simulated time, by tests/unit/daemon/residency_turns_test.c; here the figures are printed: a busy machine changes them."""
         names = [f"v{i}" for i in range(12)]
         vgpus = {**{n: "memory=36M,memory_reserve=64K" for n in names}, "kept": "memory=16M"}
-        with Full(vgpus, memory=memory, sim={"SIMCUDA_LINK_GBPS": "4"}, **kw) as env, contextlib.ExitStack() as stack:
-            programs = {n: stack.enter_context(env.start_program("turns", n, 12 if n == "kept" else 32, 20000)) for n in (*names, "kept")}
+        sim = {"SIMCUDA_LINK_GBPS": "4", "SIMCUDA_INSTRUCTION_NS": "4000", "SIMCUDA_THREADS": "1"}
+        with Full(vgpus, memory=144, share="30%", sim=sim, settings={"park_idle_ms": 10000}) as env, contextlib.ExitStack() as stack:
+            programs = {n: stack.enter_context(env.start_program("turns", n, 12 if n == "kept" else 32, 0)) for n in (*names, "kept")}
             self.assertTrue(all(p.ready for p in programs.values()))
             before, begun = env.stats(), time.monotonic()
+
+            def turns():
+                return [v["parks"] - before[n]["parks"] for n, v in env.stats().items() if n != "kept"]
+
             for p in programs.values():
                 p.stdin.write(b"\n")
                 p.stdin.flush()
-            done = {n: p.communicate(timeout=300) for n, p in programs.items()}
-            took = time.monotonic() - begun
+            wait_for("turns", lambda: min(turns()) >= self.TURNS, 10 * LIMIT)
+            moved, took = turns(), time.monotonic() - begun
+            for p in programs.values():
+                p.stdin.write(b"\n")
+                p.stdin.flush()
+            done = {n: p.communicate(timeout=10 * LIMIT) for n, p in programs.items()}
             self.assertEqual({n: (p.returncode, done[n][1]) for n, p in programs.items()}, {n: (0, b"") for n in programs})
+            rounds = [int(done[n][0]) for n in names]
+            print(json.dumps({"turns": moved, "rounds": rounds, "jain_turns": jain(moved), "jain_rounds": jain(rounds), "kept": int(done["kept"][0]),
+                              "copying": sum(moved) * 2 * 32 * MIB / 4e9 / took, "took": took}))
+            self.assertLessEqual(max(moved) - min(moved), 2)
+            self.assertGreaterEqual(jain(moved), 0.98)
+            self.assertTrue(all(rounds), rounds)
             stats = env.stats()
-            parks = {n: v["parks"] - before[n]["parks"] for n, v in stats.items()}
-            return {n: int(out) for n, (out, _) in done.items()}, parks, stats, took
-
-    def test_three_times_the_memory(self):
-        """Values right, all treated alike, and the one with its memory reserved is not moved."""
-        all_fit, parks, _, _ = self.rounds(1024)
-        self.assertEqual(sum(parks.values()), 0)
-        rounds, parks, stats, took = self.rounds(144)
-        kept, kept_alone = rounds.pop("kept"), all_fit.pop("kept")
-        moved = sum(parks.values()) * 2 * 32 * MIB / 4e9
-        print(json.dumps({"rounds": sum(rounds.values()), "rounds_all_fit": sum(all_fit.values()), "jain": jain(list(rounds.values())), "jain_all_fit":
-                          jain(list(all_fit.values())), "kept": kept, "kept_all_fit": kept_alone, "parks": sum(parks.values()), "copying": moved / took,
-                          "took": took}))
-        self.assertEqual(parks["kept"], 0)
-        self.assertGreaterEqual(min(parks.values(), key=lambda n: n or 99), 3)
-        self.assertGreaterEqual(jain(list(rounds.values())), 0.9)  # 0.93 was measured: 20 s are few turns for each
-        self.assertEqual({v["memory-refused"] for v in stats.values()}, {0})
+            self.assertEqual(stats["kept"]["parks"], 0)
+            self.assertEqual({v["memory-refused"] for v in stats.values()}, {0})
 
     def test_a_hundred_idle_and_one_that_wants_most(self):
         """A thousandth of 80 GB: 100 with 16 each, and one that wants 70 gets them as soon as those that are there have left."""

@@ -148,6 +148,9 @@ LDLIBS_control_flood_test = $(CHECK_LIBS) -lev -lm
 LDLIBS_adopt_test = $(CHECK_LIBS) -lev -lm
 LDLIBS_parking_test = $(CHECK_LIBS) -lev -lm
 LDLIBS_residency_test = $(CHECK_LIBS) -lev -lm
+UNIT += $(B)/unit/residency_turns_test
+$(B)/unit/residency_turns_test: $(call obj,tests/unit/daemon/residency_turns_test.c) $(call obj,$(call daemon,rules/ledger.c workers/lease.c workers/parking.c workers/residency.c))
+LDLIBS_residency_turns_test = $(CHECK_LIBS) -lm -Wl,--wrap=clock_gettime
 UNIT += $(B)/unit/gate_flood_test
 $(B)/unit/gate_flood_test: $$(SCHED_OBJS) $(call obj,tests/unit/daemon/gate_flood_test.c $(XENCTL_TEST_SRCS) $(SCHEDULE_SRCS)) \
 	$$(SIM_OBJS) $$(CONTRACT) $$(KEYS_OBJS)

@@ -118,7 +118,7 @@ START_TEST(who_has_come_stays_for_a_time)
 	const uint64_t now = pvgpu_poll_now();
 
 	make_pool();
-	fake.v->pool->copy_ns = 4000;
+	fake.v->pool->copy_ns = fake.v->parking.copy_ns = 4000;
 	a = with_memory(SESSION, 12 * MIB);
 	a->w->parking.came_ns = a->w->parking.active_ns = now;
 	fake.d.cfg.park_idle_ms = 3600000;
@@ -157,6 +157,44 @@ START_TEST(refused_when_it_turns_out_that_nobody_can)
 	ck_assert_uint_eq(heard(b, PVGPU_SUP_LEASED).a, 0);
 	ck_assert_uint_eq(fake.v->parking.refused, 1);
 	ck_assert_uint_eq(a->w->leased, 12 * MIB);
+}
+END_TEST
+
+/* What it leaves cannot be moved, whatever it says, and nobody waits for it. */
+START_TEST(refused_when_it_parks_less_than_it_was_asked)
+{
+	const struct pvgpu_sup q = full();
+
+	say(a, PVGPU_SUP_PARKED, q.id, 4096, 0);
+	ck_assert_uint_eq(heard(b, PVGPU_SUP_LEASED).a, 0);
+	ck_assert_uint_eq(fake.v->parking.refused, 1);
+	say(a, PVGPU_SUP_RESUME, 9, 4096, 0);
+	ck_assert_uint_eq(heard(a, PVGPU_SUP_LEASED).a, 4096);
+	say(a, PVGPU_SUP_RESUMED, 0, 4096, 0);
+	a->w->parking.came_ns = 1;
+	a->w->parking.not_before = 0;
+	say(b, PVGPU_SUP_LEASE, 8, 8 * MIB, 0);
+	ck_assert_uint_eq(heard(b, PVGPU_SUP_LEASED).a, 0);
+	ck_assert(hears_nothing(a, PVGPU_SUP_PARK));
+}
+END_TEST
+
+/* It is left alone for longer each time. */
+START_TEST(stays_for_longer)
+{
+	struct pvgpu_sup q = full();
+
+	for (unsigned int i = 0; i < 6; i++) {
+		struct parking *k = &a->w->parking;
+
+		say(a, PVGPU_SUP_PARKED, q.id, 0, 0);
+		ck_assert_uint_eq(heard(b, PVGPU_SUP_LEASED).a, 0);
+		ck_assert_uint_eq((k->stays_until - pvgpu_poll_now() + 999999999) / 1000000000,
+				  60u << (i < 3 ? i : 3));
+		k->stays_until = k->not_before = 0;
+		say(b, PVGPU_SUP_LEASE, 8, 8 * MIB, 0);
+		q = heard(a, PVGPU_SUP_PARK);
+	}
 }
 END_TEST
 
@@ -330,6 +368,8 @@ static void add(TCase *t)
 	tcase_add_test(t, who_has_come_stays_for_a_time);
 	tcase_add_test(t, refused_when_nobody_can_leave);
 	tcase_add_test(t, refused_when_it_turns_out_that_nobody_can);
+	tcase_add_test(t, refused_when_it_parks_less_than_it_was_asked);
+	tcase_add_test(t, stays_for_longer);
 	tcase_add_test(t, refused_when_work_does_not_end);
 	tcase_add_test(t, two_that_wait_for_each_other);
 	tcase_add_test(t, others_do_not_take_it);

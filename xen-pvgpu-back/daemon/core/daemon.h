@@ -179,7 +179,7 @@ struct pool {
 	TAILQ_HEAD(, claim) claims; /* lease.c, in the order in which they came */
 	struct claim *first;        /* of those that wait for room and can have it; NULL: none */
 	uint64_t freed;             /* bytes parked for it */
-	uint64_t copy_ns;           /* that moving a KiB takes */
+	uint64_t copy_ns;           /* that moving a KiB takes its vGPUs; their median */
 	ev_timer residency;
 };
 
@@ -219,6 +219,7 @@ struct parking_vgpu {
 	uint64_t parks;               /* times that memory of one was parked */
 	uint64_t refused;             /* leases, as the GPU was full and nothing could leave */
 	uint64_t may;                 /* residency.c: bytes, while it reckons */
+	uint64_t copy_ns;             /* that moving a KiB takes it; 0: not measured */
 	struct pvgpu_latency resumes; /* from the grant of the lease to the worker's report */
 };
 
@@ -231,15 +232,18 @@ struct parking {
 	uint64_t most;     /* bytes that it asked for */
 	uint64_t bytes;    /* parked */
 	uint64_t began_ns; /* of the way back; 0: it is not on it */
+	uint64_t coming;   /* bytes that are */
+	bool told;         /* adopted: it has said what is parked */
 	/* residency.c */
-	bool knows_busy;     /* can be asked while it has work */
-	bool wants;          /* its parked bytes, and waits for room */
-	struct claim claim;  /* then */
-	unsigned int busy;   /* answers that it has work */
-	uint64_t leaves;     /* bytes that it was asked to park for another one */
-	uint64_t not_before; /* CLOCK_MONOTONIC, as these: it is asked again */
-	uint64_t stuck_until;
-	uint64_t came_ns; /* its memory came to the GPU */
+	bool knows_busy;             /* can be asked while it has work */
+	bool wants;                  /* its parked bytes, and waits for room */
+	struct claim claim;          /* then */
+	unsigned int busy;           /* answers that it has work */
+	uint64_t leaves;             /* bytes that it was asked to park for another one */
+	uint64_t not_before;         /* CLOCK_MONOTONIC, as these: it is asked again */
+	uint64_t stays, stays_until; /* bytes of its lease that cannot leave */
+	unsigned int stuck;          /* times in a row that not all could leave */
+	uint64_t came_ns;            /* its memory came to the GPU */
 	uint64_t active_ns;
 	uint64_t seen;         /* its counters at the last look */
 	uint64_t copies_until; /* CLOCK_MONOTONIC: its use of the GPU may be copies until then */

@@ -45,14 +45,12 @@ uint64_t parking_machine(void)
 	return machine_memory(&swaps);
 }
 
-/* p NULL: of all pools. */
-static uint64_t parked_by_all(const struct daemon *d, const struct pool *p)
+static uint64_t parked_by_all(const struct daemon *d)
 {
 	uint64_t n = 0;
 
 	for (unsigned int i = 0; i < d->vgpu_n; i++)
-		if (!p || d->vgpus[i]->pool == p)
-			n += d->vgpus[i]->ledger.parked;
+		n += d->vgpus[i]->ledger.parked;
 	return n;
 }
 
@@ -66,14 +64,13 @@ static uint64_t minus(uint64_t a, uint64_t b)
 	return a > b ? a - b : 0;
 }
 
-/* The pool's budget, or else half of the machine's memory, is for all that is parked. Of the memory
- * that its cgroup leaves the worker, and that the vGPU's sessions may hold together, a quarter
- * stays for its other uses. */
+/* Its part of the pool's budget, or else of half of the machine's memory, which is for all. Of the
+ * memory that its cgroup leaves the worker, and that the vGPU's sessions may hold together, a
+ * quarter stays for its other uses. */
 static uint64_t room(const struct worker *w, uint64_t machine)
 {
-	const struct pool *p = w->vgpu->pool;
-	uint64_t n = residency_is_on(p) ? minus(p->cfg.park_memory, parked_by_all(w->d, p))
-					: minus(machine / 2, parked_by_all(w->d, NULL));
+	uint64_t n = residency_is_on(w->vgpu->pool) ? residency_host_room(w->vgpu)
+						    : minus(machine / 2, parked_by_all(w->d));
 	uint64_t most, used;
 
 	n = less(n, host_memory_room(w->vgpu, machine) / 4 * 3);
@@ -242,8 +239,14 @@ static void parked(struct worker *w, const struct pvgpu_sup *m)
 			    m->id);
 		return;
 	}
-	if (m->id)
+	if (m->id) {
 		w->parking.waits = false;
+	} else if (w->parking.told) {
+		faults_kill(w, FAULT_PROTOCOL, "says again what it has parked, without a question");
+		return;
+	} else {
+		w->parking.told = true;
+	}
 	if (m->id && m->a > w->parking.most) {
 		faults_kill(w, FAULT_PROTOCOL,
 			    "parks %" PRIu64 " bytes, and was asked for %" PRIu64, m->a,
@@ -280,6 +283,7 @@ void parking_resumes(struct worker *w, uint32_t id)
 	w->parking.wants = false;
 	w->parking.came = true;
 	w->parking.began_ns = pvgpu_poll_now();
+	w->parking.coming = bytes;
 	w->parking.copies_until = copies_until(bytes);
 	supervise_say(w, PVGPU_SUP_LEASED, id, bytes);
 	vgpu_changed(w->vgpu);
@@ -301,7 +305,12 @@ static void resumed(struct worker *w, const struct pvgpu_sup *m)
 {
 	const uint64_t now = pvgpu_poll_now();
 
-	if (!w->parking.began_ns || m->a > w->leased) {
+	/* A former pvgpud granted it. */
+	if (!w->parking.began_ns && w->adopted) {
+		residency_came(w, m->a, 0);
+		return;
+	}
+	if (!w->parking.began_ns || m->a != w->parking.coming) {
 		faults_kill(w, FAULT_PROTOCOL, "says that memory is back which was not away");
 		return;
 	}

@@ -25,6 +25,24 @@ static uint64_t reserved(const struct vgpu *v)
 	return v->cfg.memory ? config_reserve(&v->cfg) : on_gpu(v);
 }
 
+static uint64_t less(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static uint64_t minus(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : 0;
+}
+
+/* Its part of park_memory, or what it has parked if that is more. */
+static uint64_t parks(const struct vgpu *v)
+{
+	const uint64_t part = v->cfg.memory - config_reserve(&v->cfg);
+
+	return part > v->ledger.parked ? part : v->ledger.parked;
+}
+
 void residency_promised(const struct pool *p, uint64_t *reserved_bytes, uint64_t *parked)
 {
 	const struct daemon *d = p->d;
@@ -36,7 +54,7 @@ void residency_promised(const struct pool *p, uint64_t *reserved_bytes, uint64_t
 		if (v->pool != p || v->unfit[0])
 			continue;
 		*reserved_bytes += reserved(v);
-		*parked += v->cfg.memory - config_reserve(&v->cfg);
+		*parked += parks(v);
 	}
 }
 
@@ -45,21 +63,21 @@ bool residency_admits(const struct pool *p, const struct config_vgpu *cfg, const
 		      char reason[POOL_REASON])
 {
 	const uint64_t reserve = cfg ? config_reserve(cfg) : 0;
-	const uint64_t parks = cfg ? cfg->memory - reserve : 0;
+	const uint64_t part = cfg ? cfg->memory - reserve : 0;
 	uint64_t reserves, parked;
 
 	if (!residency_is_on(p)) {
-		if (parks)
+		if (part)
 			snprintf(reason, POOL_REASON,
 				 "pool %s: memory-reserve is %" PRIu64 " of %" PRIu64
 				 " MiB, and the pool has no park_memory: set that, or reserve all",
 				 p->cfg.name, reserve >> 20, cfg->memory >> 20);
-		return !parks;
+		return !part;
 	}
 	residency_promised(p, &reserves, &parked);
 	if (v && v->pool == p && !v->unfit[0]) {
 		reserves -= reserved(v);
-		parked -= v->cfg.memory - config_reserve(&v->cfg);
+		parked -= parks(v);
 	}
 	if (p->device_memory && reserve + reserves > p->device_memory) {
 		snprintf(reason, POOL_REASON,
@@ -68,12 +86,12 @@ bool residency_admits(const struct pool *p, const struct config_vgpu *cfg, const
 			 p->cfg.name, (reserve + reserves) >> 20, p->device_memory >> 20);
 		return false;
 	}
-	if (parks + parked <= p->cfg.park_memory)
+	if (part + parked <= p->cfg.park_memory)
 		return true;
 	snprintf(reason, POOL_REASON,
 		 "pool %s: %" PRIu64 " MiB might be parked, park_memory is %" PRIu64
 		 ": raise it or memory-reserve",
-		 p->cfg.name, (parks + parked) >> 20, p->cfg.park_memory >> 20);
+		 p->cfg.name, (part + parked) >> 20, p->cfg.park_memory >> 20);
 	return false;
 }
 
@@ -95,6 +113,17 @@ uint64_t residency_room(const struct vgpu *v)
 	return n < p->device_memory ? p->device_memory - n : 0;
 }
 
+uint64_t residency_host_room(const struct vgpu *v)
+{
+	const uint64_t part = v->cfg.memory - config_reserve(&v->cfg);
+	const struct pool *p = v->pool;
+	uint64_t reserves, promised, rest;
+
+	residency_promised(p, &reserves, &promised);
+	rest = minus(p->cfg.park_memory, promised - (v->unfit[0] ? 0 : parks(v)));
+	return minus(less(rest > part ? rest : part, p->cfg.park_memory), v->ledger.parked);
+}
+
 bool residency_is_reserved(const struct vgpu *v, uint64_t bytes)
 {
 	return on_gpu(v) + bytes <= reserved(v);
@@ -107,20 +136,11 @@ bool residency_is_reserved(const struct vgpu *v, uint64_t bytes)
 #define DRAIN_MS  10000u
 #define AGAIN_NS  1000000000ull  /* after it had work that did not end */
 #define STUCK_NS  60000000000ull /* it cannot leave: it is asked again then */
+#define STUCK_MAX 3u             /* doublings of that time, while it still cannot */
 #define BUSY_MOST 2u             /* answers that it has work, and then it is stuck */
 #define NS_FIRST  100u           /* a KiB, which is 10 GB/s: until a copy was timed */
 #define NS_LEAST  10u
-#define NS_MOST   4000u
-
-static uint64_t less(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
-static uint64_t minus(uint64_t a, uint64_t b)
-{
-	return a > b ? a - b : 0;
-}
+#define NS_MOST   1000u
 
 /* Bytes of it that could be parked, if nothing else counted. Its own allocations wait in the lane
  * that would move its memory. */
@@ -128,10 +148,12 @@ static uint64_t can_leave(const struct worker *w, uint64_t now)
 {
 	const struct parking *k = &w->parking;
 
+	const uint64_t rest = now < k->stays_until ? k->stays : 0;
+
 	if (w->state != CHECK_SERVING || !w->sealed || w->killed || !k->knows_busy || k->bytes ||
-	    k->wants || w->claims || now < k->stuck_until)
+	    k->wants || w->claims)
 		return 0;
-	return minus(w->leased, w->exported);
+	return minus(w->leased, rest > w->exported ? rest : w->exported);
 }
 
 /* Bytes on the GPU beyond its reserve, with `more` on top. */
@@ -164,7 +186,7 @@ bool residency_can(const struct worker *asks, uint64_t bytes)
 	return bytes <= n;
 }
 
-/* Has it work, or had it since the last look? */
+/* Has it work, also such as waits for its turn, or had it some since the last look? */
 static void look_at(struct worker *w, uint64_t now)
 {
 	struct pvgpu_gate_report r;
@@ -173,7 +195,7 @@ static void look_at(struct worker *w, uint64_t now)
 	if (!share_gate_read(w, &r))
 		return;
 	seen = r.commands + r.copy_bytes;
-	if (!r.drained || seen != w->parking.seen || !w->parking.active_ns)
+	if (r.wants || !r.drained || seen != w->parking.seen || !w->parking.active_ns)
 		w->parking.active_ns = now;
 	w->parking.seen = seen;
 }
@@ -181,8 +203,11 @@ static void look_at(struct worker *w, uint64_t now)
 /* Moving it out and in again then takes no more than the pool's `park_share` of the time. */
 static uint64_t stay_ns(const struct worker *w)
 {
-	const struct pool *p = w->pool;
-	const uint64_t copies = 2 * (w->leased >> 10) * p->copy_ns;
+	const struct pool *p = w->vgpu->pool;
+	const uint64_t own = w->vgpu->parking.copy_ns;
+	/* Who is slow to say that a copy has ended does not stay for ever. */
+	const uint64_t each = own ? less(own, 2 * p->copy_ns) : NS_FIRST;
+	const uint64_t copies = 2 * (w->leased >> 10) * each;
 	const uint64_t ppm = p->cfg.park_ppm ? p->cfg.park_ppm : CONFIG_PARK_PPM;
 
 	return copies / ppm * (1000000 - ppm);
@@ -227,12 +252,22 @@ static struct worker *next_to_go(const struct claim *c, uint64_t now)
 	return first;
 }
 
+static void stays(struct worker *w, uint64_t until)
+{
+	w->parking.stays = w->leased;
+	w->parking.stays_until = until;
+}
+
 static void stuck(struct worker *w, uint64_t now)
 {
-	w->parking.busy = 0;
-	w->parking.stuck_until = now + STUCK_NS;
-	log_info("%s: its memory stays on the GPU for the next %llu s", worker_name(w),
-		 STUCK_NS / 1000000000ull);
+	struct parking *k = &w->parking;
+	const uint64_t ns = STUCK_NS << k->stuck;
+
+	k->busy = 0;
+	k->stuck += k->stuck < STUCK_MAX;
+	stays(w, now + ns);
+	log_info("%s: %" PRIu64 " MiB of its memory stay on the GPU for the next %" PRIu64 " s",
+		 worker_name(w), w->leased >> 20, ns / 1000000000u);
 }
 
 static unsigned int drain_ms(const struct worker *w)
@@ -282,19 +317,6 @@ static void on_look(struct ev_loop *loop, ev_timer *t, int events)
 	lease_serve(p);
 }
 
-void residency_init(struct pool *p)
-{
-	TAILQ_INIT(&p->claims);
-	p->copy_ns = NS_FIRST;
-	ev_timer_init(&p->residency, on_look, 0., 0.);
-	p->residency.data = p;
-}
-
-void residency_stop(struct pool *p)
-{
-	ev_timer_stop(p->d->loop, &p->residency);
-}
-
 static void look_again(struct pool *p)
 {
 	const double wait = TAILQ_EMPTY(&p->claims) ? LOOK_S : HURRY_S;
@@ -302,6 +324,21 @@ static void look_again(struct pool *p)
 	ev_timer_stop(p->d->loop, &p->residency);
 	ev_timer_set(&p->residency, wait, 0.);
 	ev_timer_start(p->d->loop, &p->residency);
+}
+
+void residency_init(struct pool *p)
+{
+	TAILQ_INIT(&p->claims);
+	p->copy_ns = NS_FIRST;
+	ev_timer_init(&p->residency, on_look, 0., 0.);
+	p->residency.data = p;
+	if (residency_is_on(p))
+		look_again(p);
+}
+
+void residency_stop(struct pool *p)
+{
+	ev_timer_stop(p->d->loop, &p->residency);
 }
 
 void residency_look(struct pool *p)
@@ -327,29 +364,57 @@ void residency_parked(struct worker *w, uint64_t bytes, bool again)
 {
 	const uint64_t now = pvgpu_poll_now();
 	struct parking *k = &w->parking;
+	const uint64_t leaves = k->leaves;
 
-	if (!k->leaves)
+	if (!leaves)
 		return;
 	k->leaves = 0;
 	k->not_before = now + AGAIN_NS;
 	k->busy = bytes ? 0 : k->busy + 1;
-	if (bytes)
-		w->vgpu->pool->freed += bytes;
-	else if (!again || k->busy >= BUSY_MOST)
+	w->vgpu->pool->freed += bytes;
+	if (!bytes && (!again || k->busy >= BUSY_MOST))
 		stuck(w, now);
+	else if (bytes >= leaves)
+		k->stuck = 0;
+	else if (bytes)
+		stays(w, now + STUCK_NS); /* the rest cannot be moved */
 }
 
-/* One that is slow to say it changes little: each counts as at most twice the time expected. */
+/* The upper one of two in the middle: fewer than half of the vGPUs can neither shorten others'
+ * stays nor lengthen their own by what they say. */
+static uint64_t median_ns(const struct pool *p)
+{
+	const struct daemon *d = p->d;
+	uint64_t least = NS_MOST;
+
+	for (unsigned int i = 0; i < d->vgpu_n; i++) {
+		const uint64_t ns = d->vgpus[i]->parking.copy_ns;
+		unsigned int known = 0, below = 0;
+
+		for (unsigned int j = 0; j < d->vgpu_n; j++) {
+			const struct vgpu *v = d->vgpus[j];
+
+			if (v->pool != p || !v->parking.copy_ns)
+				continue;
+			known++;
+			below += v->parking.copy_ns <= ns;
+		}
+		if (d->vgpus[i]->pool == p && ns && below > known / 2)
+			least = less(least, ns);
+	}
+	return least;
+}
+
 void residency_came(struct worker *w, uint64_t bytes, uint64_t ns)
 {
-	struct pool *p = w->vgpu->pool;
 	const uint64_t kib = bytes >> 10;
-	uint64_t each;
+	uint64_t *own = &w->vgpu->parking.copy_ns, each;
 
 	w->parking.came_ns = pvgpu_poll_now();
-	if (!kib)
+	if (!ns || !kib)
 		return;
-	each = less(ns / kib, 2 * p->copy_ns);
-	p->copy_ns = (7 * p->copy_ns + each) / 8;
-	p->copy_ns = p->copy_ns < NS_LEAST ? NS_LEAST : less(p->copy_ns, NS_MOST);
+	each = less((ns + kib - 1) / kib, NS_MOST);
+	*own = *own ? (7 * *own + each) / 8 : each;
+	*own = *own < NS_LEAST ? NS_LEAST : *own;
+	w->vgpu->pool->copy_ns = median_ns(w->vgpu->pool);
 }

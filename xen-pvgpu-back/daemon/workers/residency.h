@@ -22,10 +22,14 @@ bool residency_is_on(const struct pool *p);
  * beside all; cfg NULL: without one more)? False with a reason. */
 bool residency_admits(const struct pool *p, const struct config_vgpu *cfg, const struct vgpu *v,
 		      char reason[POOL_REASON]);
-/* Bytes of the GPU's memory that are reserved; host memory that is promised. */
+/* Bytes of the GPU's memory that are reserved; host memory that is promised, or taken if that is
+ * more. */
 void residency_promised(const struct pool *p, uint64_t *reserved, uint64_t *parked);
 /* Bytes that the vGPU's sessions may have on the GPU beside what they have now. */
 uint64_t residency_room(const struct vgpu *v);
+/* Bytes of the pool's host memory that the vGPU's sessions may park beside what they have: its own
+ * part, and what is promised to nobody. */
+uint64_t residency_host_room(const struct vgpu *v);
 /* Are so many bytes more within its reserve? */
 bool residency_is_reserved(const struct vgpu *v, uint64_t bytes);
 
@@ -40,7 +44,7 @@ bool residency_can(const struct worker *w, uint64_t bytes);
 /* The worker's answer to parking_leave(): bytes, which are for the pool's first claim; again: it
  * has work, and may be asked again. */
 void residency_parked(struct worker *w, uint64_t bytes, bool again);
-/* The worker's memory is on the GPU again, after ns. */
+/* The worker's memory is on the GPU again, after ns; 0: not known. */
 void residency_came(struct worker *w, uint64_t bytes, uint64_t ns);
 
 #endif
