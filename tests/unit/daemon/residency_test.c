@@ -160,7 +160,7 @@ START_TEST(refused_when_it_turns_out_that_nobody_can)
 }
 END_TEST
 
-/* What it leaves cannot be moved, whatever it says, and nobody waits for it. */
+/* Memory that it did not park cannot be moved, and no other session waits for it. */
 START_TEST(refused_when_it_parks_less_than_it_was_asked)
 {
 	const struct pvgpu_sup q = full();
@@ -204,6 +204,12 @@ START_TEST(refused_when_work_does_not_end)
 	struct pvgpu_sup q = full();
 
 	say(a, PVGPU_SUP_PARKED, q.id, 0, 1);
+	/* Not at once. */
+	ck_assert_uint_ne(a->w->parking.not_before, 0);
+	a->w->parking.not_before += 3600000000000;
+	for (unsigned int i = 0; i < 3; i++)
+		ev_run(fake.d.loop, EVRUN_ONCE);
+	ck_assert(hears_nothing(a, PVGPU_SUP_PARK));
 	a->w->parking.not_before = 0;
 	q = heard(a, PVGPU_SUP_PARK);
 	ck_assert(hears_nothing(b, PVGPU_SUP_LEASED));
@@ -245,6 +251,7 @@ START_TEST(others_do_not_take_it)
 	say(a, PVGPU_SUP_PARKED, q.id, 8 * MIB, 0);
 	q = heard(b, PVGPU_SUP_PARK);
 	say(a, PVGPU_SUP_LEASE, 8, 4 * MIB, 0);
+	ck_assert(hears_nothing(a, PVGPU_SUP_LEASED));
 	ck_assert(hears_nothing(c, PVGPU_SUP_LEASED));
 	say(b, PVGPU_SUP_PARKED, q.id, 8 * MIB, 0);
 	ck_assert_uint_eq(heard(c, PVGPU_SUP_LEASED).a, 12 * MIB);

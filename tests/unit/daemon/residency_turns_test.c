@@ -210,7 +210,7 @@ static void wants(struct tenant_model *t)
 	heard(t, PVGPU_SUP_RESUME, 1);
 }
 
-/* What is due by now. */
+/* Ends the phase whose time is over. */
 static void step(struct tenant_model *t)
 {
 	if (now_ns < t->until)

@@ -233,7 +233,7 @@ struct parking {
 	uint64_t bytes;    /* parked */
 	uint64_t began_ns; /* of the way back; 0: it is not on it */
 	uint64_t coming;   /* bytes that are */
-	bool told;         /* adopted: it has said what is parked */
+	bool told;         /* adopted: it has reported what is parked */
 	/* residency.c */
 	bool knows_busy;             /* can be asked while it has work */
 	bool wants;                  /* its parked bytes, and waits for room */

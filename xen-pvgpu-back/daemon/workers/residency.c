@@ -205,7 +205,7 @@ static uint64_t stay_ns(const struct worker *w)
 {
 	const struct pool *p = w->vgpu->pool;
 	const uint64_t own = w->vgpu->parking.copy_ns;
-	/* Who is slow to say that a copy has ended does not stay for ever. */
+	/* A worker that reports its copies late does not stay for ever. */
 	const uint64_t each = own ? less(own, 2 * p->copy_ns) : NS_FIRST;
 	const uint64_t copies = 2 * (w->leased >> 10) * each;
 	const uint64_t ppm = p->cfg.park_ppm ? p->cfg.park_ppm : CONFIG_PARK_PPM;

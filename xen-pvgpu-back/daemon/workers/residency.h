@@ -28,7 +28,7 @@ void residency_promised(const struct pool *p, uint64_t *reserved, uint64_t *park
 /* Bytes that the vGPU's sessions may have on the GPU beside what they have now. */
 uint64_t residency_room(const struct vgpu *v);
 /* Bytes of the pool's host memory that the vGPU's sessions may park beside what they have: its own
- * part, and what is promised to nobody. */
+ * part, and what is promised to no vGPU. */
 uint64_t residency_host_room(const struct vgpu *v);
 /* Are so many bytes more within its reserve? */
 bool residency_is_reserved(const struct vgpu *v, uint64_t bytes);
