@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The work in flight: the time to drain, what may be added to it, and what pvgpud is told of it. */
 #include "tests/unit/worker/clock_case.h"
+#include "xen-pvgpu-back/worker/gpu/context.h"
+#include "xen-pvgpu-back/worker/gpu/event_pool.h"
+#include "xen-pvgpu-back/worker/gpu/gpu.h"
 #include "xen-pvgpu-back/worker/gpu/state.h"
 #include "xen-pvgpu-back/worker/worker.h"
 
@@ -172,6 +175,124 @@ START_TEST(unknown_lengths_in_streams)
 }
 END_TEST
 
+/* ---- no fences ---- */
+
+static const char *refused; /* a call of the far end */
+static CUresult refusal;
+
+static CUresult refuses(const char *call)
+{
+	return strcmp(call, refused) ? CUDA_SUCCESS : refusal;
+}
+
+static bool are_parked(struct worker *v, void *n)
+{
+	v->gpu->gate.look = true;
+	gpu_kicked(v);
+	return v->gpu->park.count == *(const uint32_t *)n;
+}
+
+/* The far end has no event for a fence, for want of memory or since the context is lost: the stream
+ * itself says when its work has ended. */
+START_TEST(no_event_for_a_fence)
+{
+	static const CUresult all[] = {CUDA_ERROR_OUT_OF_MEMORY, CUDA_ERROR_ILLEGAL_ADDRESS};
+
+	open_clocked(4, true);
+	open_bound(_i % 2);
+	finish();
+	pool_empty(w->gpu, ctx_any(w->gpu));
+	refused = "event_create";
+	refusal = all[_i / 2];
+	fake_far.fail = refuses;
+	launch(1, UNKNOWN, 3);
+	ck_assert_uint_eq(flying(), 1);
+	for (uint32_t left = 2; left--;) {
+		ck_assert_uint_eq(w->gpu->park.count, left + 1);
+		clock_ns += 300 * MS;
+		end(1);
+		ck_assert(fake_until(w, are_parked, &left));
+		ck_assert_uint_eq(flying(), 1);
+	}
+	fake_far.fail = NULL;
+	close_session();
+}
+END_TEST
+
+/* Where a fence cannot be recorded, the context is lost and its work has ended: what is refused for
+ * that work's sake has room. */
+START_TEST(no_fence_is_recorded)
+{
+	open_taught(false, 1);
+	launch(1, SHORT, 1);
+	refused = "event_record";
+	refusal = CUDA_ERROR_ILLEGAL_ADDRESS;
+	fake_far.fail = refuses;
+	gate_side_set(&side.gate->contended, 1);
+	launch(1, LONG, 1);
+	ck_assert_uint_eq(w->gpu->park.count, 0);
+	fake_far.fail = NULL;
+	close_session();
+}
+END_TEST
+
+static bool busy;
+
+static CUresult nothing_but_queries(const char *call)
+{
+	if (!strcmp(call, "query") && busy)
+		return CUDA_ERROR_NOT_READY;
+	return strcmp(call, "event_create") ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+/* The same where the stream is full of what is no GPU work: it is asked now and then. */
+START_TEST(a_full_stream_without_fences)
+{
+	const uint64_t event = PVGPU_HANDLE(PVGPU_H_EVENT, 0, 1, 1);
+	struct pvgpu_wire_event_create e = {.ctx = FAKE_CTX, .event = event};
+	struct pvgpu_wire_stream_wait_event r = {
+		.ctx = FAKE_CTX, .stream = GATE_STREAM(1), .event = event};
+	uint32_t none = 0;
+
+	open_clocked(4, true);
+	FAKE_SUBMIT(w, EVENT_CREATE, 0, e);
+	finish();
+	ck_assert_int_eq(gpu_gate_look_ms(w), -1);
+	pool_empty(w->gpu, ctx_any(w->gpu));
+	busy = true;
+	fake_far.fail = nothing_but_queries;
+	for (uint32_t n = 0; n < 5000 && !w->gpu->park.count; n++)
+		FAKE_SUBMIT(w, STREAM_WAIT_EVENT, 0, r);
+	ck_assert_uint_eq(w->gpu->park.count, 1);
+	ck_assert_uint_eq(flying(), 0);
+	ck_assert_int_gt(gpu_gate_look_ms(w), 0);
+	busy = false;
+	ck_assert(fake_until(w, are_parked, &none));
+	ck_assert_int_eq(gpu_gate_look_ms(w), -1);
+	fake_far.fail = NULL;
+	close_session();
+}
+END_TEST
+
+/* A full stream is in no count when its context has gone. */
+START_TEST(a_full_stream_goes)
+{
+	struct pvgpu_wire_ctx_destroy d = {.ctx = FAKE_CTX};
+
+	open_clocked(4, true);
+	for (uint32_t n = 0; n < 5000 && !w->gpu->full_streams; n++)
+		gate_launch(w, _i ? GATE_STREAM(1) : 0, SHORT);
+	ck_assert_uint_eq(w->gpu->full_streams, 1);
+	ck_assert_uint_eq(w->gpu->park.count, 0);
+	FAKE_SUBMIT(w, CTX_DESTROY, 60, d);
+	ck_assert_uint_eq(w->gpu->full_streams, 0);
+	fake_complete(-1, UINT64_MAX);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 60), 0);
+	ck_assert_uint_eq(w->gpu->full_streams, 0);
+	close_session();
+}
+END_TEST
+
 /* ---- a moment ---- */
 
 START_TEST(a_moment)
@@ -312,6 +433,10 @@ int main(void)
 	tcase_add_loop_test(t, a_second_piece, 0, 4);
 	tcase_add_loop_test(t, unknown_lengths, 0, 2);
 	tcase_add_loop_test(t, unknown_lengths_in_streams, 0, 2);
+	tcase_add_loop_test(t, no_event_for_a_fence, 0, 4);
+	tcase_add_test(t, no_fence_is_recorded);
+	tcase_add_test(t, a_full_stream_without_fences);
+	tcase_add_loop_test(t, a_full_stream_goes, 0, 2);
 	tcase_add_loop_test(t, a_moment, 0, 2);
 	tcase_add_test(t, the_time_to_drain);
 	tcase_add_test(t, overlap_is_learned);

@@ -462,7 +462,7 @@ int ctx_drop(struct gpu *g, struct ctx *c, uint32_t seq, bool reply)
 		stream_forget(g, s);
 	}
 	if (c->legacy)
-		gate_dying(c->legacy);
+		stream_forget(g, c->legacy);
 	estimates_leave(g, c);
 	j->areas = mem_detach(g, c);
 	globals_remove(g, c);

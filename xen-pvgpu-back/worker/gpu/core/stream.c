@@ -164,8 +164,13 @@ void stream_issued(struct stream *s)
 
 void stream_fence(struct stream *s)
 {
-	if (s->load.work > s->load_fenced.work && !ctx_enter(s->o.ctx))
-		put_fence(s);
+	if (s->load.work <= s->load_fenced.work || ctx_enter(s->o.ctx))
+		return;
+	put_fence(s);
+	/* The far end has no event, for want of memory or since the context is lost: ask the stream
+	 * itself. */
+	if (s->load.work > s->load_fenced.work && !s->fence_count)
+		stream_idle(s);
 }
 
 static void room_done(struct gpu *g, struct wait *w, int result)
@@ -264,7 +269,7 @@ void stream_forget(struct gpu *g, struct stream *s)
 	gate_dying(s);
 	if (s->destroyed)
 		g->zombies--;
-	else
+	else if (s != s->o.ctx->legacy)
 		g->live_streams--;
 	s->destroyed = true;
 	stream_limits(g);

@@ -259,10 +259,11 @@ static bool passes_late(const struct gate *t, const struct request *q)
 bool flight_room(const struct request *q)
 {
 	struct gate *t = &q->g->gate;
+	const bool look = !t->watched;
 
 	if (flight_fits(q))
 		return true;
-	if (!t->watched) {
+	if (look) {
 		flight_poll(q->g);
 		if (flight_fits(q))
 			return true;
@@ -272,7 +273,8 @@ bool flight_room(const struct request *q)
 		return true;
 	gate_put(&t->report->full, ++t->full);
 	flight_watch(q->g);
-	return false;
+	/* Streams that can have no fence may have left: then nothing would kick this thread. */
+	return look && flight_fits(q);
 }
 
 /* ---- since when ---- */

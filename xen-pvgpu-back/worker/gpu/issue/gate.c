@@ -172,7 +172,8 @@ bool gate_deep_slow(struct gpu *g)
 	if (t->flying.work - flight_stalled(t).work < depth)
 		return false;
 	flight_watch(g);
-	return true;
+	/* As in flight_room(). */
+	return t->flying.work >= depth;
 }
 
 /* ---- telling pvgpud ---- */
@@ -230,9 +231,11 @@ void gpu_gate_look(struct worker *w, bool rung)
 
 int gpu_gate_look_ms(struct worker *w)
 {
-	const int ms = swap_look_ms(worker_gpu(w));
+	struct gpu *g = worker_gpu(w);
+	const int ms = swap_look_ms(g);
 
-	return ms >= 0 ? ms : worker_gpu(w)->gate.flying.work ? LOOK_MS : -1;
+	/* A full stream that can have no fence says only when it is asked that it has room. */
+	return ms >= 0 ? ms : g->gate.flying.work || g->full_streams ? LOOK_MS : -1;
 }
 
 void gate_tell_all(struct gpu *g)
