@@ -340,24 +340,24 @@ START_TEST(the_time_to_drain)
 }
 END_TEST
 
-static bool have_ended(struct worker *v, void *busy)
+static bool have_ended(struct worker *v, void *arg)
 {
 	v->gpu->gate.look = true;
 	gpu_kicked(v);
-	return w->gpu->gate.busy_ns > *(const uint64_t *)busy;
+	return w->gpu->gate.busy_ns > *(const uint64_t *)arg;
 }
 
 /* All in flight end after so many ms, n times. */
 static void rounds(uint32_t n, uint64_t took)
 {
 	while (n--) {
-		const uint64_t busy = w->gpu->gate.busy_ns + w->gpu->gate.flying.cost - 1;
+		const uint64_t before = w->gpu->gate.busy_ns + w->gpu->gate.flying.cost - 1;
 
 		clock_ns += took * MS - MS / 100;
 		gate_side_ring(w);
 		clock_ns += MS / 100;
 		fake_complete(-1, UINT64_MAX);
-		ck_assert(fake_until(w, have_ended, (void *)&busy));
+		ck_assert(fake_until(w, have_ended, (void *)&before));
 	}
 }
 
