@@ -7,7 +7,8 @@
  * xen-pvgpu-back/daemon/workers/adopt.c xen-pvgpu-back/daemon/workers/open.c
  * xen-pvgpu-back/daemon/workers/session.c xen-pvgpu-back/daemon/workers/supervise.c
  * xen-pvgpu-back/daemon/workers/cgroup_files.c xen-pvgpu-back/daemon/workers/host_memory.c
- * xen-pvgpu-back/daemon/workers/parking.c xen-pvgpu-back/daemon/workers/exports.c
+ * xen-pvgpu-back/daemon/workers/parking.c xen-pvgpu-back/daemon/workers/residency.c
+ * xen-pvgpu-back/daemon/workers/exports.c
  * xen-pvgpu-back/daemon/workers/lease.c xen-pvgpu-back/daemon/rules/ledger.c
  * xen-pvgpu-back/daemon/rules/portion.c xen-pvgpu-back/daemon/workers/vgpu.c
  * xen-pvgpu-back/daemon/workers/worker_log.c xen-pvgpu-back/contract/log.c
@@ -104,6 +105,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fake.d.cfg.quarantine_faults = size & 1 ? 0 : 3;
 	fake.d.cfg.quarantine_window_s = 600;
 	fake.d.cfg.quarantine_time_s = 1;
+	/* The GPU is full at times, and sessions leave it for others. */
+	fake.v->pool->cfg.park_memory = size & 2 ? 1ull << 31 : 0;
+	fake.v->cfg.policy.memory_reserve = size & 2 ? 1 << 16 : 0;
+	fake.d.pools[0]->device_memory = size & 2 ? 1 << 21 : 1 << 30;
 	fake_directory(DIR_REF, 100, PVGPU_DIR_REFS);
 	for (unsigned int i = 0; in.left && i < STEPS_MAX; i++)
 		step(&in);

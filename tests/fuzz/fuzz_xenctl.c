@@ -8,7 +8,8 @@
  * xen-pvgpu-back/daemon/workers/adopt.c xen-pvgpu-back/daemon/workers/open.c
  * xen-pvgpu-back/daemon/workers/session.c xen-pvgpu-back/daemon/workers/supervise.c
  * xen-pvgpu-back/daemon/workers/cgroup_files.c xen-pvgpu-back/daemon/workers/host_memory.c
- * xen-pvgpu-back/daemon/workers/parking.c xen-pvgpu-back/daemon/workers/exports.c
+ * xen-pvgpu-back/daemon/workers/parking.c xen-pvgpu-back/daemon/workers/residency.c
+ * xen-pvgpu-back/daemon/workers/exports.c
  * xen-pvgpu-back/daemon/workers/lease.c xen-pvgpu-back/daemon/rules/ledger.c
  * xen-pvgpu-back/daemon/rules/portion.c xen-pvgpu-back/daemon/workers/vgpu.c
  * xen-pvgpu-back/daemon/workers/worker_log.c xen-pvgpu-back/contract/log.c

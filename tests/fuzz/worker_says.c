@@ -45,7 +45,7 @@ static uint64_t number(struct says *in)
 
 void says_likely(struct says *in, struct fake_worker *k)
 {
-	struct pvgpu_sup m = {.kind = (uint32_t)says_take(in, 1) % 20};
+	struct pvgpu_sup m = {.kind = (uint32_t)says_take(in, 1) % (PVGPU_SUP_RESUMED + 1)};
 	const uint64_t wrong = says_take(in, 1);
 
 	m.id = (uint32_t)number(in);
@@ -57,6 +57,10 @@ void says_likely(struct says *in, struct fake_worker *k)
 	m.session = wrong & 1 ? (uint32_t)number(in) : k->w->id;
 	if (!(wrong & 2) && k->w->number && m.kind == PVGPU_SUP_STATE)
 		m.b = k->w->number;
+	if (!(wrong & 16) && m.kind == PVGPU_SUP_RESUME)
+		m.a = k->w->parking.bytes;
+	if (!(wrong & 16) && m.kind == PVGPU_SUP_RESUMED)
+		m.a = k->w->parking.coming;
 	if (!(wrong & 4) && k->w->vgpu)
 		memcpy(m.vgpu, k->w->vgpu->cfg.name, sizeof(m.vgpu));
 	if (wrong & 8)
@@ -84,33 +88,37 @@ void says_any(struct says *in, struct fake_worker *k)
 void says_answer(struct says *in, struct fake_worker *k)
 {
 	static const uint32_t asked[] = {PVGPU_SUP_ASSIGN, PVGPU_SUP_CHUNK_ADD,
-					 PVGPU_SUP_CHUNK_REMOVE, PVGPU_SUP_CANARY};
+					 PVGPU_SUP_CHUNK_REMOVE, PVGPU_SUP_CANARY, PVGPU_SUP_PARK};
 	static const uint32_t answers[] = {PVGPU_SUP_SEALED, PVGPU_SUP_CHUNKED, PVGPU_SUP_CHUNKED,
-					   PVGPU_SUP_CANARIED};
-	const uint64_t which = says_take(in, 1), a = says_take(in, 1) % 3;
+					   PVGPU_SUP_CANARIED, PVGPU_SUP_PARKED};
+	const uint64_t which = says_take(in, 1);
+	uint64_t a = says_take(in, 1) % 3;
 	struct pvgpu_sup_assign m;
 	unsigned int fds;
 
-	if (!k->w || !fake_hear(k, asked[which % 4], &m, &fds))
+	if (!k->w || !fake_hear(k, asked[which % 5], &m, &fds))
 		return;
-	m.head = (struct pvgpu_sup){.kind = answers[which % 4], .id = m.head.id, .a = a};
+	if (which % 5 == 4)
+		a = a > 1 ? m.head.a : a ? k->w->leased : 0;
+	m.head = (struct pvgpu_sup){.kind = answers[which % 5], .id = m.head.id, .a = a};
 	msg_send(k->control, &m.head, sizeof(m.head), NULL, 0);
 }
 
 void says_check(void)
 {
-	uint64_t leased = 0, grants = 0;
+	uint64_t leased = 0, parked = 0, grants = 0;
 	unsigned int sessions = 0;
 	const struct worker *w;
 
 	TAILQ_FOREACH(w, &fake.d.workers, link)
 	{
-		leased += w->leased;
+		leased += w->leased + w->parking.bytes;
+		parked += w->parking.bytes;
 		grants += w->grants;
 		sessions += w->vgpu != NULL;
 		MUST(!w->vgpu || w->held);
 	}
-	MUST(fake.v->ledger.used == leased);
+	MUST(fake.v->ledger.used == leased && fake.v->ledger.parked == parked);
 	MUST(fake.d.xen_grants == grants);
 	MUST(fake.v->sessions == sessions && fake.d.session_n == sessions);
 }
@@ -118,5 +126,5 @@ void says_check(void)
 void says_nothing_left(void)
 {
 	MUST(!fake.v->sessions && !fake.v->openings && !fake.d.xen_grants && !fake.x.ctl);
-	MUST(!fake.v->ledger.used && TAILQ_EMPTY(&fake.v->claims));
+	MUST(!fake.v->ledger.used && TAILQ_EMPTY(&fake.v->pool->claims));
 }

@@ -3,9 +3,11 @@
 TESTPROGS += $(B)/tests/closed
 $(B)/tests/closed: $(call obj,tests/integration/closed.c) $(B)/stubs/libcuda.so
 LDLIBS_closed = $(B)/stubs/libcuda.so -ldl
-TESTPROGS += $(B)/tests/parked
+TESTPROGS += $(B)/tests/parked $(B)/tests/turns
 $(B)/tests/parked: $(call obj,tests/integration/parked.c) $(B)/stubs/libcuda.so
 LDLIBS_parked = $(B)/stubs/libcuda.so
+$(B)/tests/turns: $(call obj,tests/integration/turns.c) $(B)/stubs/libcuda.so
+LDLIBS_turns = $(B)/stubs/libcuda.so
 TESTPROGS += $(B)/tests/descriptors
 $(B)/tests/descriptors: $(call obj,tests/integration/descriptors.c) $(B)/stubs/libcuda.so
 LDLIBS_descriptors = $(B)/stubs/libcuda.so
@@ -20,6 +22,11 @@ $(B)/tests/pidfd_proxy.so $(B)/tests/no_pidfd.so:
 .PHONY: check-shares
 check-shares: tests
 	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v share_test
+
+# Three times the GPU's memory, and a hundred idle vGPUs.
+.PHONY: check-oversubscribe
+check-oversubscribe: tests
+	$(Q)cd tests/integration && PVGPU_OVERSUBSCRIBE=1 PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v oversubscribe_test
 
 # pvgpu-acceptance, rehearsed with all test programs.
 .PHONY: check-acceptance
@@ -68,7 +75,7 @@ check-programs-san: tests
 check-mutation: tests
 	$(Q)$(PYTHON) tests/integration/mutation.py --build $(B)
 check-lifecycle: tests
-	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v lifecycle_test pinned_test lanes_test restart_test reload_test files_test growth_test kill_test cheat_test overrides_test compat_test simulated_test sandbox_test cgroup_test helpers_test owned_test many_test parking_test
+	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v lifecycle_test pinned_test lanes_test restart_test reload_test files_test growth_test kill_test cheat_test overrides_test compat_test simulated_test sandbox_test cgroup_test helpers_test owned_test many_test parking_test oversubscribe_test
 check-watchdog: tests
 	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v watchdog_test statistics_test
 check-pools: tests

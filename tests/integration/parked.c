@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Fills device memory, waits for a line, and looks whether the bytes are the same. */
+/* Fills device memory, as many MiB as it is told or 64, waits for a line, and looks whether the
+ * bytes are the same. */
 #include <cuda.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define BYTES (64u << 20)
 
 #define OK(call)                                                                                   \
 	do {                                                                                       \
@@ -21,10 +20,11 @@ static unsigned int value(size_t i)
 	return (unsigned int)(i * 2654435761u);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-	const size_t n = BYTES / sizeof(unsigned int);
-	unsigned int *h = malloc(BYTES);
+	const size_t bytes = (size_t)(argc > 1 ? atoi(argv[1]) : 64) << 20;
+	const size_t n = bytes / sizeof(unsigned int);
+	unsigned int *h = malloc(bytes);
 	CUcontext ctx;
 	CUdeviceptr d;
 
@@ -35,14 +35,14 @@ int main(void)
 	OK(cuInit(0));
 	OK(cuDevicePrimaryCtxRetain(&ctx, 0));
 	OK(cuCtxSetCurrent(ctx));
-	OK(cuMemAlloc(&d, BYTES));
-	OK(cuMemcpyHtoD(d, h, BYTES));
-	memset(h, 0, BYTES);
+	OK(cuMemAlloc(&d, bytes));
+	OK(cuMemcpyHtoD(d, h, bytes));
+	memset(h, 0, bytes);
 	puts("ready");
 	fflush(stdout);
 	if (getchar() == EOF)
 		return 1;
-	OK(cuMemcpyDtoH(h, d, BYTES));
+	OK(cuMemcpyDtoH(h, d, bytes));
 	for (size_t i = 0; i < n; i++) {
 		if (h[i] != value(i)) {
 			printf("word %zu is %u\n", i, h[i]);

@@ -100,7 +100,7 @@ class Whole(unittest.TestCase):
 
     def test_each_is_compared(self):
         """Each has a test that knows its value from elsewhere, or bounds it; a metric's test counts."""
-        tests = "".join((TOP / "tests" / "integration" / (f + "_test.py")).read_text() for f in ("statistics", "exporter", "cheat", "watchdog", "share", "parking"))
+        tests = "".join((TOP / "tests" / "integration" / (f + "_test.py")).read_text() for f in ("statistics", "exporter", "cheat", "watchdog", "share", "parking", "oversubscribe"))
         named = {s.name for scope in self.scopes.values() for s in scope.all() if re.search('["/]%s"|%s' % (s.name, s.metric), tests)}
         # An average that the scheduler alone has: there its clock is the test's.
         self.assertIn("schedule_handover_ns", (TOP / "tests/unit/daemon/schedule_clock_test.c").read_text())

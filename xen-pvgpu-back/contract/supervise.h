@@ -103,12 +103,14 @@ enum pvgpu_sup_kind {
 				   number b, of c bytes; a = 1: they are part of its lease */
 	/* Parked memory: device memory of an idle session that lies in the worker's host memory. */
 	PVGPU_SUP_PARK = 28, /* pvgpud: park up to a bytes now, if the session is idle; a = 0: bring
-				back what is parked; b = 1: host memory is not swapped out; c = ms
-				for which it must have had no command; id = a number to match the
-				answer */
+				back what is parked; b = enum pvgpu_sup_park; c = ms for which it
+				must have had no command; id = a number to match the answer. With
+				PVGPU_SUP_PARK_BUSY: ms in which its work must end, and above 32
+				bits MiB, after which no further allocation is moved */
 	PVGPU_SUP_PARKED = 29, /* worker: a bytes of its lease are parked, as PARK of this id asks
-				  (0: none, reason = why), in b microseconds. To a new pvgpud, after
-				  its first MEMINFO: id = 0, a = all that is parked */
+				  (0: none, reason = why; c = 1: it has work, and can be asked
+				  again), in b microseconds. To a new pvgpud, after its first
+				  MEMINFO: id = 0, a = all that is parked */
 	PVGPU_SUP_RESUME = 30, /* worker: asks that its a parked bytes be leased again, all of them;
 				  id as for LEASE; LEASED answers it, and may take its time */
 	PVGPU_SUP_RESUMED = 31, /* worker: a bytes are on the GPU again, after b microseconds of
@@ -120,7 +122,15 @@ enum pvgpu_sup_knows {
 	PVGPU_SUP_KNOWS_TAKEN = 1,
 	PVGPU_SUP_KNOWS_SHARE = 2, /* IMPORT to HELD */
 	PVGPU_SUP_KNOWS_PARK = 4,  /* PARK to RESUMED */
-	PVGPU_SUP_KNOWS_ALL = 7,
+	PVGPU_SUP_KNOWS_BUSY = 8,  /* PVGPU_SUP_PARK_BUSY */
+	PVGPU_SUP_KNOWS_ALL = 15,
+};
+
+/* Bits of PARK. */
+enum pvgpu_sup_park {
+	PVGPU_SUP_PARK_SAFE = 1, /* host memory is not swapped out */
+	PVGPU_SUP_PARK_BUSY = 2, /* also a session with work: its commands wait from now on, and
+				    memory is moved when those that were issued have ended */
 };
 
 #define PVGPU_SUP_TOKEN 64

@@ -282,6 +282,24 @@ static void look_near(struct doctor *d, const char *what, json_t *p)
 		    cpus, node);
 }
 
+/* The host memory that all pools may park in, beside the machine's. */
+static void look_park_memory(struct doctor *d, json_t *pools)
+{
+	unsigned long long park = 0, machine = 0;
+	const char *name;
+	json_t *p;
+
+	json_object_foreach(pools, name, p)
+	{
+		park += strtoull(local_text(p, "park-memory"), NULL, 10);
+		machine = strtoull(local_text(p, "host-memory"), NULL, 10);
+	}
+	if (park && machine)
+		say(d, park <= machine / 4 * 3 ? OK : WARN, "parked memory",
+		    "lower park_memory in pvgpud.conf, or give the backend domain more memory",
+		    "park_memory is %llu MiB of the machine's %llu", park >> 20, machine >> 20);
+}
+
 static void look_pool(struct doctor *d, const char *name, json_t *p)
 {
 	const char *health = local_text(p, "health"), *failure = local_text(p, "failure");
@@ -374,6 +392,7 @@ int local_doctor(int argc, char **argv)
 			if (ctl.test)
 				test(&d, name);
 		}
+		look_park_memory(&d, json_object_get(tree, "pool"));
 		json_object_foreach(json_object_get(tree, "vgpu"), name, o) look_vgpu(&d, name, o);
 	} else if (ctl.by_keys) {
 		say(&d, BAD, "pvgpud",

@@ -114,11 +114,39 @@ bool room_matters(const struct room_ask *a)
 	return a->w->owner || needs_place(a);
 }
 
+/* Its reserve of the GPU's memory, and the rest, which may be parked. */
+static void by_reserve(const struct room_ask *a, const struct gpu *g, struct room *out)
+{
+	const uint64_t said = policy_of(a->w).memory_reserve;
+	const uint64_t reserve = said && said < a->w->memory ? said : a->w->memory;
+	const uint64_t parks = a->w->memory - reserve;
+
+	if (!g->room.park_memory && parks)
+		lower(out, 0, ROOM_MEMORY,
+		      "memory-reserve is %" PRIu64 " of %" PRIu64
+		      " MiB, and the pool has no park_memory: set that in pvgpud.conf, or "
+		      "reserve all",
+		      reserve >> 20, a->w->memory >> 20);
+	if (!g->room.park_memory)
+		return;
+	lower(out, g->room.reserve_free / reserve, ROOM_MEMORY,
+	      "%" PRIu64 " of %" PRIu64 " MiB are not reserved yet, one more reserves %" PRIu64
+	      " MiB: detach a vGPU or lower memory-reserve",
+	      g->room.reserve_free >> 20, g->room.memory >> 20, reserve >> 20);
+	if (parks)
+		lower(out, g->room.park_free / parks, ROOM_MEMORY,
+		      "%" PRIu64 " of %" PRIu64
+		      " MiB of park_memory are not promised yet, one more may park %" PRIu64
+		      " MiB: raise park_memory or memory-reserve",
+		      g->room.park_free >> 20, g->room.park_memory >> 20, parks >> 20);
+}
+
 static void by_memory(const struct room_ask *a, const struct gpu *g, struct room *out)
 {
 	/* pvgpud does not know its GPU yet: it decides itself. */
 	if (a->except || a->force || !a->w->memory || !g->room.memory)
 		return;
+	by_reserve(a, g, out);
 	lower(out, g->room.memory_free / a->w->memory, ROOM_MEMORY,
 	      "%" PRIu64 " of %" PRIu64 " MiB are not promised yet, one more takes %" PRIu64
 	      " MiB: detach a vGPU or take a smaller profile",

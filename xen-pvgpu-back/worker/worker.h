@@ -88,7 +88,8 @@ bool share_drop(struct worker *w, uint64_t number);
  * 0: none, with a reason. lease_resume: they are to be on the GPU again, and may be when it returns
  * true; it waits for that, and returns false when the session has ended. lease_resumed: they are.
  */
-void lease_parked(struct worker *w, uint32_t id, uint64_t bytes, uint64_t us, const char *reason);
+void lease_parked(struct worker *w, uint32_t id, uint64_t bytes, uint64_t us, bool busy,
+		  const char *reason);
 bool lease_resume(struct worker *w, uint64_t bytes);
 void lease_resumed(struct worker *w, uint64_t bytes, uint64_t us);
 

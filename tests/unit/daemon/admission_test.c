@@ -755,13 +755,15 @@ START_TEST(what_each_gpu_has_left)
 	settle();
 	ck_assert_str_eq(fake_get("/local/domain/0/data/pvgpu/gpu-1/name"), "second");
 	ck_assert_str_eq(fake_get("/local/domain/0/data/pvgpu/gpu-1/room"),
-			 "memory=1073741824 memory-free=805306368 vgpus=1 healthy=1");
+			 "memory=1073741824 memory-free=805306368 vgpus=1 healthy=1 "
+			 "park-memory=0 park-free=0 reserve-free=0");
 	/* One that is promised nothing is seen, too. */
 	put(2, "pool", "first");
 	attach(2, "0");
 	settle();
 	ck_assert_str_eq(fake_get("/local/domain/0/data/pvgpu/gpu-0/room"),
-			 "memory=1073741824 memory-free=1073741824 vgpus=1 healthy=1");
+			 "memory=1073741824 memory-free=1073741824 vgpus=1 healthy=1 "
+			 "park-memory=0 park-free=0 reserve-free=0");
 }
 END_TEST
 

@@ -26,6 +26,11 @@ void share_group_changed(struct daemon *dm, struct pool_group *g)
 	daemon_fake.groups_changed++;
 }
 
+bool share_gate_read(const struct worker *w, struct pvgpu_gate_report *out)
+{
+	return false;
+}
+
 int share_moved(struct vgpu *v)
 {
 	daemon_fake.moved++;

@@ -3,6 +3,7 @@
 #include "ring/poll.h"
 #include "tests/unit/daemon/xenctl_case.h"
 #include "xen-pvgpu-back/daemon/workers/parking.h"
+#include "xen-pvgpu-back/daemon/workers/residency.h"
 #include "xen-pvgpu-back/daemon/workers/workers.h"
 
 #define MIB (1ull << 20)
@@ -151,8 +152,64 @@ END_TEST
 START_TEST(says_that_it_came_back)
 {
 	open_with_memory();
+	k->w->adopted = false;
 	say(PVGPU_SUP_RESUMED, 0, MIB);
 	ends("which was not away");
+}
+END_TEST
+
+START_TEST(says_that_other_bytes_came_back)
+{
+	open_with_memory();
+	say(PVGPU_SUP_PARKED, asked().id, 6 * MIB);
+	say(PVGPU_SUP_RESUME, 2, 6 * MIB);
+	heard(PVGPU_SUP_LEASED);
+	say(PVGPU_SUP_RESUMED, 0, 5 * MIB);
+	ends("which was not away");
+}
+END_TEST
+
+/* A former pvgpud let it come back. */
+START_TEST(comes_back_after_a_restart)
+{
+	open_with_memory();
+	k->w->adopted = true;
+	say(PVGPU_SUP_RESUMED, 0, MIB);
+	ck_assert(!k->w->killed);
+	ck_assert_uint_eq(pvgpu_latency_count(&fake.v->parking.resumes), 0);
+}
+END_TEST
+
+/* It says once what a former pvgpud has had it park. */
+START_TEST(says_again_what_is_parked)
+{
+	open_with_memory();
+	k->w->adopted = true;
+	say(PVGPU_SUP_PARKED, 0, MIB);
+	ck_assert(!k->w->killed);
+	say(PVGPU_SUP_PARKED, 0, MIB);
+	ends("says again what it has parked, without a question");
+}
+END_TEST
+
+/* An operator has it parked, and another vGPU has a part of the pool's host memory. */
+START_TEST(takes_no_part_of_anothers)
+{
+	struct vgpu other = {.d = &fake.d,
+			     .pool = fake.v->pool,
+			     .cfg = {.memory = 64 * MIB, .policy = {.memory_reserve = 8 * MIB}}};
+
+	open_with_memory();
+	fake.vgpus[1] = &other;
+	fake.d.vgpu_n = 2;
+	fake.v->pool->cfg.park_memory = 60 * MIB;
+	ck_assert_uint_eq(asked().a, 4 * MIB);
+	ck_assert_uint_eq(residency_host_room(&other), 60 * MIB);
+	fake.v->ledger.parked = 59 * MIB;
+	ck_assert_uint_eq(residency_host_room(&other), 56 * MIB);
+	ck_assert_uint_eq(residency_host_room(fake.v), 0);
+	fake.v->ledger.parked = 0;
+	fake.d.vgpu_n = 1;
 }
 END_TEST
 
@@ -187,6 +244,10 @@ static void add(TCase *t)
 	tcase_add_test(t, resumes_more_than_it_parked);
 	tcase_add_test(t, resumes_what_is_not_parked);
 	tcase_add_test(t, says_that_it_came_back);
+	tcase_add_test(t, says_that_other_bytes_came_back);
+	tcase_add_test(t, comes_back_after_a_restart);
+	tcase_add_test(t, says_again_what_is_parked);
+	tcase_add_test(t, takes_no_part_of_anothers);
 	tcase_add_test(t, keeps_what_it_says_to_have_parked);
 }
 

@@ -17,6 +17,7 @@
 #include "xen-pvgpu-back/daemon/guard/faults.h"
 #include "xen-pvgpu-back/daemon/workers/pool.h"
 #include "xen-pvgpu-back/daemon/workers/parking.h"
+#include "xen-pvgpu-back/daemon/workers/residency.h"
 #include "xen-pvgpu-back/daemon/workers/workers.h"
 #include "xen-pvgpu-back/daemon/xen/xenbus_store.h"
 
@@ -119,6 +120,16 @@ bool parking_want(struct vgpu *v, bool on, char *why, size_t cap)
 {
 	v->parking.on = on;
 	return true;
+}
+
+bool residency_is_on(const struct pool *p)
+{
+	return false;
+}
+
+void residency_promised(const struct pool *p, uint64_t *reserved, uint64_t *parked)
+{
+	*reserved = *parked = 0;
 }
 
 void canary_clear(struct pool *p)

@@ -89,6 +89,11 @@ void share_gate_ask(struct worker *w)
 	fake.asked++;
 }
 
+bool share_gate_read(const struct worker *w, struct pvgpu_gate_report *out)
+{
+	return false;
+}
+
 bool share_gate_unheard(const struct worker *w)
 {
 	return fake.unheard;
@@ -409,6 +414,11 @@ static void daemon_down(void)
 
 	xenctl_leave(&fake.x);
 	xenctl_maps_stop(d);
+	while ((c = TAILQ_FIRST(&fake.v->pool->claims))) {
+		TAILQ_REMOVE(&fake.v->pool->claims, c, link);
+		if (!c->parked)
+			free(c);
+	}
 	while ((w = TAILQ_FIRST(&d->workers))) {
 		ev_timer_stop(d->loop, &w->deadline);
 		ev_timer_stop(d->loop, &w->pause);
@@ -421,10 +431,6 @@ static void daemon_down(void)
 		TAILQ_REMOVE(&d->workers, w, link);
 		held_leave(w->held);
 		free(w);
-	}
-	while ((c = TAILQ_FIRST(&fake.v->claims))) {
-		TAILQ_REMOVE(&fake.v->claims, c, link);
-		free(c);
 	}
 	held_close(d->held, fake.dir, false);
 	vgpu_close(fake.v, false);

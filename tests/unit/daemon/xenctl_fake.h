@@ -36,7 +36,7 @@ struct fake_guest {
 struct fake {
 	struct daemon d;
 	struct vgpu *v;
-	struct vgpu *vgpus[1];
+	struct vgpu *vgpus[2];
 	struct xen_vgpu x;
 	struct fake_guest g;
 	struct fake_worker workers[FAKE_WORKERS];
@@ -68,7 +68,8 @@ void fake_down(void);
 int fake_connect(bool adopting);
 /* Another pvgpud: this one's state is freed, sockets of workers and the guest's page stay. */
 void fake_restart(void);
-/* Advance the clock by that many milliseconds; unless it stands, each reading advances it by one, too. */
+/* Advance the clock by that many milliseconds; unless it stands, each reading advances it by one,
+ * too. */
 void fake_pass(uint64_t ms);
 /* The control ring's pause, if there is one, takes its 20 ms by that clock and no time of ours. */
 void fake_pause(void);

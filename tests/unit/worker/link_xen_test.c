@@ -109,7 +109,7 @@ void lease_park_asked(struct worker *v)
 {
 }
 
-void gpu_park(struct worker *v, uint32_t id, uint64_t most, bool may_swap, uint64_t idle_ms)
+void gpu_park(struct worker *v, uint32_t id, uint64_t most, unsigned int how, uint64_t ms)
 {
 }
 

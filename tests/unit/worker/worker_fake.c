@@ -190,12 +190,14 @@ bool share_drop(struct worker *w, uint64_t number)
 	return false;
 }
 
-void lease_parked(struct worker *w, uint32_t id, uint64_t bytes, uint64_t us, const char *reason)
+void lease_parked(struct worker *w, uint32_t id, uint64_t bytes, uint64_t us, bool busy,
+		  const char *reason)
 {
 	pthread_mutex_lock(&w->lock);
 	w->leased -= bytes;
 	w->parked += bytes;
 	w->park_answers++;
+	w->park_busy = busy;
 	snprintf(w->park_reason, sizeof(w->park_reason), "%s", reason);
 	pthread_cond_broadcast(&w->sent_more);
 	pthread_mutex_unlock(&w->lock);

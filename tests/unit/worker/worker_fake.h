@@ -66,6 +66,7 @@ struct worker {
 	void (*on_lease)(struct worker *w);
 	uint64_t parked;
 	unsigned int park_answers, resumes;
+	bool park_busy;        /* of the last answer */
 	char park_reason[128]; /* of the last answer; "": it is parked */
 	bool no_memory;        /* parked memory cannot be leased now; lock, sent_more */
 	int ended;             /* times */

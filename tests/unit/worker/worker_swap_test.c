@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "tests/unit/worker/worker_fake_far.h"
+#include "xen-pvgpu-back/contract/supervise.h"
 #include "xen-pvgpu-back/worker/gpu/gpu.h"
 #include "xen-pvgpu-back/worker/gpu/state.h"
 #include "xen-pvgpu-back/worker/worker.h"
@@ -42,6 +43,14 @@ static bool resumed(struct worker *w, void *n)
 	return w->resumes >= *(unsigned int *)n;
 }
 
+/* The worker looks every two milliseconds. */
+static bool resumed_by_looking(struct worker *w, void *n)
+{
+	w->gpu->gate.look = true;
+	atomic_store(&w->kicked, true);
+	return resumed(w, n);
+}
+
 static bool has_ended(struct worker *w, void *arg)
 {
 	return w->ended;
@@ -59,7 +68,7 @@ static const char *park(struct worker *w, uint64_t most)
 
 	/* Answers come before their jobs' ends. */
 	ck_assert(fake_until(w, no_jobs, NULL));
-	gpu_park(w, n, most, true, 0);
+	gpu_park(w, n, most, PVGPU_SUP_PARK_SAFE, 0);
 	ck_assert(fake_until(w, answered, &n));
 	ck_assert(fake_until(w, no_jobs, NULL));
 	return w->park_reason;
@@ -132,7 +141,7 @@ START_TEST(as_much_as_asked)
 	ck_assert(fake_alloc(w, 5, FAKE_CTX, 4 * MIB));
 	ck_assert_str_eq(park(w, 13 * MIB), "");
 	ck_assert_uint_eq(w->parked, 12 * MIB);
-	gpu_park(w, 9, 0, true, 0);
+	gpu_park(w, 9, 0, PVGPU_SUP_PARK_SAFE, 0);
 	ck_assert(fake_until(w, resumed, &one));
 	ck_assert_uint_eq(w->parked, 0);
 	ck_assert_uint_eq(fake_far.bytes_mapped, 28 * MIB);
@@ -149,11 +158,66 @@ START_TEST(only_when_idle)
 	fake_far.manual = true;
 	memset_(w, at, MIB, 1);
 	ck_assert_str_eq(park(w, ALL), "it is not idle");
+	ck_assert(w->park_busy);
 	ck_assert_uint_eq(w->parked, 0);
 	fake_far.manual = false;
 	fake_complete(-1, UINT64_MAX);
 	ck_assert_int_eq(synchronize(w, 10), 0);
 	ck_assert_str_eq(park(w, ALL), "");
+	close_all(w);
+}
+END_TEST
+
+/* It has to leave with work on the GPU and more to come: that work ends, the rest waits, and
+ * brings the memory back. */
+START_TEST(leaves_in_the_middle_of_its_work)
+{
+	unsigned int one = 1;
+	uint64_t at;
+	struct worker *w = open_with(8 * MIB, &at);
+
+	fake_far.manual = true;
+	memset_(w, at, MIB, 1);
+	gpu_park(w, 1, ALL, PVGPU_SUP_PARK_SAFE | PVGPU_SUP_PARK_BUSY, 600000);
+	ck_assert_int_ge(gpu_gate_look_ms(w), 0);
+	memset_(w, at, MIB, 2);
+	ck_assert_int_eq(w->gpu->park.count, 1);
+	ck_assert_uint_eq(w->park_answers, 0);
+	ck_assert_uint_eq(w->parked, 0);
+	/* It is asked once more meanwhile. */
+	gpu_park(w, 2, ALL, PVGPU_SUP_PARK_SAFE | PVGPU_SUP_PARK_BUSY, 600000);
+	ck_assert_uint_eq(w->park_answers, 1);
+	ck_assert_str_eq(w->park_reason, "its memory is parked already, or about to be");
+	fake_far.manual = false;
+	fake_complete(-1, UINT64_MAX);
+	ck_assert(fake_until(w, resumed_by_looking, &one));
+	ck_assert_uint_eq(w->park_answers, 2);
+	ck_assert(!w->park_busy);
+	ck_assert_int_eq(synchronize(w, 10), 0);
+	ck_assert_uint_eq(w->parked, 0);
+	ck_assert_int_eq(w->ended, 0);
+	close_all(w);
+}
+END_TEST
+
+/* Work that does not end in time: all goes on as if nothing had been asked. */
+START_TEST(stays_with_work_that_does_not_end)
+{
+	uint64_t at;
+	struct worker *w = open_with(8 * MIB, &at);
+
+	fake_far.manual = true;
+	memset_(w, at, MIB, 1);
+	gpu_park(w, 1, ALL, PVGPU_SUP_PARK_SAFE | PVGPU_SUP_PARK_BUSY, 0);
+	ck_assert_uint_eq(w->park_answers, 1);
+	ck_assert(w->park_busy);
+	ck_assert_str_eq(w->park_reason, "its work has not ended");
+	memset_(w, at, MIB, 2);
+	ck_assert_int_eq(w->gpu->park.count, 0);
+	fake_far.manual = false;
+	fake_complete(-1, UINT64_MAX);
+	ck_assert_int_eq(synchronize(w, 10), 0);
+	ck_assert_uint_eq(w->parked, 0);
 	close_all(w);
 }
 END_TEST
@@ -369,6 +433,8 @@ int main(void)
 	tcase_add_test(t, leaves_and_comes_back);
 	tcase_add_test(t, as_much_as_asked);
 	tcase_add_test(t, only_when_idle);
+	tcase_add_test(t, leaves_in_the_middle_of_its_work);
+	tcase_add_test(t, stays_with_work_that_does_not_end);
 	tcase_add_test(t, not_in_a_confidential_pool);
 	tcase_add_test(t, queries_are_answered);
 	tcase_add_test(t, all_stays_when_it_cannot_be_copied);

@@ -15,6 +15,7 @@
 #include "xen-pvgpu-back/daemon/guard/statistics.h"
 #include "xen-pvgpu-back/daemon/guard/strangers.h"
 #include "xen-pvgpu-back/daemon/workers/pool.h"
+#include "xen-pvgpu-back/daemon/workers/residency.h"
 #include "xen-pvgpu-back/daemon/xen/xenbus.h"
 
 #define EVENTS 24u /* in a snapshot */
@@ -97,7 +98,7 @@ static void put_link(const struct pool *p, uint64_t *n)
 
 static void put_gpu(const struct pool *p, struct pvgpu_gpu_record *out)
 {
-	uint64_t *n = out->value;
+	uint64_t *n = out->value, reserved = 0, parked = 0;
 
 	snprintf(out->name, sizeof(out->name), "%s", p->cfg.name);
 	snprintf(out->model, sizeof(out->model), "%s", p->model);
@@ -106,6 +107,11 @@ static void put_gpu(const struct pool *p, struct pvgpu_gpu_record *out)
 	n[PVGPU_GPU_MEMORY] = p->device_memory;
 	n[PVGPU_GPU_MEMORY_FREE] = pool_free(p);
 	n[PVGPU_GPU_MEMORY_PROMISED] = pool_promised(p);
+	n[PVGPU_GPU_PARK_MEMORY] = p->cfg.park_memory;
+	if (residency_is_on(p))
+		residency_promised(p, &reserved, &parked);
+	n[PVGPU_GPU_MEMORY_RESERVED] = reserved;
+	n[PVGPU_GPU_PARK_PROMISED] = parked;
 	n[PVGPU_GPU_GPU_TIME] = schedule_charged_ns(p->schedule) / 1000;
 	n[PVGPU_GPU_WASTE_TIME] = schedule_waste_ns(p->schedule) / 1000;
 	n[PVGPU_GPU_HANDOVERS] = schedule_handovers(p->schedule);

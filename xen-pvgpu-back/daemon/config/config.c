@@ -92,6 +92,8 @@ static const struct key pool_keys[] = {
 	{"credit_ms", NUMBER, P(credit_ms), 0, 1000},
 	{"starvation_ms", NUMBER, P(starvation_ms), 0, 60000},
 	{"overcommit", RATIO, P(overcommit), 100, 100000},
+	{"park_memory", SIZE, P(park_memory), 0, SIZE_LIMIT},
+	{"park_share", SHARE, P(park_ppm), 10000, 500000},
 };
 #undef P
 
@@ -328,6 +330,7 @@ struct config_pool *config_pool(struct config *c, const char *name, const char *
 		return NULL;
 	}
 	p->overcommit = 1000;
+	p->park_ppm = CONFIG_PARK_PPM;
 	strcpy(p->name, name);
 	return p;
 }

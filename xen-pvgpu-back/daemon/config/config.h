@@ -54,7 +54,13 @@ struct config_pool {
 	unsigned int starvation_ms; /* 0: sched.h's */
 	unsigned int gpu_sensors;   /* enum pool_sensors */
 	unsigned int overcommit; /* the most that may be promised, in thousandths of its memory */
+	/* workers/residency.h */
+	unsigned int park_ppm; /* the most of the time that moving a vGPU's memory may take */
+	uint64_t park_memory;  /* host memory for parked memory, bytes; 0: none is parked for others
+				*/
 };
+
+#define CONFIG_PARK_PPM 100000u
 
 /* The vGPUs of one project, in any pools. */
 struct config_group {
@@ -75,6 +81,14 @@ struct config_vgpu {
 	char pool[CONFIG_POOL];             /* empty: the placement decides */
 	char group[CONFIG_GROUP]; /* empty: none; must follow pool, since a value sets both */
 };
+
+/* The part of its memory that is on the GPU at all times. */
+static inline uint64_t config_reserve(const struct config_vgpu *v)
+{
+	const uint64_t reserve = v->policy.memory_reserve;
+
+	return reserve && reserve < v->memory ? reserve : v->memory;
+}
 
 const char *config_mode_name(unsigned int mode);
 

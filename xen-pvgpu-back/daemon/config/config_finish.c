@@ -73,6 +73,14 @@ int config_check_pools(const struct config *c, char *error)
 	for (unsigned int i = 0; i < c->pool_n; i++) {
 		const struct config_pool *p = &c->pools[i];
 
+		if (p->mode != POOL_SHARED && p->park_memory) {
+			snprintf(error, CONFIG_ERROR,
+				 "pool %s: park_memory is set, and mode is %s: copies would run "
+				 "while another vGPU has the GPU; take park_memory out, or set "
+				 "mode = shared",
+				 p->name, config_mode_name(p->mode));
+			return -1;
+		}
 		if (p->mode != POOL_CONFIDENTIAL || p->overcommit <= 1000)
 			continue;
 		snprintf(error, CONFIG_ERROR,

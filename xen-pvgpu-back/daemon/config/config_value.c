@@ -207,7 +207,8 @@ static int set_decimal(const struct key *k, void *field, const char *value, char
 	uint64_t n;
 
 	if (share)
-		snprintf(want, cap, "must be a share from 0%% to 100%%, such as 25%% or 12.5%%");
+		snprintf(want, cap, "must be a share from %g%% to %g%%, such as 25%% or 12.5%%",
+			 (double)k->min / 1e4, (double)k->max / 1e4);
 	else
 		snprintf(want, cap, "must be a ratio from %g to %g, such as 1.5",
 			 (double)k->min / 1e3, (double)k->max / 1e3);

@@ -40,6 +40,7 @@
 #define POOL_REASON 192
 
 struct cgroups;
+struct claim;
 struct daemon;
 struct export;
 struct fault_record;
@@ -175,6 +176,11 @@ struct pool {
 	uint64_t xids, last_xid; /* their number since pvgpud's start; 0: none */
 	bool use_counted;        /* watchdog.c: the driver has counted use by some worker */
 	struct stranger strangers[STRANGERS_MAX];
+	TAILQ_HEAD(, claim) claims; /* lease.c, in the order in which they came */
+	struct claim *first;        /* of those that wait for room and can have it; NULL: none */
+	uint64_t freed;             /* bytes parked for it */
+	uint64_t copy_ns;           /* that moving a KiB takes its vGPUs; their median */
+	ev_timer residency;
 };
 
 /* Its workers do not start. One failure in a row says nothing about a GPU that has been served. */
@@ -195,12 +201,14 @@ struct account {
 	uint64_t steady;     /* the same at the last round */
 };
 
-/* A request for memory that an ending session still holds. */
+/* A request for memory that waits: an ending session still holds it, or the GPU is full
+ * (workers/residency.h). */
 struct claim {
 	TAILQ_ENTRY(claim) link;
 	struct worker *w;
 	uint32_t id;
 	uint64_t bytes;
+	bool parked; /* bytes that it has parked */
 };
 
 /* workers/parking.c, of a vGPU. */
@@ -208,17 +216,36 @@ struct parking_vgpu {
 	bool on; /* an operator has its memory parked while its sessions are idle */
 	ev_timer look;
 	uint64_t us;                  /* time that its workers say they took */
+	uint64_t parks;               /* times that memory of one was parked */
+	uint64_t refused;             /* leases, as the GPU was full and nothing could leave */
+	uint64_t may;                 /* residency.c: bytes, while it reckons */
+	uint64_t copy_ns;             /* that moving a KiB takes it; 0: not measured */
 	struct pvgpu_latency resumes; /* from the grant of the lease to the worker's report */
 };
 
 /* The same of a worker. */
 struct parking {
-	bool knows;            /* the worker knows of it */
-	bool waits;            /* for the answer to question `asked` */
-	bool came;             /* it was brought back since the operator's word */
-	uint32_t asked;        /* the number of the last question */
-	uint64_t bytes;        /* parked */
-	uint64_t began_ns;     /* of the way back; 0: it is not on it */
+	bool knows;        /* the worker knows of it */
+	bool waits;        /* for the answer to question `asked` */
+	bool came;         /* it was brought back since the operator's word */
+	uint32_t asked;    /* the number of the last question */
+	uint64_t most;     /* bytes that it asked for */
+	uint64_t bytes;    /* parked */
+	uint64_t began_ns; /* of the way back; 0: it is not on it */
+	uint64_t coming;   /* bytes that are */
+	bool told;         /* adopted: it has reported what is parked */
+	/* residency.c */
+	bool knows_busy;             /* can be asked while it has work */
+	bool wants;                  /* its parked bytes, and waits for room */
+	struct claim claim;          /* then */
+	unsigned int busy;           /* answers that it has work */
+	uint64_t leaves;             /* bytes that it was asked to park for another one */
+	uint64_t not_before;         /* CLOCK_MONOTONIC, as these: it is asked again */
+	uint64_t stays, stays_until; /* bytes of its lease that cannot leave */
+	unsigned int stuck;          /* times in a row that not all could leave */
+	uint64_t came_ns;            /* its memory came to the GPU */
+	uint64_t active_ns;
+	uint64_t seen;         /* its counters at the last look */
 	uint64_t copies_until; /* CLOCK_MONOTONIC: its use of the GPU may be copies until then */
 };
 
@@ -241,7 +268,6 @@ struct vgpu {
 	ev_timer pause;            /* it is used up: none is accepted */
 	struct ledger ledger;
 	struct parking_vgpu parking;
-	TAILQ_HEAD(, claim) claims;
 	LIST_HEAD(, export) exports; /* exports.c: what its sessions share */
 	unsigned int sessions;       /* now */
 	unsigned int openings;       /* guests waiting for a session */
@@ -313,7 +339,7 @@ struct worker {
 	struct parking parking;
 	uint64_t context_bytes; /* that it leases for a context, as it was told; 0: nothing */
 	struct held *held;      /* the record of what it holds; NULL while spare */
-	unsigned int claims;    /* in its vGPU's list */
+	unsigned int claims;    /* in its pool's list */
 	LIST_HEAD(, holding) holdings; /* exports.c: what it shares with other sessions */
 	unsigned int holdings_n, wishes;
 	uint64_t exported; /* bytes of its lease that it shares */

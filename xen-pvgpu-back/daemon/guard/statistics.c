@@ -16,6 +16,8 @@ void statistics_vgpu(const struct vgpu *v, struct statistics_vgpu *out)
 	n[PVGPU_VGPU_MEMORY_USED] = ledger_used(&v->ledger);
 	n[PVGPU_VGPU_MEMORY_PARKED] = v->ledger.parked;
 	n[PVGPU_VGPU_PARK_TIME] = v->parking.us;
+	n[PVGPU_VGPU_PARKS] = v->parking.parks;
+	n[PVGPU_VGPU_MEMORY_REFUSED] = v->parking.refused;
 	n[PVGPU_VGPU_MEMORY_LIMIT] = v->ledger.quota;
 	n[PVGPU_VGPU_MEMORY_PEAK] = v->ledger.peak;
 	n[PVGPU_VGPU_SESSIONS] = v->sessions;

@@ -416,6 +416,7 @@ void adopt_state(struct worker *w, const struct pvgpu_sup *m)
 	w->ready = w->sealed = true;
 	w->shares = m->knows & PVGPU_SUP_KNOWS_SHARE;
 	w->parking.knows = m->knows & PVGPU_SUP_KNOWS_PARK;
+	w->parking.knows_busy = m->knows & PVGPU_SUP_KNOWS_BUSY;
 	worker_deadline(w, 0, NULL);
 	watchdog_wake(d);
 	find_guest(w);

@@ -2,7 +2,9 @@
 /*
  * Leases of memory. Memory of a guest process that has exited must be available to the next one, as
  * on a GPU of its own, although its worker takes a moment to end. So a request waits while an
- * ending session holds the memory.
+ * ending session holds the memory. It also waits while the GPU is full and other sessions can leave
+ * it (residency.h). These claims are served in the order in which they came, but one that no
+ * session can leave for does not hold up those behind it.
  */
 #include "xen-pvgpu-back/daemon/workers/workers.h"
 
@@ -16,6 +18,7 @@
 #include "xen-pvgpu-back/daemon/guard/faults.h"
 #include "xen-pvgpu-back/daemon/workers/parking.h"
 #include "xen-pvgpu-back/daemon/workers/pool.h"
+#include "xen-pvgpu-back/daemon/workers/residency.h"
 
 #define CLAIMS_MAX 8u /* claims of one worker, which waits for each */
 
@@ -49,21 +52,37 @@ static uint64_t available(const struct vgpu *v)
 
 	if (v->cfg.memory)
 		return n;
-	spare = pool_spare_memory(v->pool);
+	spare = residency_is_on(v->pool) ? residency_room(v) : pool_spare_memory(v->pool);
 	return spare < n ? spare : n;
 }
 
-/* Recorded before the worker hears of it. */
-static bool take(struct worker *w, uint64_t bytes)
+/* Memory that was parked for the first claim is not for others, unless it is reserved for them. */
+static bool has_room(const struct worker *w, uint64_t bytes, const struct claim *c)
+{
+	const struct pool *p = w->vgpu->pool;
+	uint64_t n = residency_room(w->vgpu);
+
+	if (n < bytes)
+		return false;
+	return !p->first || c == p->first || n - bytes >= p->freed ||
+	       residency_is_reserved(w->vgpu, bytes);
+}
+
+/* Recorded before the worker hears of it. c: its claim; NULL: none. */
+static bool take(struct worker *w, uint64_t bytes, const struct claim *c)
 {
 	struct vgpu *v = w->vgpu;
 
-	if (bytes > available(v) || !ledger_take(&v->ledger, &w->leased, bytes))
+	if (bytes > available(v) || !has_room(w, bytes, c) ||
+	    !ledger_take(&v->ledger, &w->leased, bytes))
 		return false;
-	if (held_set_leased(w->held, w->leased + w->parking.bytes) == 0)
-		return true;
-	ledger_give(&v->ledger, &w->leased, bytes);
-	return false;
+	if (held_set_leased(w->held, w->leased + w->parking.bytes) < 0) {
+		ledger_give(&v->ledger, &w->leased, bytes);
+		return false;
+	}
+	if (!w->parking.came_ns)
+		w->parking.came_ns = pvgpu_poll_now();
+	return true;
 }
 
 uint64_t lease_free(const struct vgpu *v)
@@ -80,29 +99,127 @@ static void answer(struct worker *w, uint32_t id, uint64_t bytes, bool granted)
 	supervise_say(w, PVGPU_SUP_LEASED, id, granted ? bytes : 0);
 }
 
-static void drop(struct vgpu *v, struct claim *c)
+static void drop(struct claim *c)
 {
-	TAILQ_REMOVE(&v->claims, c, link);
+	struct pool *p = c->w->vgpu->pool;
+
+	TAILQ_REMOVE(&p->claims, c, link);
+	if (p->first == c) {
+		p->first = NULL;
+		p->freed = 0;
+	}
 	c->w->claims--;
-	free(c);
+	if (!c->parked)
+		free(c);
 }
 
-/* Answers waiting claims in order: grants those that fit now, refuses those that cannot fit any
- * more. */
-static void serve_claims(struct vgpu *v)
+/* Is it what it may have that it waits for, or the GPU's room? */
+static bool waits_for_room(const struct claim *c)
 {
-	uint64_t coming = TAILQ_EMPTY(&v->claims) ? 0 : ending_bytes(v);
+	return c->parked || c->bytes <= available(c->w->vgpu);
+}
+
+static bool grant(struct claim *c)
+{
+	if (!c->parked)
+		return take(c->w, c->bytes, c);
+	return has_room(c->w, c->bytes, c);
+}
+
+static void answer_claim(struct claim *c, bool granted)
+{
+	struct claim was = *c;
+
+	drop(c);
+	if (!was.parked)
+		answer(was.w, was.id, was.bytes, granted);
+	else
+		parking_resumes(was.w, was.id);
+	vgpu_changed(was.w->vgpu);
+}
+
+static void refuse_full(struct worker *w, uint64_t bytes)
+{
+	struct vgpu *v = w->vgpu;
+
+	v->parking.refused++;
+	if (log_room(&v->noise, now_ms(), v->cfg.name))
+		log_warning("%s: %" PRIu64 " MiB are refused: the GPU has %" PRIu64
+			    " MiB left for it, and no session can leave; its vGPU may have %" PRIu64
+			    " MiB of which %" PRIu64 " are reserved",
+			    worker_name(w), bytes >> 20, residency_room(v) >> 20,
+			    v->ledger.quota >> 20, config_reserve(&v->cfg) >> 20);
+}
+
+/* Grants claims that fit now, and refuses those that ask for more than their vGPU will have. */
+static void serve_fitting(struct pool *p)
+{
 	struct claim *c, *next;
 
-	for (c = TAILQ_FIRST(&v->claims); c; c = next) {
-		bool granted = take(c->w, c->bytes);
+	for (c = TAILQ_FIRST(&p->claims); c; c = next) {
+		const struct vgpu *v = c->w->vgpu;
+		bool granted;
 
 		next = TAILQ_NEXT(c, link);
-		if (!granted && c->bytes <= available(v) + coming)
+		if (!v->ledger.quota)
 			continue;
-		answer(c->w, c->id, c->bytes, granted);
-		drop(v, c);
+		granted = grant(c);
+		if (granted)
+			answer_claim(c, true);
+		else if (!waits_for_room(c) && c->bytes > available(v) + ending_bytes(v))
+			answer_claim(c, false);
 	}
+}
+
+/* The first claim that others can leave the GPU for. Where there is none, the last allocation is
+ * refused: those before it may have to wait for its session. */
+static bool choose_first(struct pool *p)
+{
+	struct claim *c, *last = NULL;
+
+	if (p->first && residency_can(p->first->w, p->first->bytes))
+		return true;
+	p->first = NULL;
+	p->freed = 0;
+	TAILQ_FOREACH(c, &p->claims, link)
+	{
+		if (!waits_for_room(c))
+			continue;
+		if (residency_can(c->w, c->bytes)) {
+			p->first = c;
+			return true;
+		}
+		last = c->parked ? last : c;
+	}
+	if (!last)
+		return true;
+	refuse_full(last->w, last->bytes);
+	answer_claim(last, false);
+	return false;
+}
+
+void lease_serve(struct pool *p)
+{
+	do
+		serve_fitting(p);
+	while (residency_is_on(p) && !choose_first(p));
+	residency_look(p);
+}
+
+static void add_claim(struct claim *c)
+{
+	TAILQ_INSERT_TAIL(&c->w->vgpu->pool->claims, c, link);
+	c->w->claims++;
+}
+
+void lease_parked(struct worker *w, uint32_t id, uint64_t bytes)
+{
+	struct claim *c = &w->parking.claim;
+
+	*c = (struct claim){.w = w, .id = id, .bytes = bytes, .parked = true};
+	w->parking.wants = true;
+	add_claim(c);
+	lease_serve(w->vgpu->pool);
 }
 
 void lease_quota_known(struct vgpu *v)
@@ -110,7 +227,7 @@ void lease_quota_known(struct vgpu *v)
 	struct worker *w;
 
 	v->ledger.quota = vgpu_quota(v);
-	serve_claims(v);
+	lease_serve(v->pool);
 	TAILQ_FOREACH(w, &v->d->workers, link)
 	{
 		if (w->vgpu == v && w->state == CHECK_SERVING)
@@ -118,25 +235,38 @@ void lease_quota_known(struct vgpu *v)
 	}
 }
 
+/* Will there be memory for it? Without a quota, no worker has reported the GPU's memory yet: an
+ * adopted session must wait. */
+static bool is_coming(struct worker *w, uint64_t bytes)
+{
+	const struct vgpu *v = w->vgpu;
+
+	if (bytes > lease_free(v) && v->ledger.quota)
+		return false;
+	if (bytes > available(v) || residency_can(w, bytes))
+		return true;
+	refuse_full(w, bytes);
+	return false;
+}
+
 void lease_asked(struct worker *w, const struct pvgpu_sup *m)
 {
-	struct vgpu *v = w->vgpu;
-	bool granted = take(w, m->a);
+	struct pool *p = w->vgpu->pool;
+	const bool granted = take(w, m->a, NULL);
 	struct claim *c = NULL;
 
-	/* Without a quota, no worker has reported the GPU's memory yet: an adopted session must
-	 * wait. */
-	if (!granted && (m->a <= lease_free(v) || !v->ledger.quota) && w->claims < CLAIMS_MAX)
+	if (!granted && w->claims < CLAIMS_MAX && is_coming(w, m->a))
 		c = calloc(1, sizeof(*c));
 	if (!c) {
 		answer(w, m->id, m->a, granted);
 		if (granted)
-			vgpu_changed(v);
+			vgpu_changed(w->vgpu);
 		return;
 	}
 	*c = (struct claim){.w = w, .id = m->id, .bytes = m->a};
-	TAILQ_INSERT_TAIL(&v->claims, c, link);
-	w->claims++;
+	add_claim(c);
+	if (residency_is_on(p))
+		lease_serve(p);
 }
 
 /* Records the larger lease before it shrinks: a reading of the worker's memory may be older. */
@@ -154,7 +284,9 @@ void lease_given(struct worker *w, uint64_t bytes)
 		return;
 	}
 	held_set_leased(w->held, w->leased + w->parking.bytes);
-	serve_claims(w->vgpu);
+	/* Such messages are many: where claims may be many, too, a timer serves them. */
+	if (!residency_is_on(w->vgpu->pool))
+		lease_serve(w->vgpu->pool);
 	vgpu_changed(w->vgpu);
 }
 
@@ -178,7 +310,7 @@ void lease_measured(struct worker *w, uint64_t beyond)
 		return;
 	ledger_measured(&v->ledger, &w->account.beyond, beyond);
 	log_debug("%s: %" PRIu64 " MiB beside its lease count", worker_name(w), beyond >> 20);
-	serve_claims(v);
+	lease_serve(v->pool);
 	vgpu_changed(v);
 	/* The worker itself does not know. */
 	vgpu_tell(v);
@@ -199,14 +331,14 @@ void lease_died(struct worker *w)
 	struct vgpu *v = w->vgpu;
 	struct claim *c, *next;
 
-	for (c = TAILQ_FIRST(&v->claims); c; c = next) {
+	for (c = TAILQ_FIRST(&v->pool->claims); c; c = next) {
 		next = TAILQ_NEXT(c, link);
 		if (c->w == w)
-			drop(v, c);
+			drop(c);
 	}
 	parking_died(w);
 	ledger_end(&v->ledger, &w->leased);
 	ledger_measured(&v->ledger, &w->account.beyond, 0);
-	serve_claims(v);
+	lease_serve(v->pool);
 	vgpu_changed(v);
 }

@@ -11,6 +11,7 @@
 #include "xen-pvgpu-back/daemon/guard/faults.h"
 #include "xen-pvgpu-back/daemon/workers/cgroup_files.h"
 #include "xen-pvgpu-back/daemon/workers/host_memory.h"
+#include "xen-pvgpu-back/daemon/workers/residency.h"
 #include "xen-pvgpu-back/daemon/workers/workers.h"
 
 #define FIRST_MS    500u /* without a command, at most, before memory is parked at first */
@@ -37,6 +38,13 @@ static uint64_t machine_memory(bool *swaps)
 	return (uint64_t)s.totalram * s.mem_unit;
 }
 
+uint64_t parking_machine(void)
+{
+	bool swaps;
+
+	return machine_memory(&swaps);
+}
+
 static uint64_t parked_by_all(const struct daemon *d)
 {
 	uint64_t n = 0;
@@ -56,11 +64,14 @@ static uint64_t minus(uint64_t a, uint64_t b)
 	return a > b ? a - b : 0;
 }
 
-/* Half of the machine's memory is for all that is parked. Of what its cgroup leaves the worker, and
- * of what the vGPU's sessions may hold together, a quarter stays for its other uses. */
+/* Its part of the pool's budget, or else of half of the machine's memory, which is for all. Of the
+ * memory that its cgroup leaves the worker, and that the vGPU's sessions may hold together, a
+ * quarter stays for its other uses. */
 static uint64_t room(const struct worker *w, uint64_t machine)
 {
-	uint64_t n = minus(machine / 2, parked_by_all(w->d)), most, used;
+	uint64_t n = residency_is_on(w->vgpu->pool) ? residency_host_room(w->vgpu)
+						    : minus(machine / 2, parked_by_all(w->d));
+	uint64_t most, used;
 
 	n = less(n, host_memory_room(w->vgpu, machine) / 4 * 3);
 	if (w->cgroup < 0)
@@ -77,17 +88,21 @@ static bool never_swapped(const struct worker *w, bool swaps)
 
 /* ---- asking ---- */
 
-static void ask(struct worker *w, uint64_t most, bool safe, uint64_t idle_ms)
+/* how: enum pvgpu_sup_park */
+static void ask(struct worker *w, uint64_t most, unsigned int how, uint64_t ms)
 {
 	const struct pvgpu_sup m = {.kind = PVGPU_SUP_PARK,
 				    .id = ++w->parking.asked,
 				    .session = w->id,
 				    .a = most,
-				    .b = safe,
-				    .c = idle_ms};
+				    .b = how,
+				    .c = ms};
 
 	w->parking.waits = true;
+	w->parking.most = most;
 	w->parking.copies_until = copies_until(w->leased);
+	if (how & PVGPU_SUP_PARK_BUSY)
+		w->parking.copies_until += (uint32_t)ms * 1000000ull;
 	supervise_tell(w, &m, -1);
 }
 
@@ -95,6 +110,22 @@ static bool may_park(const struct worker *w)
 {
 	return w->state == CHECK_SERVING && w->sealed && w->parking.knows && !w->parking.waits &&
 	       !w->parking.bytes && w->leased;
+}
+
+bool parking_leave(struct worker *w, uint64_t most, uint64_t enough, unsigned int ms)
+{
+	const uint64_t mib = (enough + (1u << 20) - 1) >> 20;
+	unsigned int how = PVGPU_SUP_PARK_BUSY;
+	bool swaps;
+
+	most = less(most, room(w, machine_memory(&swaps)));
+	if (!most)
+		return false;
+	if (never_swapped(w, swaps))
+		how |= PVGPU_SUP_PARK_SAFE;
+	w->parking.leaves = less(most, enough);
+	ask(w, most, how, mib << 32 | ms);
+	return true;
 }
 
 static unsigned int idle_ms(const struct worker *w)
@@ -126,7 +157,7 @@ static void on_look(struct ev_loop *loop, ev_timer *t, int events)
 			continue;
 		most = room(w, machine_memory(&swaps));
 		if (most)
-			ask(w, most, never_swapped(w, swaps), ms);
+			ask(w, most, never_swapped(w, swaps) ? PVGPU_SUP_PARK_SAFE : 0, ms);
 	}
 }
 
@@ -147,8 +178,9 @@ static void bring_back(struct vgpu *v)
 
 	TAILQ_FOREACH(w, &v->d->workers, link)
 	{
-		if (w->vgpu == v && w->state == CHECK_SERVING && w->parking.bytes)
-			ask(w, 0, false, 0);
+		if (w->vgpu == v && w->state == CHECK_SERVING && w->parking.bytes &&
+		    !w->parking.waits)
+			ask(w, 0, 0, 0);
 	}
 }
 
@@ -207,8 +239,20 @@ static void parked(struct worker *w, const struct pvgpu_sup *m)
 			    m->id);
 		return;
 	}
-	if (m->id)
+	if (m->id) {
 		w->parking.waits = false;
+	} else if (w->parking.told) {
+		faults_kill(w, FAULT_PROTOCOL, "says again what it has parked, without a question");
+		return;
+	} else {
+		w->parking.told = true;
+	}
+	if (m->id && m->a > w->parking.most) {
+		faults_kill(w, FAULT_PROTOCOL,
+			    "parks %" PRIu64 " bytes, and was asked for %" PRIu64, m->a,
+			    w->parking.most);
+		return;
+	}
 	note(w);
 	/* Memory that the worker shares stays: another session may be charged for it any moment. */
 	if (m->a > w->leased - w->exported ||
@@ -218,43 +262,60 @@ static void parked(struct worker *w, const struct pvgpu_sup *m)
 		return;
 	}
 	w->parking.copies_until = pvgpu_poll_now();
+	residency_parked(w, m->a, m->c == 1);
 	if (!m->a) {
 		log_debug("%s: parks nothing: %s", worker_name(w), m->reason);
 		return;
 	}
+	v->parking.parks += m->id != 0;
 	v->parking.us += m->b < COPY_FOR_NS ? m->b : 0;
 	log_info("%s: %" PRIu64 " MiB are parked, %" PRIu64 " MiB stay on the GPU", worker_name(w),
 		 m->a >> 20, w->leased >> 20);
 	vgpu_changed(v);
+	lease_serve(v->pool);
+}
+
+void parking_resumes(struct worker *w, uint32_t id)
+{
+	const uint64_t bytes = w->parking.bytes;
+
+	ledger_resume(&w->vgpu->ledger, &w->leased, &w->parking.bytes);
+	w->parking.wants = false;
+	w->parking.came = true;
+	w->parking.began_ns = pvgpu_poll_now();
+	w->parking.coming = bytes;
+	w->parking.copies_until = copies_until(bytes);
+	supervise_say(w, PVGPU_SUP_LEASED, id, bytes);
+	vgpu_changed(w->vgpu);
 }
 
 static void resume(struct worker *w, const struct pvgpu_sup *m)
 {
-	struct vgpu *v = w->vgpu;
-
-	if (m->a != w->parking.bytes) {
+	if (!m->a || m->a != w->parking.bytes)
 		faults_kill(w, FAULT_PROTOCOL,
 			    "asks for %" PRIu64 " parked bytes, of which there are %" PRIu64, m->a,
 			    w->parking.bytes);
-		return;
-	}
-	ledger_resume(&v->ledger, &w->leased, &w->parking.bytes);
-	w->parking.came = true;
-	w->parking.began_ns = pvgpu_poll_now();
-	w->parking.copies_until = copies_until(m->a);
-	supervise_say(w, PVGPU_SUP_LEASED, m->id, m->a);
-	vgpu_changed(v);
+	else if (w->parking.wants)
+		faults_kill(w, FAULT_PROTOCOL, "asks for its parked bytes twice");
+	else
+		lease_parked(w, m->id, m->a);
 }
 
 static void resumed(struct worker *w, const struct pvgpu_sup *m)
 {
 	const uint64_t now = pvgpu_poll_now();
 
-	if (!w->parking.began_ns || m->a > w->leased) {
+	/* A former pvgpud granted it. */
+	if (!w->parking.began_ns && w->adopted) {
+		residency_came(w, m->a, 0);
+		return;
+	}
+	if (!w->parking.began_ns || m->a != w->parking.coming) {
 		faults_kill(w, FAULT_PROTOCOL, "says that memory is back which was not away");
 		return;
 	}
 	pvgpu_latency_add(&w->vgpu->parking.resumes, now - w->parking.began_ns);
+	residency_came(w, m->a, now - w->parking.began_ns);
 	w->parking.began_ns = 0;
 	w->parking.copies_until = now;
 	log_info("%s: %" PRIu64 " MiB are back on the GPU", worker_name(w), m->a >> 20);

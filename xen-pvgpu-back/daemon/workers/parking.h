@@ -16,6 +16,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct pvgpu_sup;
 struct vgpu;
@@ -29,6 +30,16 @@ bool parking_want(struct vgpu *v, bool on, char *why, size_t cap);
 
 /* The same as a key's value, 0 or 1: 0, or an errno value with a reason. */
 int parking_write(struct vgpu *v, const char *value, char *why, size_t cap);
+
+/* Asks a session to park allocations of up to `most` bytes until they have `enough`, also if it has
+ * work, which gets `ms` to end; residency_parked() tells of the answer. False: there is no host
+ * memory for it. */
+bool parking_leave(struct worker *w, uint64_t most, uint64_t enough, unsigned int ms);
+/* There is room for the bytes that it asked for: it may bring them back. */
+void parking_resumes(struct worker *w, uint32_t id);
+
+/* Bytes of the machine's memory; 0: not known. */
+uint64_t parking_machine(void);
 
 /* A message of the worker's: PARKED, RESUME, RESUMED. */
 void parking_heard(struct worker *w, const struct pvgpu_sup *m);

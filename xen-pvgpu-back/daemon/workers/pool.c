@@ -10,6 +10,7 @@
 #include "xen-pvgpu-back/daemon/dispatch/share.h"
 #include "xen-pvgpu-back/daemon/guard/canary.h"
 #include "xen-pvgpu-back/daemon/workers/goals.h"
+#include "xen-pvgpu-back/daemon/workers/residency.h"
 #include "xen-pvgpu-back/daemon/workers/workers.h"
 
 #define USED_S  0.2
@@ -61,6 +62,7 @@ static struct pool *pool_new(struct daemon *d, const struct config_pool *cfg)
 	p->retry.data = p;
 	canary_init(p);
 	goals_init(p);
+	residency_init(p);
 	ev_timer_init(&p->used_timer, on_used, 0., 0.);
 	p->used_timer.data = p;
 	ev_timer_init(&p->load_timer, on_load, LOAD_S, LOAD_S);
@@ -111,6 +113,7 @@ void pool_stop(struct daemon *d)
 		ev_timer_stop(d->loop, &d->pools[i]->refill);
 		canary_stop(d->pools[i]);
 		goals_stop(d->pools[i]);
+		residency_stop(d->pools[i]);
 		ev_timer_stop(d->loop, &d->pools[i]->load_timer);
 		ev_timer_stop(d->loop, &d->pools[i]->used_timer);
 		free(d->pools[i]);
@@ -271,6 +274,7 @@ static void describe(const struct pool *p, const struct vgpu *v, const struct co
 		     struct place_gpu *g)
 {
 	const struct daemon *d = p->d;
+	char why[POOL_REASON];
 
 	*g = (struct place_gpu){
 		.pool = p->index,
@@ -279,7 +283,8 @@ static void describe(const struct pool *p, const struct vgpu *v, const struct co
 		.promised = sum(p, v),
 		.load_ppm = p->load_ppm,
 		.closed = (canary_refuses(p) && !is_bound(p, v)) ||
-			  (!p->device_memory && p->failures) || tells_of_others(p, cfg),
+			  (!p->device_memory && p->failures) || tells_of_others(p, cfg) ||
+			  !residency_admits(p, cfg, v, why),
 	};
 	for (unsigned int i = 0; i < d->vgpu_n; i++)
 		g->vgpus += d->vgpus[i]->pool == p && d->vgpus[i] != v;
@@ -309,11 +314,31 @@ static bool hides_figures(const struct daemon *d)
 	return false;
 }
 
-static void refuse(struct daemon *d, const struct place_gpu *gpus, const struct place_want *w,
-		   char reason[POOL_REASON])
+/* Its reserve, or the memory that it may park, is too much for the pool that it names, or for all.
+ */
+static bool reserves_too_much(const struct daemon *d, const struct config_vgpu *cfg,
+			      const struct vgpu *v, const struct place_want *w,
+			      char reason[POOL_REASON])
+{
+	for (unsigned int i = 0; i < d->pool_n; i++)
+		if ((w->pool == PLACE_ANY_POOL || w->pool == i) &&
+		    residency_admits(d->pools[i], cfg, v, reason))
+			return false;
+	if (hides_figures(d))
+		snprintf(reason, POOL_REASON,
+			 "so much memory is not free to reserve or to park: lower memory, or "
+			 "detach a vGPU");
+	return true;
+}
+
+static void refuse(struct daemon *d, const struct place_gpu *gpus, const struct config_vgpu *cfg,
+		   const struct vgpu *v, const struct place_want *w, char reason[POOL_REASON])
 {
 	bool one = w->pool != PLACE_ANY_POOL;
 	struct place_refusal r;
+
+	if (reserves_too_much(d, cfg, v, w, reason))
+		return;
 
 	place_explain(gpus, d->pool_n, w, &r);
 	if (one && !w->memory && d->pools[w->pool]->cfg.mode == POOL_CONFIDENTIAL)
@@ -380,7 +405,7 @@ struct pool *pool_place(struct daemon *d, const struct config_vgpu *cfg, const s
 		gpus[i].closed = missed = true;
 	}
 	if (i == PLACE_NONE && !missed)
-		refuse(d, gpus, &want, reason);
+		refuse(d, gpus, cfg, v, &want, reason);
 	free(gpus);
 	return i == PLACE_NONE ? NULL : d->pools[i];
 }
@@ -441,18 +466,25 @@ static void leave_out(struct vgpu *v)
 		    v->cfg.name, v->unfit);
 }
 
+static bool fits(const struct pool *p)
+{
+	char why[POOL_REASON];
+
+	return sum(p, NULL) <= capacity(p) && residency_admits(p, NULL, NULL, why);
+}
+
 static void fit_known(struct pool *p)
 {
 	struct vgpu *v;
 	char why[POOL_REASON];
 
-	while (sum(p, NULL) > capacity(p) && (v = movable(p))) {
+	while (!fits(p) && (v = movable(p))) {
 		struct pool *to = pool_place(p->d, &v->cfg, v, why);
 
 		if (!to || to == p || vgpu_move(v, to) < 0)
 			break;
 	}
-	while (sum(p, NULL) > capacity(p) && (v = last_local(p)))
+	while (!fits(p) && (v = last_local(p)))
 		leave_out(v);
 }
 

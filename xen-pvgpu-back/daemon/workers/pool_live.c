@@ -72,6 +72,7 @@ int pool_live(struct daemon *d, const char *text, char error[CONFIG_ERROR])
 		goals_changed(p);
 		facts_changed(p);
 		pool_changed(p);
+		lease_serve(p);
 	}
 	config_free(&c);
 	if (text != d->live_pools)

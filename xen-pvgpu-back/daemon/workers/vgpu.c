@@ -66,7 +66,6 @@ void vgpu_init(struct vgpu *v, struct daemon *d, const struct config_vgpu *cfg, 
 	v->cfg = *cfg;
 	v->group = group_get(d, cfg->group);
 	v->fd = -1;
-	TAILQ_INIT(&v->claims);
 	SLIST_INIT(&v->lost);
 	v->ledger.quota = vgpu_quota(v);
 	ev_timer_init(&v->tell, on_tell, 0., 0.);
@@ -139,8 +138,8 @@ static int change_group(struct vgpu *v, const char *name)
 
 int vgpu_change(struct vgpu *v, const struct config_vgpu *cfg, char reason[POOL_REASON])
 {
-	uint64_t had = v->cfg.memory;
-	bool memory = had != cfg->memory;
+	const uint64_t had = v->cfg.memory, reserve = v->cfg.policy.memory_reserve;
+	const bool memory = had != cfg->memory || reserve != cfg->policy.memory_reserve;
 	struct pool *p = v->pool;
 
 	goals_changed(p);
@@ -158,8 +157,10 @@ int vgpu_change(struct vgpu *v, const struct config_vgpu *cfg, char reason[POOL_
 		return -1;
 	/* Set before the move, so that the new pool counts the new promise. */
 	v->cfg.memory = cfg->memory;
+	v->cfg.policy.memory_reserve = cfg->policy.memory_reserve;
 	if (p != v->pool && vgpu_move(v, p) < 0) {
 		v->cfg.memory = had;
+		v->cfg.policy.memory_reserve = reserve;
 		snprintf(reason, POOL_REASON, "out of memory: it stays in pool %s",
 			 v->pool->cfg.name);
 		return -1;

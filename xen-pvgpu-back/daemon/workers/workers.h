@@ -102,6 +102,11 @@ void lease_given(struct worker *w, uint64_t bytes);
 void lease_died(struct worker *w);
 /* The vGPU's quota has become known or has changed. */
 void lease_quota_known(struct vgpu *v);
+/* Memory may be free now: answers claims of the pool that wait. */
+void lease_serve(struct pool *p);
+/* The worker asks for its parked bytes (parking.c); parking_resumes() follows when the GPU has room
+ * for them. */
+void lease_parked(struct worker *w, uint32_t id, uint64_t bytes);
 /* Bytes that sessions of the vGPU can lease, including those that ending sessions will return. */
 uint64_t lease_free(const struct vgpu *v);
 

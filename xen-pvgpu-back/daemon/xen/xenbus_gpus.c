@@ -7,6 +7,7 @@
 
 #include "xen-pvgpu-back/daemon/guard/canary.h"
 #include "xen-pvgpu-back/daemon/workers/pool.h"
+#include "xen-pvgpu-back/daemon/workers/residency.h"
 #include "xen-pvgpu-back/daemon/xen/xenbus_store.h"
 
 enum { NAME, MODEL, ROOM, KEYS };
@@ -24,9 +25,16 @@ static void describe(const struct daemon *d, const struct pool *p, struct xenbus
 				      .memory_free = p->device_memory ? pool_free(p) : 0,
 				      .healthy = canary_in_use(p)};
 	struct pvgpu_text model;
+	uint64_t reserved, parked;
 
 	for (unsigned int i = 0; i < d->vgpu_n; i++)
 		room.vgpus += d->vgpus[i]->pool == p;
+	if (p->device_memory && residency_is_on(p)) {
+		residency_promised(p, &reserved, &parked);
+		room.park_memory = p->cfg.park_memory;
+		room.park_free = p->cfg.park_memory > parked ? p->cfg.park_memory - parked : 0;
+		room.reserve_free = p->device_memory > reserved ? p->device_memory - reserved : 0;
+	}
 	pvgpu_text_set(&model, p->model, strlen(p->model));
 	snprintf(g->texts[NAME], XENBUS_HOST_TEXT, "%s", p->cfg.name);
 	snprintf(g->texts[MODEL], XENBUS_HOST_TEXT, "%.63s", model.s);

@@ -219,10 +219,12 @@ static void change_vgpu(struct xen_vgpu *x, const struct keys *k)
 	struct vgpu *v = x->v;
 	struct config_vgpu place;
 	char reason[POOL_REASON];
+	const uint64_t reserve = v->cfg.policy.memory_reserve;
 	int err = 0;
 
 	v->cfg.policy = k->policy;
 	place = v->cfg;
+	v->cfg.policy.memory_reserve = reserve; /* until another is admitted */
 	share_policy(v);
 	faults_pardon(v, k->policy.pardon);
 	if (configure_place(x, &place, k))

@@ -189,9 +189,10 @@ static void say_parked(struct worker *w, unsigned int place, const struct pvgpu_
 	tell(w);
 }
 
-void lease_parked(struct worker *w, uint32_t id, uint64_t bytes, uint64_t us, const char *reason)
+void lease_parked(struct worker *w, uint32_t id, uint64_t bytes, uint64_t us, bool busy,
+		  const char *reason)
 {
-	struct pvgpu_sup m = {.kind = PVGPU_SUP_PARKED, .id = id, .a = bytes, .b = us};
+	struct pvgpu_sup m = {.kind = PVGPU_SUP_PARKED, .id = id, .a = bytes, .b = us, .c = busy};
 	struct lease *l = &w->lease;
 
 	snprintf(m.reason, sizeof(m.reason), "%s", reason);

@@ -60,12 +60,13 @@ bool gpu_is_awaited(struct worker *w);
 bool gpu_wants_thread(struct worker *w);
 
 /*
- * swap.c, decoding thread: pvgpud asks to park up to `most` bytes of device memory now, if the
- * session is idle and has had no command for idle_ms, as far as the questions before show; 0: to
- * bring back what is parked. lease_parked() answers it. may_swap: host memory
- * is not swapped out, also where it is not locked.
+ * swap.c, decoding thread: pvgpud asks to park up to `most` bytes of device memory; 0: to bring
+ * back what is parked. lease_parked() answers it. how: enum pvgpu_sup_park; without
+ * PVGPU_SUP_PARK_BUSY the session must be idle and have had no command for `ms`, as far as the
+ * questions before show; with it, its work on the GPU must end within the lower 32 bits of `ms`,
+ * and when as many MiB as the others say are parked, the rest stays.
  */
-void gpu_park(struct worker *w, uint32_t id, uint64_t most, bool may_swap, uint64_t idle_ms);
+void gpu_park(struct worker *w, uint32_t id, uint64_t most, unsigned int how, uint64_t ms);
 
 /*
  * deferred.c: worker_deferred() of the frame calls this. It keeps the first error of a context's

@@ -18,9 +18,10 @@ struct area;
 struct ctx;
 struct gpu;
 
-/* The decoding thread leads on from SWAP_HERE and SWAP_AWAY, the side lane from the others. */
+/* The side lane leads on from SWAP_LEAVING and SWAP_COMING, the decoding thread from the others. */
 enum swap_state {
 	SWAP_HERE,    /* all memory is on the GPU */
+	SWAP_DRAINS,  /* it is about to leave: nothing new is issued until all work has ended */
 	SWAP_LEAVING, /* it is being moved to host memory */
 	SWAP_AWAY,    /* what can be moved is there */
 	SWAP_COMING,  /* it waits for memory on the GPU, or is being moved back */
@@ -35,6 +36,10 @@ struct swap {
 	unsigned char *store;
 	uint64_t bytes;
 	uint64_t taken, since; /* g->taken when pvgpud asked, and when it asked first at that */
+	/* While it drains: what pvgpud asked, and until when. */
+	uint64_t most, enough, until;
+	uint32_t id;
+	bool may_swap;
 };
 
 /* Not all memory is on the GPU, or it is about to leave. */
@@ -43,6 +48,10 @@ struct swap {
 /* Must the command wait for memory? Then that is on its way. Decoding thread. */
 #define swap_holds(g, d) (swap_is_out(g) && swap_holds_slow(g, d))
 bool swap_holds_slow(struct gpu *g, const struct pvgpu_cmd_desc *d);
+/* Its work may have ended, or the time for it. Decoding thread. */
+void swap_look(struct gpu *g);
+/* How soon it is to be called again; -1: never. */
+int swap_look_ms(struct gpu *g);
 /* At the end, when no thread is left. */
 void swap_free(struct gpu *g);
 

@@ -231,10 +231,11 @@ void gpu_gate_look(struct worker *w, bool rung)
 
 int gpu_gate_look_ms(struct worker *w)
 {
-	const struct gpu *g = worker_gpu(w);
+	struct gpu *g = worker_gpu(w);
+	const int ms = swap_look_ms(g);
 
 	/* A full stream that can have no fence says only when it is asked that it has room. */
-	return g->gate.flying.work || g->full_streams ? LOOK_MS : -1;
+	return ms >= 0 ? ms : g->gate.flying.work || g->full_streams ? LOOK_MS : -1;
 }
 
 void gate_tell_all(struct gpu *g)

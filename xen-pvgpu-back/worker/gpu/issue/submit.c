@@ -219,6 +219,7 @@ int gpu_kicked(struct worker *w)
 	if (g->zombies)
 		streams_reap(g);
 	gate_look_begins(&g->gate);
+	swap_look(g);
 	callbacks_resume(g);
 	r = run_ready(g);
 	gate_settle(g);

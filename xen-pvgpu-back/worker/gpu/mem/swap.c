@@ -3,7 +3,8 @@
  * Parking (swap.h). An idle session has nothing on the GPU and nothing on its way there, so all
  * that can touch its memory is what comes next: and while the memory is not there, commands that
  * are not answered at once wait like those that wait for the gate (submit.c). Then the side lane
- * alone uses the far end's memory, and moves it.
+ * alone uses the far end's memory, and moves it. A session that is not idle but has to leave comes
+ * to the same state by issuing nothing new: what it has issued ends, or it stays.
  *
  * All moves or nothing does: the memory is released when the copies are complete, and the copies go
  * when the memory is back. So an error on the way out leaves all as it was. On the way back a GPU
@@ -30,11 +31,13 @@
 #include "xen-pvgpu-back/worker/gpu/side.h"
 #include "xen-pvgpu-back/worker/gpu/state.h"
 #include "xen-pvgpu-back/worker/gpu/stream.h"
+#include "xen-pvgpu-back/contract/supervise.h"
 #include "xen-pvgpu-back/worker/far.h"
 #include "xen-pvgpu-back/worker/worker.h"
 
 #define RETRY_NS      2000000u /* while the GPU is full; doubles */
 #define RETRY_MOST_NS 256000000u
+#define DRAIN_LOOK_MS 2
 
 struct swap_job {
 	struct job job;
@@ -112,13 +115,13 @@ static void run_out(struct gpu *g, struct job *job)
 	if (r) {
 		worker_log(g->w, "its memory stays on the GPU: CUresult %d, %s", r, why);
 		forget(g);
-		lease_parked(g->w, j->id, 0, 0, why);
+		lease_parked(g->w, j->id, 0, 0, false, why);
 		job_end(g, j, SWAP_HERE);
 		return;
 	}
 	for (uint32_t i = 0; i < s->count; i++)
 		area_leave(g, s->areas[i]);
-	lease_parked(g->w, j->id, s->bytes, (pvgpu_poll_now() - begun) / 1000, "");
+	lease_parked(g->w, j->id, s->bytes, (pvgpu_poll_now() - begun) / 1000, false, "");
 	job_end(g, j, SWAP_AWAY);
 }
 
@@ -135,20 +138,21 @@ static uint64_t idle_ns(struct gpu *g)
 	return now - s->since;
 }
 
-/* NULL: it is idle. */
-static const char *is_busy(struct gpu *g, uint64_t idle_ms)
+static bool has_work(struct gpu *g)
 {
-	const uint64_t idle = idle_ns(g) / 1000000;
+	flight_poll(g);
+	return g->gate.flying.work || g->capturing || atomic_load(&g->side.jobs) ||
+	       !streams_idle(g);
+}
 
-	if (atomic_load(&g->swap.state) != SWAP_HERE)
-		return "its memory is parked already";
+/* Its memory cannot leave, whether it has work or not; NULL: it can. */
+static const char *stays(struct gpu *g)
+{
 	if (g->evict.on)
 		return "it is in a confidential pool";
-	flight_poll(g);
-	if (idle < idle_ms || g->park.count || g->gate.flying.work || g->capturing ||
-	    atomic_load(&g->side.jobs) || !streams_idle(g))
-		return "it is not idle";
-	return NULL;
+	return atomic_load(&g->swap.state) == SWAP_HERE
+		       ? NULL
+		       : "its memory is parked already, or about to be";
 }
 
 /* Memory that other sessions have or may ask for, and memory of theirs, stays where it is. */
@@ -157,9 +161,9 @@ static bool may_leave(const struct area *a)
 	return !a->serial && !a->number && !a->imported;
 }
 
-/* Areas in the order of the contexts, as many as fit into `most` bytes. The decoding thread adds
- * none to a heap and the side lane, which does, is idle. */
-static int collect(struct gpu *g, uint64_t most)
+/* Areas in the order of the contexts, as many as fit into `most` bytes, until they have `enough`.
+ * The decoding thread adds none to a heap and the side lane, which does, is idle. */
+static int collect(struct gpu *g, uint64_t most, uint64_t enough)
 {
 	struct swap *s = &g->swap;
 	uint32_t room = 0;
@@ -176,7 +180,8 @@ static int collect(struct gpu *g, uint64_t most)
 			for (; a; a = a->next) {
 				if (!fill) {
 					room++;
-				} else if (may_leave(a) && a->size <= most - s->bytes) {
+				} else if (may_leave(a) && s->bytes < enough &&
+					   a->size <= most - s->bytes) {
 					s->areas[s->count++] = a;
 					s->bytes += a->size;
 				}
@@ -190,15 +195,13 @@ static int collect(struct gpu *g, uint64_t most)
 	return 0;
 }
 
-static const char *leave(struct gpu *g, uint32_t id, uint64_t most, bool may_swap, uint64_t idle_ms)
+/* It has no work. */
+static const char *leave(struct gpu *g, uint32_t id, uint64_t most, uint64_t enough, bool may_swap)
 {
-	const char *why = is_busy(g, idle_ms);
 	struct ctx *c = ctx_any(g);
 	struct swap_job *j;
 	int r;
 
-	if (why)
-		return why;
 	if (!c)
 		return "none of its memory can be moved";
 	j = job_new(c);
@@ -207,7 +210,7 @@ static const char *leave(struct gpu *g, uint32_t id, uint64_t most, bool may_swa
 	j->id = id;
 	j->may_swap = may_swap;
 	pthread_mutex_lock(&g->mem.lock);
-	r = collect(g, most);
+	r = collect(g, most, enough);
 	pthread_mutex_unlock(&g->mem.lock);
 	if (!r && g->swap.count) {
 		push(g, j, SWAP_LEAVING, run_out);
@@ -217,6 +220,44 @@ static const char *leave(struct gpu *g, uint32_t id, uint64_t most, bool may_swa
 	obj_unref(j->c);
 	free(j);
 	return r ? "the backend is out of memory" : "none of its memory can be moved";
+}
+
+void swap_look(struct gpu *g)
+{
+	struct swap *s = &g->swap;
+	const char *why = "its work has not ended";
+	bool busy;
+
+	if (atomic_load(&s->state) != SWAP_DRAINS)
+		return;
+	busy = has_work(g);
+	if (busy && pvgpu_poll_now() < s->until)
+		return;
+	if (!busy)
+		why = leave(g, s->id, s->most, s->enough, s->may_swap);
+	if (!why)
+		return;
+	atomic_store(&s->state, SWAP_HERE);
+	lease_parked(g->w, s->id, 0, 0, busy, why);
+	worker_kick(g->w);
+}
+
+int swap_look_ms(struct gpu *g)
+{
+	return atomic_load(&g->swap.state) == SWAP_DRAINS ? DRAIN_LOOK_MS : -1;
+}
+
+static void drain(struct gpu *g, uint32_t id, uint64_t most, bool may_swap, uint64_t ms)
+{
+	struct swap *s = &g->swap;
+
+	s->id = id;
+	s->most = most;
+	s->may_swap = may_swap;
+	s->enough = ms >> 32 ? ms >> 32 << 20 : most;
+	s->until = pvgpu_poll_now() + (uint32_t)ms * 1000000ull;
+	atomic_store(&s->state, SWAP_DRAINS);
+	swap_look(g);
 }
 
 /* ---- back ---- */
@@ -303,15 +344,34 @@ bool swap_holds_slow(struct gpu *g, const struct pvgpu_cmd_desc *d)
 	return true;
 }
 
-void gpu_park(struct worker *w, uint32_t id, uint64_t most, bool may_swap, uint64_t idle_ms)
+/* Without a reason it is on its way, and is answered then. */
+static void park(struct gpu *g, uint32_t id, uint64_t most, unsigned int how, uint64_t ms)
+{
+	const bool may_swap = how & PVGPU_SUP_PARK_SAFE;
+	const char *why = stays(g);
+	bool busy = why && !g->evict.on; /* it will be back */
+
+	if (!why && how & PVGPU_SUP_PARK_BUSY) {
+		drain(g, id, most, may_swap, ms);
+		return;
+	}
+	if (!why) {
+		busy = idle_ns(g) / 1000000 < ms || g->park.count || has_work(g);
+		why = busy ? "it is not idle" : leave(g, id, most, most, may_swap);
+	}
+	if (why)
+		lease_parked(g->w, id, 0, 0, busy, why);
+}
+
+void gpu_park(struct worker *w, uint32_t id, uint64_t most, unsigned int how, uint64_t ms)
 {
 	struct gpu *g = worker_gpu(w);
-	const char *why = "";
 
-	if (most)
-		why = leave(g, id, most, may_swap, idle_ms);
-	else if (atomic_load(&g->swap.state) == SWAP_AWAY)
+	if (most) {
+		park(g, id, most, how, ms);
+		return;
+	}
+	if (atomic_load(&g->swap.state) == SWAP_AWAY)
 		come(g);
-	if (why)
-		lease_parked(w, id, 0, 0, why);
+	lease_parked(w, id, 0, 0, false, "");
 }

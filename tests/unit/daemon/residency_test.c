@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: MIT */
+/* A pool whose GPU is full: who leaves it for whom, who waits, and who is refused. */
+#include "ring/poll.h"
+#include "tests/unit/daemon/xenctl_case.h"
+#include "xen-pvgpu-back/daemon/workers/parking.h"
+#include "xen-pvgpu-back/daemon/workers/residency.h"
+#include "xen-pvgpu-back/daemon/workers/workers.h"
+
+#define MIB (1ull << 20)
+
+static struct vgpu other; /* it has no session */
+
+static void say(struct fake_worker *k, uint32_t kind, uint32_t id, uint64_t a, uint64_t c)
+{
+	const struct pvgpu_sup m = {.kind = kind, .id = id, .a = a, .c = c};
+
+	ck_assert_int_eq(msg_send(k->control, &m, sizeof(m), NULL, 0), 0);
+	fake_settle();
+}
+
+/* The worker's next message of that kind, which comes within a turn of the pool's timer. */
+static struct pvgpu_sup heard(struct fake_worker *k, uint32_t kind)
+{
+	struct pvgpu_sup_assign m;
+	unsigned int fds;
+
+	while (!fake_hear(k, kind, &m, &fds))
+		ev_run(fake.d.loop, EVRUN_ONCE);
+	return m.head;
+}
+
+static bool hears_nothing(struct fake_worker *k, uint32_t kind)
+{
+	struct pvgpu_sup_assign m;
+	unsigned int fds;
+
+	return !fake_hear(k, kind, &m, &fds);
+}
+
+/* A GPU of 16 MiB; the vGPU may have 1 GiB, of which 4 MiB are reserved. */
+static void make_pool(void)
+{
+	struct pool *p = fake.v->pool;
+
+	p->device_memory = 16 * MIB;
+	p->cfg.park_memory = 4096 * MIB;
+	p->cfg.park_ppm = CONFIG_PARK_PPM;
+	fake.v->cfg.policy.memory_reserve = 4 * MIB;
+	lease_quota_known(fake.v);
+}
+
+static struct fake_worker *session(uint32_t number)
+{
+	const uint64_t memory = fake.v->pool->device_memory;
+	struct fake_worker *k = opened(number);
+
+	/* A worker that got ready has reported another. */
+	fake.v->pool->device_memory = memory;
+	k->w->sealed = k->w->parking.knows = k->w->parking.knows_busy = true;
+	return k;
+}
+
+static struct fake_worker *with_memory(uint32_t number, uint64_t bytes)
+{
+	struct fake_worker *k = session(number);
+
+	say(k, PVGPU_SUP_LEASE, number, bytes, 0);
+	ck_assert_uint_eq(heard(k, PVGPU_SUP_LEASED).a, bytes);
+	return k;
+}
+
+static struct fake_worker *a, *b;
+
+/* a has 12 MiB of 16, and b asks for 8. */
+static struct pvgpu_sup full(void)
+{
+	struct pvgpu_sup q;
+
+	make_pool();
+	a = with_memory(SESSION, 12 * MIB);
+	b = session(SESSION + 1);
+	say(b, PVGPU_SUP_LEASE, 7, 8 * MIB, 0);
+	q = heard(a, PVGPU_SUP_PARK);
+	ck_assert_uint_eq(q.b & PVGPU_SUP_PARK_BUSY, PVGPU_SUP_PARK_BUSY);
+	ck_assert_uint_eq(q.a, 12 * MIB);
+	ck_assert(hears_nothing(b, PVGPU_SUP_LEASED));
+	return q;
+}
+
+START_TEST(one_leaves_for_another)
+{
+	const struct pvgpu_sup q = full();
+	struct pvgpu_sup m;
+
+	say(a, PVGPU_SUP_PARKED, q.id, 12 * MIB, 0);
+	m = heard(b, PVGPU_SUP_LEASED);
+	ck_assert_uint_eq(m.id, 7);
+	ck_assert_uint_eq(m.a, 8 * MIB);
+	ck_assert_uint_eq(fake.v->parking.parks, 1);
+	ck_assert_uint_eq(fake.v->parking.refused, 0);
+	/* It wants its memory again: now the other one leaves. */
+	say(a, PVGPU_SUP_RESUME, 9, 12 * MIB, 0);
+	b->w->parking.came_ns = 1;
+	m = heard(b, PVGPU_SUP_PARK);
+	ck_assert(hears_nothing(a, PVGPU_SUP_LEASED));
+	say(b, PVGPU_SUP_PARKED, m.id, 8 * MIB, 0);
+	ck_assert_uint_eq(heard(a, PVGPU_SUP_LEASED).a, 12 * MIB);
+	say(a, PVGPU_SUP_RESUMED, 0, 12 * MIB, 0);
+	ck_assert_uint_eq(a->w->leased, 12 * MIB);
+	ck_assert_uint_eq(b->w->parking.bytes, 8 * MIB);
+	ck_assert(!a->w->killed && !b->w->killed);
+}
+END_TEST
+
+/* It was brought in a moment ago, and would spend its time on copies. */
+START_TEST(who_has_come_stays_for_a_time)
+{
+	const uint64_t now = pvgpu_poll_now();
+
+	make_pool();
+	fake.v->pool->copy_ns = fake.v->parking.copy_ns = 4000;
+	a = with_memory(SESSION, 12 * MIB);
+	a->w->parking.came_ns = a->w->parking.active_ns = now;
+	fake.d.cfg.park_idle_ms = 3600000;
+	b = session(SESSION + 1);
+	say(b, PVGPU_SUP_LEASE, 7, 8 * MIB, 0);
+	/* 2 * 12288 KiB at 4 us each, nine times: 0.9 s. */
+	for (unsigned int i = 0; i < 5; i++)
+		ev_run(fake.d.loop, EVRUN_ONCE);
+	ck_assert(hears_nothing(a, PVGPU_SUP_PARK));
+	heard(a, PVGPU_SUP_PARK);
+	ck_assert_uint_ge(pvgpu_poll_now() - now, 800000000);
+}
+END_TEST
+
+/* No wait would help, so the one that asks is told at once. */
+START_TEST(refused_when_nobody_can_leave)
+{
+	make_pool();
+	a = with_memory(SESSION, 12 * MIB);
+	a->w->parking.knows_busy = false;
+	b = session(SESSION + 1);
+	say(b, PVGPU_SUP_LEASE, 7, 8 * MIB, 0);
+	ck_assert_uint_eq(heard(b, PVGPU_SUP_LEASED).a, 0);
+	ck_assert_uint_eq(fake.v->parking.refused, 1);
+	say(b, PVGPU_SUP_LEASE, 8, 4 * MIB, 0);
+	ck_assert_uint_eq(heard(b, PVGPU_SUP_LEASED).a, 4 * MIB);
+	ck_assert(!a->w->killed && !b->w->killed);
+}
+END_TEST
+
+START_TEST(refused_when_it_turns_out_that_nobody_can)
+{
+	const struct pvgpu_sup q = full();
+
+	say(a, PVGPU_SUP_PARKED, q.id, 0, 0);
+	ck_assert_uint_eq(heard(b, PVGPU_SUP_LEASED).a, 0);
+	ck_assert_uint_eq(fake.v->parking.refused, 1);
+	ck_assert_uint_eq(a->w->leased, 12 * MIB);
+}
+END_TEST
+
+/* Memory that it did not park cannot be moved, and no other session waits for it. */
+START_TEST(refused_when_it_parks_less_than_it_was_asked)
+{
+	const struct pvgpu_sup q = full();
+
+	say(a, PVGPU_SUP_PARKED, q.id, 4096, 0);
+	ck_assert_uint_eq(heard(b, PVGPU_SUP_LEASED).a, 0);
+	ck_assert_uint_eq(fake.v->parking.refused, 1);
+	say(a, PVGPU_SUP_RESUME, 9, 4096, 0);
+	ck_assert_uint_eq(heard(a, PVGPU_SUP_LEASED).a, 4096);
+	say(a, PVGPU_SUP_RESUMED, 0, 4096, 0);
+	a->w->parking.came_ns = 1;
+	a->w->parking.not_before = 0;
+	say(b, PVGPU_SUP_LEASE, 8, 8 * MIB, 0);
+	ck_assert_uint_eq(heard(b, PVGPU_SUP_LEASED).a, 0);
+	ck_assert(hears_nothing(a, PVGPU_SUP_PARK));
+}
+END_TEST
+
+/* It is left alone for longer each time. */
+START_TEST(stays_for_longer)
+{
+	struct pvgpu_sup q = full();
+
+	for (unsigned int i = 0; i < 6; i++) {
+		struct parking *k = &a->w->parking;
+
+		say(a, PVGPU_SUP_PARKED, q.id, 0, 0);
+		ck_assert_uint_eq(heard(b, PVGPU_SUP_LEASED).a, 0);
+		ck_assert_uint_eq((k->stays_until - pvgpu_poll_now() + 999999999) / 1000000000,
+				  60u << (i < 3 ? i : 3));
+		k->stays_until = k->not_before = 0;
+		say(b, PVGPU_SUP_LEASE, 8, 8 * MIB, 0);
+		q = heard(a, PVGPU_SUP_PARK);
+	}
+}
+END_TEST
+
+/* Work that does not end: it is asked once more, and then others do without it. */
+START_TEST(refused_when_work_does_not_end)
+{
+	struct pvgpu_sup q = full();
+
+	say(a, PVGPU_SUP_PARKED, q.id, 0, 1);
+	/* Not at once. */
+	ck_assert_uint_ne(a->w->parking.not_before, 0);
+	a->w->parking.not_before += 3600000000000;
+	for (unsigned int i = 0; i < 3; i++)
+		ev_run(fake.d.loop, EVRUN_ONCE);
+	ck_assert(hears_nothing(a, PVGPU_SUP_PARK));
+	a->w->parking.not_before = 0;
+	q = heard(a, PVGPU_SUP_PARK);
+	ck_assert(hears_nothing(b, PVGPU_SUP_LEASED));
+	say(a, PVGPU_SUP_PARKED, q.id, 0, 1);
+	ck_assert_uint_eq(heard(b, PVGPU_SUP_LEASED).a, 0);
+}
+END_TEST
+
+/* Each waits for the other: the last one is refused, and the first gets what it waits for. */
+START_TEST(two_that_wait_for_each_other)
+{
+	struct pvgpu_sup q;
+
+	make_pool();
+	a = with_memory(SESSION, 8 * MIB);
+	b = with_memory(SESSION + 1, 8 * MIB);
+	say(a, PVGPU_SUP_LEASE, 7, 6 * MIB, 0);
+	q = heard(b, PVGPU_SUP_PARK);
+	say(b, PVGPU_SUP_LEASE, 8, 6 * MIB, 0);
+	ck_assert_uint_eq(heard(b, PVGPU_SUP_LEASED).a, 0);
+	ck_assert(hears_nothing(a, PVGPU_SUP_LEASED));
+	say(b, PVGPU_SUP_PARKED, q.id, 8 * MIB, 0);
+	ck_assert_uint_eq(heard(a, PVGPU_SUP_LEASED).a, 6 * MIB);
+}
+END_TEST
+
+/* Memory that was parked for a claim is not taken by a session that asks for less meanwhile. */
+START_TEST(others_do_not_take_it)
+{
+	struct fake_worker *c;
+	struct pvgpu_sup q;
+
+	make_pool();
+	a = with_memory(SESSION, 8 * MIB);
+	b = with_memory(SESSION + 1, 8 * MIB);
+	c = session(SESSION + 2);
+	say(c, PVGPU_SUP_LEASE, 7, 12 * MIB, 0);
+	q = heard(a, PVGPU_SUP_PARK);
+	say(a, PVGPU_SUP_PARKED, q.id, 8 * MIB, 0);
+	q = heard(b, PVGPU_SUP_PARK);
+	say(a, PVGPU_SUP_LEASE, 8, 4 * MIB, 0);
+	ck_assert(hears_nothing(a, PVGPU_SUP_LEASED));
+	ck_assert(hears_nothing(c, PVGPU_SUP_LEASED));
+	say(b, PVGPU_SUP_PARKED, q.id, 8 * MIB, 0);
+	ck_assert_uint_eq(heard(c, PVGPU_SUP_LEASED).a, 12 * MIB);
+	ck_assert_uint_eq(heard(a, PVGPU_SUP_LEASED).a, 4 * MIB);
+}
+END_TEST
+
+START_TEST(asks_twice_for_what_is_parked)
+{
+	const struct pvgpu_sup q = full();
+
+	say(a, PVGPU_SUP_PARKED, q.id, 12 * MIB, 0);
+	say(a, PVGPU_SUP_RESUME, 9, 12 * MIB, 0);
+	say(a, PVGPU_SUP_RESUME, 10, 12 * MIB, 0);
+	ck_assert_ptr_nonnull(strstr(fake.v->last_reason, "asks for its parked bytes twice"));
+}
+END_TEST
+
+/* More than there is host memory for. */
+START_TEST(parks_more_than_was_asked)
+{
+	struct pvgpu_sup q;
+
+	make_pool();
+	fake.v->pool->cfg.park_memory = 5 * MIB;
+	a = with_memory(SESSION, 12 * MIB);
+	b = session(SESSION + 1);
+	say(b, PVGPU_SUP_LEASE, 7, 8 * MIB, 0);
+	q = heard(a, PVGPU_SUP_PARK);
+	ck_assert_uint_eq(q.a, 5 * MIB);
+	say(a, PVGPU_SUP_PARKED, q.id, 6 * MIB, 0);
+	ck_assert_ptr_nonnull(
+		strstr(fake.v->last_reason, "parks 6291456 bytes, and was asked for 5242880"));
+}
+END_TEST
+
+/* It dies while others wait for it, or while it waits. */
+START_TEST(one_of_them_dies)
+{
+	full();
+	if (_i) {
+		fake_die(b);
+		fake_settle();
+		ck_assert(TAILQ_EMPTY(&fake.v->pool->claims));
+		ck_assert_ptr_null(fake.v->pool->first);
+		return;
+	}
+	fake_die(a);
+	ck_assert_uint_eq(heard(b, PVGPU_SUP_LEASED).a, 8 * MIB);
+}
+END_TEST
+
+static void add_other(uint64_t memory, uint64_t reserve)
+{
+	other = (struct vgpu){.d = &fake.d,
+			      .pool = fake.v->pool,
+			      .cfg = {.memory = memory, .policy = {.memory_reserve = reserve}}};
+	fake.vgpus[1] = &other;
+	fake.d.vgpu_n = 2;
+}
+
+/* Memory that another vGPU has reserved is not lent. */
+START_TEST(reserves_are_kept)
+{
+	struct pvgpu_sup q;
+
+	make_pool();
+	add_other(64 * MIB, 8 * MIB);
+	ck_assert_uint_eq(residency_room(fake.v), 8 * MIB);
+	ck_assert_uint_eq(residency_room(&other), 12 * MIB);
+	a = with_memory(SESSION, 6 * MIB);
+	ck_assert_uint_eq(residency_room(&other), 10 * MIB);
+	other.ledger.used = 8 * MIB;
+	fake.v->cfg.policy.memory_reserve = 4 * MIB;
+	b = session(SESSION + 1);
+	say(b, PVGPU_SUP_LEASE, 7, 4 * MIB, 0);
+	q = heard(a, PVGPU_SUP_PARK);
+	ck_assert_uint_eq(q.a, 6 * MIB);
+	fake.d.vgpu_n = 1;
+}
+END_TEST
+
+static bool admits(uint64_t memory, uint64_t reserve, char why[POOL_REASON])
+{
+	const struct config_vgpu cfg = {.memory = memory, .policy = {.memory_reserve = reserve}};
+
+	why[0] = '\0';
+	return residency_admits(fake.v->pool, &cfg, NULL, why);
+}
+
+/* The sum of reserves fits the GPU, and that of the rest what is there for it. */
+START_TEST(admission)
+{
+	char why[POOL_REASON];
+
+	make_pool();
+	fake.v->pool->cfg.park_memory = 1100 * MIB;
+	ck_assert(admits(12 * MIB, 0, why));
+	ck_assert(!admits(13 * MIB, 0, why));
+	ck_assert_str_eq(why, "pool default: 17 MiB would be reserved of 16: lower memory-reserve, "
+			      "or detach a vGPU");
+	ck_assert(admits(84 * MIB, 4 * MIB, why));
+	ck_assert(!admits(85 * MIB, 4 * MIB, why));
+	ck_assert_str_eq(why, "pool default: 1101 MiB might be parked, park_memory is 1100: raise "
+			      "it or memory-reserve");
+	ck_assert(admits(12 * MIB, 64 * MIB, why));
+	/* Instead of itself. */
+	ck_assert(residency_admits(fake.v->pool, &fake.v->cfg, fake.v, why));
+	fake.v->pool->cfg.park_memory = 0;
+	ck_assert(admits(64 * MIB, 0, why));
+	ck_assert(!admits(64 * MIB, 4 * MIB, why));
+	ck_assert_str_eq(why, "pool default: memory-reserve is 4 of 64 MiB, and the pool has no "
+			      "park_memory: set that, or reserve all");
+	ck_assert_uint_eq(residency_room(fake.v), UINT64_MAX);
+}
+END_TEST
+
+static void add(TCase *t)
+{
+	tcase_add_test(t, one_leaves_for_another);
+	tcase_add_test(t, who_has_come_stays_for_a_time);
+	tcase_add_test(t, refused_when_nobody_can_leave);
+	tcase_add_test(t, refused_when_it_turns_out_that_nobody_can);
+	tcase_add_test(t, refused_when_it_parks_less_than_it_was_asked);
+	tcase_add_test(t, stays_for_longer);
+	tcase_add_test(t, refused_when_work_does_not_end);
+	tcase_add_test(t, two_that_wait_for_each_other);
+	tcase_add_test(t, others_do_not_take_it);
+	tcase_add_test(t, asks_twice_for_what_is_parked);
+	tcase_add_test(t, parks_more_than_was_asked);
+	LOOP(one_of_them_dies, 2);
+	tcase_add_test(t, reserves_are_kept);
+	tcase_add_test(t, admission);
+}
+
+int main(void)
+{
+	return run_xenctl_tests("residency", add);
+}
