@@ -261,7 +261,8 @@ START_TEST(records)
 			 "weight=7 max-sessions=64 arena-limit=8589934592 device-window=0 drain=1 "
 			 "priority=medium min-share=0% max-share=100% fixed-share=0% "
 			 "rate-commands=0 burst-commands=0 rate-bytes=0 burst-bytes=0 "
-			 "queue-depth=0 kernel-limit=10000 latency-goal=0 park=0 pardon=0");
+			 "queue-depth=0 kernel-limit=10000 latency-goal=0 memory-reserve=0 park=0 "
+			 "pardon=0");
 	p.weight = 0;
 	ck_assert_int_eq(pvgpu_backend_policy_format(&p, buf, sizeof(buf), err), -EINVAL);
 	ck_assert_int_eq(pvgpu_backend_statistics_format(&s, buf, sizeof(buf), NULL), 0);
