@@ -41,12 +41,30 @@ static int of_guest(const struct vgpu *v, char why[TREE_WHY])
 	return EACCES;
 }
 
-static int take_policy(struct vgpu *v, const struct config_vgpu *cfg, char why[TREE_WHY])
+/* Its pool, memory and reserve become those of cfg. */
+static int change(struct vgpu *v, const struct config_vgpu *cfg, const char *value,
+		  char why[TREE_WHY])
 {
+	if (vgpu_change(v, cfg, why) == 0)
+		return 0;
+	if (!why[0])
+		snprintf(why, TREE_WHY,
+			 "%.100s: how long its commands would wait there is being "
+			 "predicted: ask again in a second",
+			 value);
+	return EBUSY;
+}
+
+static int take_policy(struct vgpu *v, const struct config_vgpu *cfg, const char *value,
+		       char why[TREE_WHY])
+{
+	int err;
+
 	if (config_vgpu_agrees(cfg, why) < 0)
 		return EINVAL;
-	if (vgpu_change(v, cfg, why) < 0) /* its reserve */
-		return EBUSY;
+	err = change(v, cfg, value, why);
+	if (err)
+		return err;
 	v->cfg = *cfg;
 	share_policy(v);
 	goals_changed(v->pool);
@@ -65,7 +83,7 @@ static int write_field(struct vgpu *v, const char *key, const char *value, char 
 		return of_guest(v, why);
 	if (config_vgpu_key(&v->d->cfg, &cfg, key, value, why) < 0)
 		return EINVAL;
-	err = take_policy(v, &cfg, why);
+	err = take_policy(v, &cfg, value, why);
 	if (!err)
 		log_info("vgpu %s: %s is %s now", v->cfg.name, key, value);
 	return err;
@@ -98,7 +116,7 @@ static int write_policy(struct vgpu *v, const char *text, char why[TREE_WHY])
 		if (config_vgpu_key(&v->d->cfg, &cfg, word, value, why) < 0)
 			return EINVAL;
 	}
-	err = take_policy(v, &cfg, why);
+	err = take_policy(v, &cfg, text, why);
 	if (!err)
 		log_info("vgpu %s: %s now", v->cfg.name, text);
 	return err;
@@ -113,14 +131,7 @@ static int write_place(struct vgpu *v, const char *key, const char *value, char 
 		return of_guest(v, why);
 	if (config_vgpu_key(&v->d->cfg, &cfg, key, value, why) < 0)
 		return EINVAL;
-	if (vgpu_change(v, &cfg, why) == 0)
-		return 0;
-	if (!why[0])
-		snprintf(why, TREE_WHY,
-			 "%.100s: how long its commands would wait there is being "
-			 "predicted: ask again in a second",
-			 value);
-	return EBUSY;
+	return change(v, &cfg, value, why);
 }
 
 /* SESSION/kill: ends the session. */
