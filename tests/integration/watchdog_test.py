@@ -84,6 +84,16 @@ class Watchdog(unittest.TestCase):
     def endless(self, env, name="vgpu0"):
         return env.popen([hang(env), "endless"], name, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
+    def check_ended_alone(self, env, what):
+        """vgpu0's program is ended, and the one of vgpu1 beside it goes on."""
+        other = env.popen([hang(env), "delay", "20", "100"], "vgpu1", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        env.wait_sessions(1, "vgpu1")
+        self.check_ended(env, env.popen([hang(env), what], "vgpu0", stdout=subprocess.PIPE, stderr=subprocess.PIPE))
+        self.assertEqual(env.read("/vgpu/vgpu0/faults"), "1")
+        out, err = other.communicate(timeout=120)
+        self.assertEqual((other.returncode, out), (0, b"100 kernels are right\n"), err)
+        self.assertEqual(env.read("/vgpu/vgpu1/faults"), "0")
+
     def test_an_endless_kernel(self):
         with PvgpuEnv({"vgpu0": "memory=256M,kernel_limit=300", "vgpu1": OTHER}, settings=SHORT) as env:
             other = env.popen([hang(env), "delay", "20", "100"], "vgpu1", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -102,24 +112,12 @@ class Watchdog(unittest.TestCase):
     def test_an_endless_loop(self):
         """A launch whose graph loops for ever is ended as a kernel is, though each of its kernels ends long before the limit."""
         with PvgpuEnv({"vgpu0": "memory=256M,kernel_limit=300", "vgpu1": OTHER}, settings=SHORT) as env:
-            other = env.popen([hang(env), "delay", "20", "100"], "vgpu1", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-            env.wait_sessions(1, "vgpu1")
-            self.check_ended(env, env.popen([hang(env), "loop"], "vgpu0", stdout=subprocess.PIPE, stderr=subprocess.PIPE))
-            self.assertEqual(env.read("/vgpu/vgpu0/faults"), "1")
-            out, err = other.communicate(timeout=120)
-            self.assertEqual((other.returncode, out), (0, b"100 kernels are right\n"), err)
-            self.assertEqual(env.read("/vgpu/vgpu1/faults"), "0")
+            self.check_ended_alone(env, "loop")
 
     def test_an_endless_wait(self):
         """A stream that waits for a word for ever is ended as a kernel is, and the vGPU beside it goes on."""
         with PvgpuEnv({"vgpu0": "memory=256M,kernel_limit=300", "vgpu1": OTHER}, settings=SHORT) as env:
-            other = env.popen([hang(env), "delay", "20", "100"], "vgpu1", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-            env.wait_sessions(1, "vgpu1")
-            self.check_ended(env, env.popen([hang(env), "word"], "vgpu0", stdout=subprocess.PIPE, stderr=subprocess.PIPE))
-            self.assertEqual(env.read("/vgpu/vgpu0/faults"), "1")
-            out, err = other.communicate(timeout=120)
-            self.assertEqual((other.returncode, out), (0, b"100 kernels are right\n"), err)
-            self.assertEqual(env.read("/vgpu/vgpu1/faults"), "0")
+            self.check_ended_alone(env, "word")
             self.assertEqual(env.run([os.path.join(env.build, "programs", "memops")]).returncode, 0)
 
     def test_others_get_their_part_meanwhile(self):

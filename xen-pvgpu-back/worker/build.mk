@@ -15,7 +15,7 @@ LDLIBS_pvgpu-worker := -ldl -lseccomp $(WORKER_IMAGE_LIBS)
 # The GPU side's tests: without a frame, and with a far end that does as the test says.
 WORKER_FAR       := xen-pvgpu-back/worker/far.c
 WORKER_CANARY    := xen-pvgpu-back/worker/canary.c
-WORKER_GPU_SRCS  := $(filter-out $(WORKER_CANARY),$(filter xen-pvgpu-back/worker/gpu/%,$(WORKER_SRCS))) $(WORKER_IMAGE)
+WORKER_GPU_SRCS  := $(filter xen-pvgpu-back/worker/gpu/%,$(WORKER_SRCS)) $(WORKER_IMAGE)
 WORKER_GPU_OBJS  := $(call obj,$(WORKER_GPU_SRCS)) $(WORKER_GEN)
 WORKER_FAKE_OBJS := $(call obj,$(addprefix tests/unit/worker/,worker_fake.c worker_fake_far.c worker_fake_mem.c worker_fake_graph.c worker_fake_green.c))
 WORKER_TESTS     := worker_memory_test worker_objects_test worker_lanes_test worker_ended_test worker_output_test worker_sim_test worker_gate_test \
