@@ -8,7 +8,7 @@ import sys
 import torch
 import torch._dynamo.testing
 
-# What candidates are timed with is made on the CPU, too. The compiler takes this function when it is imported.
+# The data with which candidates are timed is made on the CPU, too. The compiler takes this function when it is imported.
 made = torch._dynamo.testing.rand_strided
 torch._dynamo.testing.rand_strided = lambda *words, device="cpu", **rest: made(*words, device="cpu", **rest).to(device)
 import torch._inductor.config as inductor  # noqa: E402

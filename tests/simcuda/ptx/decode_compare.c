@@ -67,7 +67,8 @@ static void decode_setp(struct parser *p, struct raw *r, int arg)
 	i->x = (q == OPERAND_NONE ? ~3u : q) | bool_kind;
 }
 
-/* What true is in a result of this type, of two halves in each; 0: there is no such result. */
+/* The bits of "true" in a result of this type, in both of its halves; 0: there is no such result.
+ */
 static uint32_t true_value(enum type t, bool packed)
 {
 	switch (t) {
