@@ -16,8 +16,15 @@ import programs  # noqa: E402
 from pvgpu_env import PvgpuEnv  # noqa: E402
 
 
-def report(name, problems, results):
-    """Print status and errors of each run, and the difference of the outputs (of a single run: its end)."""
+def print_reports(folder):
+    for path in sorted(pathlib.Path(folder).glob("report.*")) if folder else ():
+        print(f"--- {path.name}\n{path.read_text(errors='replace')}---", flush=True)
+        path.unlink()
+
+
+def report(name, problems, results, reports=None):
+    """Print status and errors of each run, the difference of the outputs (of a single run: its end), and what sanitizers
+    wrote into the folder reports."""
     print(f"FAIL {name}: {'; '.join(problems)}")
     for title, result in results.items():
         status = "did not end in time" if result.status is None else f"status {result.status}"
@@ -25,6 +32,7 @@ def report(name, problems, results):
     outputs = [r.stdout.decode(errors="replace").splitlines(True) for r in results.values()]
     lines = list(difflib.unified_diff(*outputs, *results, n=1)) if len(outputs) == 2 else outputs[0][-8:]
     print(programs.excerpt("".join(lines).encode(), 40), end="", flush=True)
+    print_reports(reports)
 
 
 def sanitizers(folder):
@@ -33,11 +41,6 @@ def sanitizers(folder):
     for name, options in (("ASAN", "detect_leaks=0"), ("UBSAN", "halt_on_error=1:print_stacktrace=1"),
                           ("TSAN", "halt_on_error=1:second_deadlock_stack=1:atexit_sleep_ms=0")):
         os.environ.setdefault(f"{name}_OPTIONS", f"{options}:log_path={folder}/report")
-
-
-def print_reports(folder):
-    for path in sorted(pathlib.Path(folder).glob("report.*")):
-        print(f"--- {path.name}\n{path.read_text(errors='replace')}---", flush=True)
 
 
 def copying_worker(build, folder):
@@ -89,15 +92,16 @@ def both(env, build, name, limit, guest=None, folder="programs"):
     return problems, {"directly": direct, "through pvgpu": through}
 
 
-def through_pvgpu(build, names, limit, library, guest=None, folder="programs", **env):
-    """Returns names of failed programs. guest: name -> words before the program that goes through pvgpu."""
+def through_pvgpu(build, names, limit, library, guest=None, folder="programs", reports=None, **env):
+    """Returns names of failed programs. guest: name -> words before the program that goes through pvgpu; reports: the
+    folder of sanitizers' reports."""
     failed = []
     with PvgpuEnv(build=build, libcuda=f"{library}/libcuda.so.1", **env) as pvgpu:
         for name in names:
             problems, results = both(pvgpu, build, name, limit, guest, folder)
             if problems:
                 failed.append(name)
-                report(name, problems, results)
+                report(name, problems, results, reports)
             else:
                 spent = ", ".join(f"{r.seconds:.1f} s {how}" for how, r in results.items())
                 print(f"ok   {name} ({spent})", flush=True)
@@ -145,7 +149,7 @@ def main():
             if args.san:
                 sanitizers(folder)
             worker = copying_worker(args.build, folder) if args.no_zero_copy else None
-            failed = through_pvgpu(args.build, names, args.limit, library, folder=args.folder, worker=worker)
+            failed = through_pvgpu(args.build, names, args.limit, library, folder=args.folder, reports=folder, worker=worker)
             print_reports(folder)
     print(f"{len(names) - len(set(failed) & set(names))} of {len(names)} programs are right"
           + (f"; failed: {' '.join(failed)}" if failed else ""))

@@ -3,6 +3,8 @@
  * Conditional nodes of graphs: loops, branches and switches by what kernels set, in each other, in
  * graphs that move into a node, captured and changed; and what is refused.
  */
+#include <pthread.h>
+
 #include "tests/programs/common.h"
 
 PTX(ptx_condition);
@@ -310,6 +312,38 @@ static void check_in_capture(void)
 	printf("in a capture: all right\n");
 }
 
+/* ---- an instance and its graph go at the same time ---- */
+
+static void *destroy_instance(void *exec)
+{
+	CU(cuGraphExecDestroy(exec));
+	return NULL;
+}
+
+/* The instance has a copy of the graph, and its conditions are the graph's. */
+static void check_both_go(void)
+{
+	for (int i = 0; i < 20; i++) {
+		CUgraphConditionalHandle h;
+		CUgraph g, body = NULL;
+		CUgraphExec exec;
+		pthread_t t;
+
+		CU(cuGraphCreate(&g, 0));
+		h = condition(g, 1, CU_GRAPH_COND_ASSIGN_DEFAULT);
+		add_conditional(g, NULL, h, CU_GRAPH_COND_TYPE_IF, 1, &body);
+		add_sum(body, NULL, 1);
+		CU(cuGraphInstantiate(&exec, g, 0));
+		set_word(it.sum, 0);
+		run(exec);
+		want_word(it.sum, 1, "an instance");
+		CHECK(!pthread_create(&t, NULL, destroy_instance, exec), "no thread");
+		CU(cuGraphDestroy(g));
+		CHECK(!pthread_join(t, NULL), "no end");
+	}
+	printf("both go: all right\n");
+}
+
 /* ---- what is refused ---- */
 
 static CUresult add_with(CUgraph g, CUgraphConditionalHandle h, int type, unsigned int size)
@@ -390,6 +424,7 @@ int main(void)
 	check_nested();
 	check_captured();
 	check_in_capture();
+	check_both_go();
 	check_refused();
 	CU(cuStreamDestroy(it.s));
 	CU(cuMemFree(it.count));

@@ -18,7 +18,8 @@ struct node_attrs {
  * it. */
 struct sim_condition {
 	struct handle h;
-	struct sim_graph *graph; /* whose it is */
+	/* Whose it is; an instance or a launch may go while the graph does. */
+	_Atomic(struct sim_graph *) graph;
 	struct sim_ctx *ctx;
 	_Atomic uint32_t refs, value;
 	uint32_t first; /* value at a launch, if it has one */

@@ -60,8 +60,8 @@ bool conditions_copy(const struct sim_graph *from, struct sim_graph *to)
 void conditions_release(struct sim_graph *g)
 {
 	for (uint32_t i = 0; i < g->conditions; i++) {
-		if (g->condition[i]->graph == g)
-			g->condition[i]->graph = NULL;
+		if (atomic_load(&g->condition[i]->graph) == g)
+			atomic_store(&g->condition[i]->graph, NULL);
 		condition_put(g->condition[i]);
 	}
 	free(g->condition);
@@ -88,7 +88,7 @@ API(cuGraphConditionalHandleCreate, CUgraphConditionalHandle *out, CUgraph graph
 			pool_free(&condition_pool, c);
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	}
-	c->graph = g;
+	atomic_store(&c->graph, g);
 	c->ctx = ctx;
 	c->refs = 1;
 	c->first = value;
@@ -116,7 +116,9 @@ static bool has_size(CUgraphConditionalNodeType type, unsigned int size)
 /* It is of this graph, or of one around it. */
 static bool reaches(const struct sim_condition *c, const struct sim_graph *g)
 {
-	while (g && g != c->graph)
+	const struct sim_graph *owner = atomic_load(&c->graph);
+
+	while (g && g != owner)
 		g = g->parent;
 	return g != NULL;
 }
