@@ -35,6 +35,8 @@ class Readme(unittest.TestCase):
         first, *lines = commands.splitlines()
         self.assertEqual((first, len(lines)), (MAKE, 4))
         with tempfile.TemporaryDirectory(prefix="pvgpu-") as d:
+            # pvgpud may notice a moment after the program's end that its session has ended.
+            lines.insert(-1, "until [ $(build/bin/pvgpuctl --run-dir /tmp/pvgpu read /vgpu/try/sessions) = 0 ]; do sleep 0.1; done")
             script = "\n".join(lines).replace("/tmp/pvgpu", f"{d}/run").replace("build/", f"{build_dir()}/")
             script = script.replace("--simulated", f"--simulated --set env=SIMCUDA_GPU={d}/gpu")
             done = subprocess.run(["bash", "-c", f"{script}\nkill %1 && wait"], capture_output=True, text=True, timeout=LIMIT, check=False, cwd=ROOT)
