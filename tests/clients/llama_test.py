@@ -20,7 +20,7 @@ from pvgpu_env import PvgpuEnv, build_dir  # noqa: E402
 
 VERSION, NUMPY, LIMIT = "0.2.20", "numpy>=1.24", 900
 LIBCLC = "/usr/lib/clc/nvptx64--.bc"
-HOST = ["-O2", "-DNDEBUG", "-D_GNU_SOURCE", "-mf16c", "-w", "-I."]
+HOST = ["-O2", "-DNDEBUG", "-D_GNU_SOURCE", "-w", "-I."]
 CUDA = ["clang", "-x", "cuda", "--cuda-path=/nonexistent", "-nocudainc", "-nocudalib", "-Xclang", "-target-sdk-version=11.5", "-std=c++17", "-O2", "-DNDEBUG", "-w", "-include", "cuda_runtime.h", "-I.",
         "-Wno-unknown-cuda-version", f"-I{HERE}/llama", f"-I{ROOT}/libpvgpu/cudart/include", f"-I{ROOT}/libpvgpu/cuda/include", f"-I{ROOT}/libpvgpu"]
 
@@ -73,7 +73,7 @@ class Llama(unittest.TestCase):
         cls.tool(*CUDA, "--cuda-device-only", "--cuda-gpu-arch=sm_70", "-Xclang", "-target-feature", "-Xclang", "+ptx64", "-Xclang", "-mlink-builtin-bitcode",
                  "-Xclang", cls.folder / "cuda/nvvm/libdevice/libdevice.10.bc", "-S", "-o", gpu / "ggml-cuda.ptx", "ggml-cuda.cu")
         cls.tool(sys.executable, ROOT / "tests/cudart/fatbin.py", gpu / "ggml-cuda.fatbin", "70", gpu / "ggml-cuda.ptx")
-        cls.tool(*CUDA, "--cuda-host-only", "-mf16c", "-Xclang", "-fcuda-include-gpubinary", "-Xclang", gpu / "ggml-cuda.fatbin", "-c", "-o", gpu / "ggml-cuda.o",
+        cls.tool(*CUDA, "--cuda-host-only", "-Xclang", "-fcuda-include-gpubinary", "-Xclang", gpu / "ggml-cuda.fatbin", "-c", "-o", gpu / "ggml-cuda.o",
                  "ggml-cuda.cu")
         cls.host(cpu)
         cls.host(gpu, "-DGGML_USE_CUBLAS")

@@ -1,22 +1,16 @@
 # SPDX-License-Identifier: MIT
 """Programs whose GPU code other projects' compilers made: OpenMP and OpenACC by GCC, with its own libgomp, in a PV guest and some of them in a PVH
 guest, and Halide's pipelines in both: the same output as directly on the simulated GPU."""
-import io
 import pathlib
-import subprocess
-import tarfile
-import tempfile
 
-import images
+import foreign
 import vgpu
 import world
-from channel import LabError
 
 WORLD = world.TwoGuests
 LIMIT = 2400
 LONG = True
 PLACE = "/opt/others"
-HOST_LIBRARIES = pathlib.Path("/usr/lib") / images.ARCH
 LOADED = ["libgomp.so.1", "libgomp-plugin-nvptx.so.1"]
 ENV = "OMP_TARGET_OFFLOAD=mandatory ACC_DEVICE_TYPE=nvidia"
 # For omp_async libgomp asks for 256 MiB in one piece: a stack of 128 KiB for each of 2,048 threads.
@@ -30,34 +24,14 @@ def built(lab):
     sources = pathlib.Path(__file__).resolve().parents[2] / "offload"
     found = {p.stem: build / "offload" / p.stem for p in sorted(sources.glob("*.c"))}
     found["aot"] = build / "lab/halide/aot"
-    missing = [str(p) for p in found.values() if not p.is_file()]
-    if missing:
-        raise LabError(f"there is no {missing[0]}: make lab-others makes it")
+    foreign.built(found.values(), "lab-others")
     return found
 
 
-def packed(programs, there):
-    """A compressed archive of them, and of those libraries that a place with these libraries lacks."""
-    files = {f"lib/{name}": HOST_LIBRARIES / name for name in LOADED}
-    for path in programs.values():
-        for name in images.needed_libraries(path)[0]:
-            if name not in there:
-                files[f"lib/{name}"] = HOST_LIBRARIES / name
-    out = io.BytesIO()
-    with tempfile.TemporaryDirectory() as folder, tarfile.open(fileobj=out, mode="w:gz", compresslevel=9) as tar:
-        for name, path in [*programs.items(), *sorted(files.items())]:
-            bare = pathlib.Path(folder) / "bare"
-            subprocess.run(["strip", "--strip-unneeded", "-o", bare, path.resolve()], check=True, timeout=60)
-            tar.add(bare, name)
-    return out.getvalue()
-
-
 def bring(place, programs, library):
-    """library: the libcuda.so.1 to use, by the name that Halide looks for, too, as packages have it."""
-    there = place.run(f"ls /usr/lib /usr/lib/{images.ARCH}", quiet=True).out.split()
-    place.put_file("/tmp/others.tar.gz", packed(programs, there), limit=600)
-    place.run(f"mkdir {PLACE} && tar -xz -C {PLACE} -f /tmp/others.tar.gz && rm /tmp/others.tar.gz && "
-              f"ln -s {vgpu.TOP}/{library}/libcuda.so.1 {PLACE}/lib/libcuda.so", limit=120)
+    """library: the folder with the libcuda.so.1 to use, by the name that Halide looks for, too, as packages have it."""
+    foreign.bring(place, PLACE, programs, dict.fromkeys(LOADED))
+    place.run(f"ln -s {vgpu.TOP}/{library}/libcuda.so.1 {PLACE}/lib/libcuda.so")
 
 
 def directly(lab, name):
