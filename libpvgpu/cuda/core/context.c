@@ -65,6 +65,9 @@ static void forget(struct object *o)
 	case PVGPU_H_GREEN:
 		green_forget((struct green *)o);
 		break;
+	case PVGPU_H_GRAPH_EXEC:
+		graph_exec_forget((struct graph_exec *)o);
+		break;
 	default:
 		object_free(o);
 	}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Graphs: their life, handles of their nodes, and what can be launched of them. */
+#include "cuda/core/above.h"
 #include "cuda/core/capture.h"
 #include "cuda/core/context.h"
 #include "cuda/core/init.h"
@@ -319,6 +320,13 @@ CU_PTSZ(cuGraphInstantiateWithParams,
 	(CUgraphExec * exec, CUgraph graph, CUDA_GRAPH_INSTANTIATE_PARAMS *params),
 	instantiate_with(exec, graph, params, per_thread))
 
+void graph_exec_forget(struct graph_exec *x)
+{
+	held_release(x->held);
+	event_nodes_free(x->events);
+	object_free(&x->o);
+}
+
 PUBLIC CUresult cuGraphExecDestroy(CUgraphExec exec)
 {
 	struct graph_exec *x;
@@ -330,9 +338,7 @@ PUBLIC CUresult cuGraphExecDestroy(CUgraphExec exec)
 	if (!x || !object_retire(&x->o))
 		return CUDA_ERROR_INVALID_VALUE;
 	pvgpu_do_graph_exec_destroy(session(), x->o.wire);
-	held_release(x->held);
-	event_nodes_free(x->events);
-	object_free(&x->o);
+	graph_exec_forget(x);
 	return CUDA_SUCCESS;
 }
 
