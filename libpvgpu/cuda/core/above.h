@@ -72,6 +72,11 @@ void link_forget(struct link *l);
 /* graphs/graph.c: the same. */
 void graph_exec_forget(struct graph_exec *x);
 
+/* graphs/pageable.c: the context is gone, and so are its host functions. */
+void paged_forget_ctx(const struct ctx *c);
+/* Graphs have been given registered memory. */
+extern _Atomic bool graphs_use_registered;
+
 /* kernels/library.c */
 /* The context is gone: forget what libraries have in it. */
 void library_forget_ctx(const struct ctx *c);

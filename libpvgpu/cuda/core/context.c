@@ -93,6 +93,7 @@ void ctx_forget_objects(struct ctx *c)
 	c->joint = (struct joint){0};
 	atomic_store(&c->legacy_use, LEGACY_UNUSED);
 	hostfunc_forget_ctx(c);
+	paged_forget_ctx(c);
 	range_remove_ctx_host(c, host_free);
 }
 
