@@ -345,6 +345,40 @@ static void by_details(cudaStream_t s)
 	RT(cudaGraphDestroy(inner));
 }
 
+/* Copies from and to memory that CUDA does not know; each launch reads what is there then. */
+static void from_the_host(cudaStream_t s)
+{
+	cudaGraphNode_t down, work, up;
+	struct cudaKernelNodeParams p;
+	cudaGraphExec_t exec;
+	cudaGraph_t graph;
+	both<int> v(N);
+	static int in[N], out[N];
+	int five = 5, type;
+	void *args[] = {&v.dev, &five};
+
+	RT(cudaGraphCreate(&graph, 0));
+	RT(cudaGraphAddMemcpyNode1D(&down, graph, NULL, 0, v.dev, in, sizeof(in),
+				    cudaMemcpyHostToDevice));
+	p = node_params(add, args);
+	RT(cudaGraphAddKernelNode(&work, graph, &down, 1, &p));
+	RT(cudaGraphAddMemcpyNode1D(&up, graph, &work, 1, out, v.dev, sizeof(out),
+				    cudaMemcpyDeviceToHost));
+	RT(cudaGraphNodeGetType(down, &type));
+	CHECK(type == 1, "type %d", type);
+	RT(cudaGraphInstantiateWithFlags(&exec, graph, 0));
+	for (int i = 0; i < 3; i++) {
+		for (int k = 0; k < N; k++)
+			in[k] = i * k;
+		RT(cudaGraphLaunch(exec, s));
+		RT(cudaStreamSynchronize(s));
+		for (int k = 0; k < N; k++)
+			CHECK(out[k] == i * k + 5, "%d at %d in launch %d", out[k], k, i);
+	}
+	RT(cudaGraphExecDestroy(exec));
+	RT(cudaGraphDestroy(graph));
+}
+
 int main()
 {
 	cudaStream_t s;
@@ -367,6 +401,7 @@ int main()
 	by_condition(s);
 	by_events(s);
 	by_details(s);
+	from_the_host(s);
 	RT(cudaStreamDestroy(s));
 	printf("graphs are right\n");
 	return 0;

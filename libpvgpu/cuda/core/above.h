@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 struct ctx;
+struct graph_exec;
 struct green;
 struct link;
 struct module;
@@ -68,6 +69,13 @@ static inline void pool_rest(void)
 void texture_forget(struct texture *t);
 void module_forget(struct module *m);
 void link_forget(struct link *l);
+/* graphs/graph.c: the same. */
+void graph_exec_forget(struct graph_exec *x);
+
+/* graphs/pageable.c: the context is gone, and so are its host functions. */
+void paged_forget_ctx(const struct ctx *c);
+/* Graphs have been given registered memory. */
+extern _Atomic bool graphs_use_registered;
 
 /* kernels/library.c */
 /* The context is gone: forget what libraries have in it. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Calls whose stream is captured: graphs/capture.c, and graphs/memory.c and graphs/events.c for
- * those that become nodes there. The rules of capture are kept here: the worker captures in relaxed
- * mode.
+ * Calls whose stream is captured: graphs/capture.c, and graphs/memory.c, graphs/events.c and
+ * graphs/copies.c for those that become nodes there. The rules of capture are kept here: the worker
+ * captures in relaxed mode.
  */
 #ifndef PVGPU_CUDA_CORE_CAPTURE_H
 #define PVGPU_CUDA_CORE_CAPTURE_H
@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct box;
 struct ctx;
 struct event;
 struct stream;
@@ -57,5 +58,8 @@ int graph_memory_alloc(const struct target *t, uint64_t bytes, CUdeviceptr *out)
 int graph_memory_free(const struct target *t, uint64_t addr);
 /* events.c of graphs: an external record or wait in a captured stream. */
 int graph_event_captured(const struct target *t, CUgraphNodeType type, CUevent event);
+
+/* copies.c of graphs: a copy from or to memory that the worker does not reach. */
+int graph_copy_captured(const struct target *t, const struct box *b);
 
 #endif

@@ -65,6 +65,9 @@ static void forget(struct object *o)
 	case PVGPU_H_GREEN:
 		green_forget((struct green *)o);
 		break;
+	case PVGPU_H_GRAPH_EXEC:
+		graph_exec_forget((struct graph_exec *)o);
+		break;
 	default:
 		object_free(o);
 	}
@@ -90,6 +93,7 @@ void ctx_forget_objects(struct ctx *c)
 	c->joint = (struct joint){0};
 	atomic_store(&c->legacy_use, LEGACY_UNUSED);
 	hostfunc_forget_ctx(c);
+	paged_forget_ctx(c);
 	range_remove_ctx_host(c, host_free);
 }
 

@@ -91,9 +91,13 @@ PUBLIC CUresult cuGraphNodeSetEnabled(CUgraphExec exec, CUgraphNode node, unsign
 	uint32_t number;
 	const int r = in_exec(exec, node, &x, &g, &number);
 
-	return r ? r
-		 : pvgpu_do_graph_exec_enable(session(), x->o.ctx->o.wire, x->o.wire, g->o.wire,
-					      number, enabled != 0);
+	if (r)
+		return r;
+	/* The far end has a graph in its place, which has no switch. */
+	if (paged_is(g, number))
+		return enabled ? CUDA_SUCCESS : CUDA_ERROR_NOT_SUPPORTED;
+	return pvgpu_do_graph_exec_enable(session(), x->o.ctx->o.wire, x->o.wire, g->o.wire, number,
+					  enabled != 0);
 }
 
 PUBLIC CUresult cuGraphNodeGetEnabled(CUgraphExec exec, CUgraphNode node, unsigned int *enabled)
@@ -107,6 +111,10 @@ PUBLIC CUresult cuGraphNodeGetEnabled(CUgraphExec exec, CUgraphNode node, unsign
 		return r;
 	if (!enabled)
 		return CUDA_ERROR_INVALID_VALUE;
+	if (paged_is(g, number)) {
+		*enabled = 1;
+		return CUDA_SUCCESS;
+	}
 	r = pvgpu_do_graph_exec_enabled(session(), x->o.ctx->o.wire, x->o.wire, g->o.wire, number,
 					&on);
 	if (!r)

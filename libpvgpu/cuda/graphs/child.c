@@ -96,7 +96,13 @@ static int ask(struct ctx *ctx, struct graph *g, uint32_t number, struct graph *
 	c->hosts = count_hosts(object_handle(&c->o), g->hosts);
 	child_adopt(g, number, c);
 	*out = c;
-	return 0;
+	return paged_look(ctx, c);
+}
+
+int child_graph(struct ctx *c, struct graph *g, uint32_t number, struct graph **child)
+{
+	*child = asked_for(g, number);
+	return *child ? 0 : ask(c, g, number, child);
 }
 
 PUBLIC CUresult cuGraphChildGraphNodeGetGraph(CUgraphNode node, CUgraph *graph)
@@ -117,8 +123,7 @@ PUBLIC CUresult cuGraphChildGraphNodeGetGraph(CUgraphNode node, CUgraph *graph)
 	/* Which node of which graph inside has the event is not kept. */
 	if (event_nodes_inside(g->events))
 		return CUDA_ERROR_NOT_SUPPORTED;
-	c = asked_for(g, number);
-	r = c ? 0 : ask(ctx, g, number, &c);
+	r = child_graph(ctx, g, number, &c);
 	if (!r)
 		*graph = object_handle(&c->o);
 	return r;
@@ -159,6 +164,7 @@ static void fit_keep(struct graph *of, const struct fit *f)
 PUBLIC CUresult cuGraphExecChildGraphNodeSetParams(CUgraphExec exec, CUgraphNode node,
 						   CUgraph child)
 {
+	struct paged_node *paged = NULL;
 	struct graph *g, *of;
 	struct graph_exec *x;
 	uint32_t number;
@@ -170,17 +176,27 @@ PUBLIC CUresult cuGraphExecChildGraphNodeSetParams(CUgraphExec exec, CUgraphNode
 		return r;
 	x = exec_find(exec);
 	of = graph_find(child);
-	if (!x || !of)
+	if (!x || !of || paged_is(g, number))
 		return CUDA_ERROR_INVALID_VALUE;
 	if (of->memory || of->events || event_nodes_inside(x->events))
 		return CUDA_ERROR_NOT_SUPPORTED;
+	if (!paged_list(of, g, number, &paged)) {
+		paged_release(paged);
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	}
 	fit = (struct fit){exec, node, atomic_load(&g->changes), atomic_load(&of->changes)};
-	if (fit_known(of, &fit))
-		return pvgpu_do_graph_exec_child_again(session(), x->o.ctx->o.wire, x->o.wire,
-						       g->o.wire, number, of->o.wire);
-	r = pvgpu_do_graph_exec_child(session(), x->o.ctx->o.wire, x->o.wire, g->o.wire, number,
-				      of->o.wire);
-	if (!r)
-		fit_keep(of, &fit);
+	if (fit_known(of, &fit)) {
+		r = pvgpu_do_graph_exec_child_again(session(), x->o.ctx->o.wire, x->o.wire,
+						    g->o.wire, number, of->o.wire);
+	} else {
+		r = pvgpu_do_graph_exec_child(session(), x->o.ctx->o.wire, x->o.wire, g->o.wire,
+					      number, of->o.wire);
+		if (!r)
+			fit_keep(of, &fit);
+	}
+	if (r)
+		paged_release(paged);
+	else
+		paged_replace(x, g, number, paged);
 	return r;
 }

@@ -376,6 +376,7 @@ PUBLIC CUresult cuGraphDestroyNode(CUgraphNode node)
 	r = pvgpu_do_graph_drop(session(), g->o.wire, number);
 	if (!r) {
 		event_node_drop(g, number);
+		paged_drop(g, number);
 		children_drop(g, number);
 	}
 	return r;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Graphs: their life, handles of their nodes, and what can be launched of them. */
+#include "cuda/core/above.h"
 #include "cuda/core/capture.h"
 #include "cuda/core/context.h"
 #include "cuda/core/init.h"
@@ -7,6 +8,7 @@
 #include "cuda/core/public.h"
 #include "cuda/core/target.h"
 #include "cuda/graphs/graph.h"
+#include "cuda/streams/done.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -138,6 +140,7 @@ void graph_drop(struct graph *g)
 	free(g->cache);
 	memory_nodes_free(g);
 	event_nodes_free(g->events);
+	paged_free(g);
 	held_release(g->held);
 	object_free(&g->o);
 }
@@ -186,11 +189,12 @@ PUBLIC CUresult cuGraphClone(CUgraph *clone, CUgraph graph)
 	to = graph_object();
 	if (!to)
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	r = event_nodes_copy(g, &to->events) ? 0 : CUDA_ERROR_OUT_OF_MEMORY;
+	r = event_nodes_copy(g, &to->events) && paged_clone(g, to) ? 0 : CUDA_ERROR_OUT_OF_MEMORY;
 	if (!r)
 		r = pvgpu_do_graph_clone(session(), g->o.wire, to->o.wire);
 	if (r) {
 		event_nodes_free(to->events);
+		paged_free(to);
 		object_free(&to->o);
 		return r;
 	}
@@ -250,7 +254,9 @@ static int instantiate(CUgraphExec *exec, CUgraph graph, uint64_t flags, uint32_
 	x = object_new(PVGPU_H_GRAPH_EXEC);
 	if (!x)
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	r = event_nodes_copy(g, &x->events) ? 0 : CUDA_ERROR_OUT_OF_MEMORY;
+	r = event_nodes_copy(g, &x->events) && paged_instantiate(g, &x->paged)
+		    ? 0
+		    : CUDA_ERROR_OUT_OF_MEMORY;
 	/* Uploaded by the launch. */
 	if (!r)
 		r = pvgpu_do_graph_instantiate(
@@ -258,6 +264,7 @@ static int instantiate(CUgraphExec *exec, CUgraph graph, uint64_t flags, uint32_
 			flags & ~(uint64_t)CUDA_GRAPH_INSTANTIATE_FLAG_UPLOAD, x->o.wire, outcome);
 	if (r) {
 		event_nodes_free(x->events);
+		paged_release(x->paged);
 		object_free(&x->o);
 		return ctx_result(c, r);
 	}
@@ -319,6 +326,14 @@ CU_PTSZ(cuGraphInstantiateWithParams,
 	(CUgraphExec * exec, CUgraph graph, CUDA_GRAPH_INSTANTIATE_PARAMS *params),
 	instantiate_with(exec, graph, params, per_thread))
 
+void graph_exec_forget(struct graph_exec *x)
+{
+	held_release(x->held);
+	event_nodes_free(x->events);
+	paged_update(x, NULL);
+	object_free(&x->o);
+}
+
 PUBLIC CUresult cuGraphExecDestroy(CUgraphExec exec)
 {
 	struct graph_exec *x;
@@ -330,9 +345,7 @@ PUBLIC CUresult cuGraphExecDestroy(CUgraphExec exec)
 	if (!x || !object_retire(&x->o))
 		return CUDA_ERROR_INVALID_VALUE;
 	pvgpu_do_graph_exec_destroy(session(), x->o.wire);
-	held_release(x->held);
-	event_nodes_free(x->events);
-	object_free(&x->o);
+	graph_exec_forget(x);
 	return CUDA_SUCCESS;
 }
 
@@ -348,6 +361,27 @@ PUBLIC CUresult cuGraphExecGetFlags(CUgraphExec exec, cuuint64_t *flags)
 		return CUDA_ERROR_INVALID_VALUE;
 	*flags = x->flags;
 	return CUDA_SUCCESS;
+}
+
+/* The instance takes over the graph, and what this library has of the nodes. */
+static int update(struct graph_exec *x, struct graph *g, uint32_t *outcome)
+{
+	struct paged_node *paged = NULL;
+	int r = paged_instantiate(g, &paged) ? 0 : CUDA_ERROR_OUT_OF_MEMORY;
+
+	if (!r)
+		r = pvgpu_do_graph_exec_update(session(), x->o.ctx->o.wire, x->o.wire, g->o.wire,
+					       outcome);
+	if (!r && *outcome)
+		r = CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE;
+	if (r) {
+		paged_release(paged);
+		return r;
+	}
+	x->hosts = g->hosts;
+	event_nodes_update(x, g, false);
+	paged_update(x, paged);
+	return 0;
 }
 
 PUBLIC CUresult cuGraphExecUpdate_v2(CUgraphExec exec, CUgraph graph,
@@ -373,15 +407,9 @@ PUBLIC CUresult cuGraphExecUpdate_v2(CUgraphExec exec, CUgraph graph,
 		info->result = CU_GRAPH_EXEC_UPDATE_ERROR_TOPOLOGY_CHANGED;
 		return CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE;
 	}
-	r = pvgpu_do_graph_exec_update(session(), x->o.ctx->o.wire, x->o.wire, g->o.wire, &outcome);
+	r = update(x, g, &outcome);
 	info->result = (CUgraphExecUpdateResult)outcome;
-	if (!r && outcome)
-		r = CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE;
-	if (r)
-		return r;
-	x->hosts = g->hosts;
-	event_nodes_update(x, g, false);
-	return 0;
+	return r;
 }
 
 PUBLIC CUresult cuGraphExecUpdate(CUgraphExec exec, CUgraph graph, CUgraphNode *error_node,
@@ -422,6 +450,8 @@ static int launch(CUgraphExec exec, CUstream stream, bool per_thread)
 	if (unlikely(x->hosts) && !pvgpu_expect_hosts(session(), x->hosts))
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	r = pvgpu_do_graph_launch(session(), t.ctx->o.wire, t.stream, x->o.wire);
+	if (unlikely(x->paged))
+		x->place = done_place(&t);
 	if (unlikely(x->hosts) && !r)
 		pvgpu_expected_hosts(session());
 	if (unlikely(x->events) && !r)

@@ -21,6 +21,7 @@ struct bodies;
 struct ctx;
 struct event_node;
 struct mem_node;
+struct paged_node;
 struct target;
 
 /* Parameters of a kernel's node, as they were given out. */
@@ -61,6 +62,7 @@ struct graph {
 	struct held *held;         /* user objects; under lock */
 	struct mem_node *memory;   /* memory nodes; under lock */
 	struct event_node *events; /* nodes of events; under lock */
+	struct paged_node *paged;  /* pageable.c has the lock */
 	/* It is the one inside of a node of this graph; NULL: it stands by itself. */
 	struct graph *parent;
 	uint32_t in_node;
@@ -75,6 +77,8 @@ struct graph_exec {
 	struct held *held;
 	bool memory; /* it has memory nodes */
 	struct event_node *events;
+	struct paged_node *paged;
+	uint64_t place; /* done.h: of the last launch; 0: none. Kept where it has paged nodes */
 };
 
 struct graph *graph_find(CUgraph h);
@@ -121,6 +125,8 @@ void bodies_drop(struct graph *g, uint32_t number);
 int graph_move(CUgraphNode *node, CUgraph graph, const CUgraphNode *deps, size_t count,
 	       CUgraph child);
 void children_drop(struct graph *g, uint32_t number);
+/* The graph inside of a node, which is asked for once. */
+int child_graph(struct ctx *c, struct graph *g, uint32_t number, struct graph **child);
 
 /* user.c */
 void held_release(struct held *h);
@@ -159,5 +165,29 @@ bool event_nodes_update(struct graph_exec *x, struct graph *g, bool try);
 /* Around a launch. */
 int event_nodes_before(const struct event_node *list, const struct target *t);
 int event_nodes_behind(const struct event_node *list, const struct target *t);
+
+/* pageable.c: is the node a copy from or to memory that the worker does not reach? */
+bool paged_is(struct graph *g, uint32_t number);
+/* The node goes; the graph does. */
+void paged_drop(struct graph *g, uint32_t number);
+void paged_free(struct graph *g);
+/* Into a clone, whose handle it gets; into an instance. False: no memory. */
+bool paged_clone(const struct graph *g, struct graph *to);
+bool paged_instantiate(const struct graph *g, struct paged_node **to);
+/* g has a node with such a graph inside, which keeps its handle or has none. */
+bool paged_adopt(struct graph *g, uint32_t number, const struct graph *child, bool moved);
+/* The copies of a graph that a node is to have inside in an instance: a list for paged_replace(),
+ * when the instance has taken the graph over. */
+bool paged_list(const struct graph *child, const struct graph *g, uint32_t number,
+		struct paged_node **to);
+void paged_replace(struct graph_exec *x, const struct graph *g, uint32_t number,
+		   struct paged_node *list);
+/* g, the graph inside of a node, has a handle from here on; a CUresult. */
+int paged_look(struct ctx *c, struct graph *g);
+/* The instance has these from here on (NULL: it goes), and its launches may still use the others.
+ */
+void paged_update(struct graph_exec *x, struct paged_node *list);
+/* No launch uses them. */
+void paged_release(struct paged_node *list);
 
 #endif

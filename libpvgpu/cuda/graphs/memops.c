@@ -24,7 +24,7 @@ PUBLIC CUresult cuGraphAddBatchMemOpNode(CUgraphNode *node, CUgraph graph, const
 					 size_t count, const CUDA_BATCH_MEM_OP_NODE_PARAMS *params)
 {
 	struct wire_node n;
-	struct place p;
+	struct addition p;
 	int r = node_place(node, graph, deps, count, &p);
 
 	if (!r)

@@ -21,15 +21,15 @@ struct wire_node {
 	_Alignas(8) char params[PVGPU_PARAMS_MAX];
 };
 
-struct place { /* where a node is to be added */
+struct addition { /* where a node is to be added */
 	struct ctx *ctx;
 	struct graph *g;
 	uint32_t deps[PVGPU_GRAPH_DEPS_MAX], count;
 };
 
 int node_place(CUgraphNode *node, CUgraph graph, const CUgraphNode *deps, size_t count,
-	       struct place *p);
-int node_add(CUgraphNode *node, const struct place *p, const struct wire_node *n);
+	       struct addition *p);
+int node_add(CUgraphNode *node, const struct addition *p, const struct wire_node *n);
 int node_set(CUgraphNode node, const struct wire_node *n);
 /* In the order of launches; what the worker finds wrong is the context's deferred error. */
 int node_set_exec(CUgraphExec exec, CUgraphNode node, const struct wire_node *n);

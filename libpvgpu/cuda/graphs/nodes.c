@@ -8,7 +8,6 @@
 #include "cuda/graphs/node.h"
 #include "cuda/kernels/function.h"
 #include "cuda/kernels/launch.h"
-#include "cuda/memory/copy.h"
 #include "cuda/memory/memory_map.h"
 #include "cuda/streams/hostfunc.h"
 
@@ -67,13 +66,6 @@ static const CUDA_KERNEL_NODE_PARAMS *widen(CUDA_KERNEL_NODE_PARAMS *to,
 }
 #define AS_V2(p) widen(&(CUDA_KERNEL_NODE_PARAMS){0}, p)
 
-static int from_memcpy(struct ctx *c, const CUDA_MEMCPY3D *p, struct wire_node *n)
-{
-	n->is = (struct pvgpu_graph_node){.kind = CU_GRAPH_NODE_TYPE_MEMCPY};
-	n->len = 0;
-	return copy_node(c, p, &n->is);
-}
-
 static int from_memset(const CUDA_MEMSET_NODE_PARAMS *p, struct wire_node *n)
 {
 	uint64_t row, span;
@@ -107,7 +99,7 @@ static int from_host(struct ctx *c, const CUDA_HOST_NODE_PARAMS *p, struct wire_
 }
 
 int node_place(CUgraphNode *node, CUgraph graph, const CUgraphNode *deps, size_t count,
-	       struct place *p)
+	       struct addition *p)
 {
 	int r = ctx_enter(&p->ctx);
 
@@ -121,7 +113,7 @@ int node_place(CUgraphNode *node, CUgraph graph, const CUgraphNode *deps, size_t
 	return r;
 }
 
-int node_add(CUgraphNode *node, const struct place *p, const struct wire_node *n)
+int node_add(CUgraphNode *node, const struct addition *p, const struct wire_node *n)
 {
 	uint32_t number = 0;
 	int r;
@@ -139,7 +131,7 @@ PUBLIC CUresult cuGraphAddKernelNode_v2(CUgraphNode *node, CUgraph graph, const 
 					size_t count, const CUDA_KERNEL_NODE_PARAMS *params)
 {
 	struct wire_node n;
-	struct place p;
+	struct addition p;
 	int r = node_place(node, graph, deps, count, &p);
 
 	if (!r)
@@ -153,24 +145,12 @@ PUBLIC CUresult cuGraphAddKernelNode(CUgraphNode *node, CUgraph graph, const CUg
 	return cuGraphAddKernelNode_v2(node, graph, deps, count, AS_V2(params));
 }
 
-PUBLIC CUresult cuGraphAddMemcpyNode(CUgraphNode *node, CUgraph graph, const CUgraphNode *deps,
-				     size_t count, const CUDA_MEMCPY3D *params, CUcontext ctx)
-{
-	struct wire_node n;
-	struct place p;
-	int r = node_place(node, graph, deps, count, &p);
-
-	if (!r)
-		r = from_memcpy(p.ctx, params, &n);
-	return r ? r : node_add(node, &p, &n);
-}
-
 PUBLIC CUresult cuGraphAddMemsetNode(CUgraphNode *node, CUgraph graph, const CUgraphNode *deps,
 				     size_t count, const CUDA_MEMSET_NODE_PARAMS *params,
 				     CUcontext ctx)
 {
 	struct wire_node n;
-	struct place p;
+	struct addition p;
 	int r = node_place(node, graph, deps, count, &p);
 
 	if (!r)
@@ -182,7 +162,7 @@ PUBLIC CUresult cuGraphAddHostNode(CUgraphNode *node, CUgraph graph, const CUgra
 				   size_t count, const CUDA_HOST_NODE_PARAMS *params)
 {
 	struct wire_node n;
-	struct place p;
+	struct addition p;
 	int r = node_place(node, graph, deps, count, &p);
 
 	if (!r)
@@ -198,7 +178,7 @@ PUBLIC CUresult cuGraphAddEmptyNode(CUgraphNode *node, CUgraph graph, const CUgr
 				    size_t count)
 {
 	struct wire_node n = {.is = {.kind = CU_GRAPH_NODE_TYPE_EMPTY}};
-	struct place p;
+	struct addition p;
 	const int r = node_place(node, graph, deps, count, &p);
 
 	return r ? r : node_add(node, &p, &n);
@@ -208,8 +188,9 @@ PUBLIC CUresult cuGraphAddChildGraphNode(CUgraphNode *node, CUgraph graph, const
 					 size_t count, CUgraph child)
 {
 	struct wire_node n = {.is = {.kind = CU_GRAPH_NODE_TYPE_GRAPH}};
-	struct graph *of = graph_find(child);
-	struct place p;
+	struct graph *of = graph_find(child), *g;
+	struct addition p;
+	uint32_t number;
 	int r = node_place(node, graph, deps, count, &p);
 
 	if (r)
@@ -223,7 +204,10 @@ PUBLIC CUresult cuGraphAddChildGraphNode(CUgraphNode *node, CUgraph graph, const
 	if (r)
 		return r;
 	graph_hosts(p.g, of->hosts);
-	return event_nodes_adopt(p.g, of->events) ? 0 : CUDA_ERROR_OUT_OF_MEMORY;
+	return event_nodes_adopt(p.g, of->events) && node_find(*node, &g, &number) &&
+			       paged_adopt(g, number, of, false)
+		       ? 0
+		       : CUDA_ERROR_OUT_OF_MEMORY;
 }
 
 /* Is the one graph the other, or around it? */
@@ -239,7 +223,7 @@ int graph_move(CUgraphNode *node, CUgraph graph, const CUgraphNode *deps, size_t
 {
 	struct graph *of = graph_find(child);
 	uint32_t number = 0;
-	struct place p;
+	struct addition p;
 	int r = node_place(node, graph, deps, count, &p);
 
 	if (r)
@@ -256,7 +240,7 @@ int graph_move(CUgraphNode *node, CUgraph graph, const CUgraphNode *deps, size_t
 	graph_hosts(p.g, of->hosts);
 	child_adopt(p.g, number, of);
 	*node = node_handle(p.g, number);
-	return 0;
+	return paged_adopt(p.g, number, of, true) ? 0 : CUDA_ERROR_OUT_OF_MEMORY;
 }
 
 /* ---- changes ---- */
@@ -315,7 +299,6 @@ int node_current(CUgraphNode node, struct ctx **c)
 
 SETTER(KernelNodeSetParams_v2, CUDA_KERNEL_NODE_PARAMS, from_kernel(c, params, &n))
 SETTER(KernelNodeSetParams, CUDA_KERNEL_NODE_PARAMS_v1, from_kernel(c, AS_V2(params), &n))
-SETTER(MemcpyNodeSetParams, CUDA_MEMCPY3D, from_memcpy(c, params, &n))
 SETTER(MemsetNodeSetParams, CUDA_MEMSET_NODE_PARAMS, from_memset(params, &n))
 SETTER(HostNodeSetParams, CUDA_HOST_NODE_PARAMS, from_host(c, params, &n))
 
@@ -340,18 +323,6 @@ PUBLIC CUresult cuGraphExecKernelNodeSetParams(CUgraphExec exec, CUgraphNode nod
 					       const CUDA_KERNEL_NODE_PARAMS_v1 *params)
 {
 	return exec_kernel(exec, node, AS_V2(params));
-}
-
-PUBLIC CUresult cuGraphExecMemcpyNodeSetParams(CUgraphExec exec, CUgraphNode node,
-					       const CUDA_MEMCPY3D *params, CUcontext ctx)
-{
-	struct wire_node n;
-	struct ctx *c;
-	int r = node_current(node, &c);
-
-	if (!r)
-		r = from_memcpy(c, params, &n);
-	return r ? r : node_set_exec(exec, node, &n);
 }
 
 PUBLIC CUresult cuGraphExecMemsetNodeSetParams(CUgraphExec exec, CUgraphNode node,
@@ -409,6 +380,10 @@ PUBLIC CUresult cuGraphNodeGetType(CUgraphNode node, CUgraphNodeType *type)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (memory_node_type(g, number, type) || event_node_type(g, number, type))
 		return 0;
+	if (paged_is(g, number)) {
+		*type = CU_GRAPH_NODE_TYPE_MEMCPY;
+		return 0;
+	}
 	r = pvgpu_do_graph_get(session(), c->o.wire, g->o.wire, number, &n.is, sizeof(n.is), &len,
 			       n.params, sizeof(n.params), &n.len);
 	if (!r && len == sizeof(n.is))
@@ -512,39 +487,6 @@ PUBLIC CUresult cuGraphKernelNodeGetParams_v2(CUgraphNode node, CUDA_KERNEL_NODE
 PUBLIC CUresult cuGraphKernelNodeGetParams(CUgraphNode node, CUDA_KERNEL_NODE_PARAMS_v1 *params)
 {
 	return get_kernel(node, params, sizeof(*params));
-}
-
-PUBLIC CUresult cuGraphMemcpyNodeGetParams(CUgraphNode node, CUDA_MEMCPY3D *p)
-{
-	struct wire_node n;
-	struct graph *g;
-	uint32_t number;
-	const int r = node_get(node, CU_GRAPH_NODE_TYPE_MEMCPY, p, &g, &number, &n);
-
-	if (r)
-		return r;
-	memset(p, 0, sizeof(*p));
-	p->dstMemoryType = p->srcMemoryType = CU_MEMORYTYPE_DEVICE;
-	if (n.is.dst >= guest.arena_base && n.is.dst < guest.arena_end) {
-		p->dstMemoryType = CU_MEMORYTYPE_HOST;
-		p->dstHost = (void *)(uintptr_t)n.is.dst;
-	} else {
-		p->dstDevice = n.is.dst;
-	}
-	if (n.is.src >= guest.arena_base && n.is.src < guest.arena_end) {
-		p->srcMemoryType = CU_MEMORYTYPE_HOST;
-		p->srcHost = (const void *)(uintptr_t)n.is.src;
-	} else {
-		p->srcDevice = n.is.src;
-	}
-	p->dstPitch = n.is.dst_pitch;
-	p->dstHeight = n.is.dst_height;
-	p->srcPitch = n.is.src_pitch;
-	p->srcHeight = n.is.src_height;
-	p->WidthInBytes = n.is.width;
-	p->Height = n.is.height;
-	p->Depth = n.is.depth;
-	return CUDA_SUCCESS;
 }
 
 PUBLIC CUresult cuGraphMemsetNodeGetParams(CUgraphNode node, CUDA_MEMSET_NODE_PARAMS *p)

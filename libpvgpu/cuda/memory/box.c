@@ -84,6 +84,21 @@ static void pack(const struct box *b, const struct part *p, char *mem, bool gath
 		}
 }
 
+void box_pack(const struct box *b, char *mem, bool gather)
+{
+	const struct part all = {.rows = b->rows, .depth = b->depth};
+
+	pack(b, &all, mem, gather);
+}
+
+void box_move(const struct box *b)
+{
+	for (uint64_t z = 0; z < b->depth; z++)
+		for (uint64_t y = 0; y < b->rows; y++)
+			memmove((void *)(uintptr_t)at(&b->dst, z, y),
+				(const void *)(uintptr_t)at(&b->src, z, y), b->width);
+}
+
 /* The place from a row of a slice on. */
 static struct place from(const struct place *p, uint64_t slice, uint64_t row)
 {
@@ -308,9 +323,10 @@ int copy_box(const struct target *t, const struct box *b)
 
 		return copy_between(t, &c);
 	}
-	if (unlikely(t->captured) &&
-	    (!b->async || !side_is_mapped(d->side) || !side_is_mapped(s->side)))
+	if (unlikely(t->captured) && !b->async)
 		return capture_refuse(t);
+	if (unlikely(t->captured) && (!side_is_mapped(d->side) || !side_is_mapped(s->side)))
+		return graph_copy_captured(t, b);
 	if (side_is_mapped(d->side) && side_is_mapped(s->side)) {
 		r = post(t, NULL, d, s, b->width, b->rows, b->depth);
 		if (!r && !b->async && (d->side == SIDE_PINNED || s->side == SIDE_PINNED))

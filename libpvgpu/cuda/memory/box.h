@@ -28,6 +28,10 @@ struct box {
 
 /* Distance from the box's first byte to the end of its last row. False: it overflows. */
 bool box_extent(const struct box *b, const struct place *p, uint64_t *out);
+/* Between tightly packed memory and the box's source (gather) or destination, with the CPU. */
+void box_pack(const struct box *b, char *mem, bool gather);
+/* From its source to its destination, both of the host, with the CPU. */
+void box_move(const struct box *b);
 /* Copy a box that is not empty and whose places are checked; a CUresult. */
 int copy_box(const struct target *t, const struct box *b);
 

@@ -5,6 +5,7 @@
 #include "cuda/core/init.h"
 #include "cuda/core/public.h"
 #include "cuda/core/target.h"
+#include "cuda/memory/box.h"
 #include "cuda/memory/copy.h"
 #include "cuda/memory/memory_map.h"
 #include "cuda/memory/move.h"
@@ -117,6 +118,20 @@ static int copy_registered(const struct target *t, const struct copy *c)
 	return r;
 }
 
+static int capture_line(const struct target *t, const struct copy *c)
+{
+	const struct box b = {
+		.dst = {.addr = c->dst, .pitch = c->len, .height = 1, .side = c->dst_side},
+		.src = {.addr = c->src, .pitch = c->len, .height = 1, .side = c->src_side},
+		.width = c->len,
+		.rows = 1,
+		.depth = 1,
+		.async = true,
+	};
+
+	return graph_copy_captured(t, &b);
+}
+
 int copy_between(const struct target *t, const struct copy *c)
 {
 	void *const dst = (void *)(uintptr_t)c->dst;
@@ -124,10 +139,10 @@ int copy_between(const struct target *t, const struct copy *c)
 	uint32_t got = 0;
 	int r;
 
-	/* A node names its memory: the worker must reach it at each launch. */
-	if (unlikely(t->captured) &&
-	    (!c->async || !side_is_mapped(c->dst_side) || !side_is_mapped(c->src_side)))
+	if (unlikely(t->captured) && !c->async)
 		return capture_refuse(t);
+	if (unlikely(t->captured) && (!side_is_mapped(c->dst_side) || !side_is_mapped(c->src_side)))
+		return capture_line(t, c);
 	if (side_is_mapped(c->dst_side) && side_is_mapped(c->src_side)) {
 		r = pvgpu_do_copy(session(), t->ctx->o.wire, t->stream, c->dst, c->src, c->len);
 		if (!r && !c->async && (c->dst_side == SIDE_PINNED || c->src_side == SIDE_PINNED))

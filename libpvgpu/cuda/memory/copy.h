@@ -8,8 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct box;
 struct ctx;
-struct pvgpu_graph_node;
 struct target;
 
 /* The kind of memory of a copy's operand. */
@@ -41,7 +41,7 @@ struct copy {
 /* A linear copy of at least one byte whose sides are known. */
 int copy_between(const struct target *t, const struct copy *c);
 
-/* copy3d.c: a copy, checked, as a node of a graph. */
-int copy_node(struct ctx *c, const CUDA_MEMCPY3D *copy, struct pvgpu_graph_node *n);
+/* copy3d.c: a node's copy as a box, checked. */
+int copy_node(struct ctx *c, const CUDA_MEMCPY3D *copy, struct box *b);
 
 #endif

@@ -13,8 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pvgpu_wire.h"
-
 /* An operand as the application describes it. */
 struct operand {
 	CUmemorytype type;
@@ -163,39 +161,26 @@ static int copy_3d(const CUDA_MEMCPY3D *c, CUstream stream, bool per_thread, boo
 	return copy(&dst, &src, &b, stream, per_thread);
 }
 
-int copy_node(struct ctx *c, const CUDA_MEMCPY3D *copy, struct pvgpu_graph_node *n)
+int copy_node(struct ctx *c, const CUDA_MEMCPY3D *copy, struct box *b)
 {
 	uint64_t max_pitch = (uint64_t)device_value(c->device, CU_DEVICE_ATTRIBUTE_MAX_PITCH);
 	struct operand dst, src;
-	struct box b = {.async = true};
 	int r;
 
 	if (!copy || copy->reserved0 || copy->reserved1)
 		return CUDA_ERROR_INVALID_VALUE;
-	operands(copy, &dst, &src, &b);
-	if (!b.width || !b.rows || !b.depth)
+	*b = (struct box){.async = true};
+	operands(copy, &dst, &src, b);
+	if (!b->width || !b->rows || !b->depth)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (!max_pitch)
 		max_pitch = INT32_MAX;
-	r = place_operand(&dst, &b, max_pitch, &b.dst);
+	r = place_operand(&dst, b, max_pitch, &b->dst);
 	if (!r)
-		r = place_operand(&src, &b, max_pitch, &b.src);
+		r = place_operand(&src, b, max_pitch, &b->src);
 	if (r)
 		return r;
-	/* A launch names no memory: what the worker does not reach at any time cannot be copied. */
-	if (b.dst.array || b.src.array || !side_is_mapped(b.dst.side) ||
-	    !side_is_mapped(b.src.side))
-		return CUDA_ERROR_NOT_SUPPORTED;
-	n->dst = b.dst.addr;
-	n->dst_pitch = b.dst.pitch;
-	n->dst_height = b.dst.height;
-	n->src = b.src.addr;
-	n->src_pitch = b.src.pitch;
-	n->src_height = b.src.height;
-	n->width = b.width;
-	n->height = b.rows;
-	n->depth = b.depth;
-	return 0;
+	return b->dst.array || b->src.array ? CUDA_ERROR_NOT_SUPPORTED : 0;
 }
 
 /* An operand of a batch, whose lengths count in elements of so many bytes. */

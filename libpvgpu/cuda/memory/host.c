@@ -233,7 +233,7 @@ PUBLIC CUresult cuMemHostUnregister(void *host)
 	if (!range_remove(range.base, RANGE_REGISTERED, &range))
 		return CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
 	/* As the driver does it waits for work that may use the memory. */
-	if (move_pending())
+	if (move_pending() || atomic_load(&graphs_use_registered))
 		ctx_synchronize_all();
 	move_forget(range.base, range.size);
 	return CUDA_SUCCESS;

@@ -687,6 +687,25 @@ START_TEST(user_objects)
 }
 END_TEST
 
+/* An instance that goes with its context holds them no more. */
+START_TEST(user_objects_of_a_context)
+{
+	CUgraphExec exec;
+	CUuserObject u;
+	CUgraph g;
+
+	ended = 0;
+	OK(cuGraphCreate(&g, 0));
+	OK(cuUserObjectCreate(&u, &ended, note_end, 1, CU_USER_OBJECT_NO_DESTRUCTOR_SYNC));
+	OK(cuGraphRetainUserObject(g, u, 1, CU_GRAPH_USER_OBJECT_MOVE));
+	OK(cuGraphInstantiateWithFlags(&exec, g, 0));
+	OK(cuGraphDestroy(g));
+	ck_assert_int_eq(ended, 0);
+	OK(cuCtxDestroy_v2(ctx));
+	ck_assert_int_eq(ended, 1);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("guest_calls");
@@ -717,6 +736,7 @@ int main(void)
 	tcase_add_loop_test(t, edges_from_ports, 0, 7);
 	tcase_add_test(t, graph_events);
 	tcase_add_test(t, user_objects);
+	tcase_add_test(t, user_objects_of_a_context);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_ENV);
 	failed = srunner_ntests_failed(r);
