@@ -55,14 +55,20 @@ class Jax(unittest.TestCase):
         return [float(v) for v in lines if not v.startswith("/")], [v for v in lines if v.startswith("/")], done.stderr
 
     def test_training(self):
+        """As an A100 and as an H100: XLA makes other code for each."""
         want = self.train(JAX_PLATFORMS="cpu")[0]
         control = self.control
-        with PvgpuEnv(vgpus={"vgpu0": "2G"}, sim={"SIMCUDA_CC": "8.0"}) as pvgpu:
+        for capability in "8.0", "9.0":
+            with self.subTest(capability=capability):
+                self.train_on(capability, want, control)
+
+    def train_on(self, capability, want, control):
+        with PvgpuEnv(vgpus={"vgpu0": "2G"}, sim={"SIMCUDA_CC": capability}) as pvgpu:
             got, libraries, err = self.train(["unshare", "--mount", "sh", "-c", SHOW, "sh", self.folder / "dev", self.build / "bin/pvgpu-run"],
                                              PVGPU_SOCKET=pvgpu.socket(), JAX_PLATFORMS="cuda", XLA_PYTHON_CLIENT_PREALLOCATE="false",
                                              XLA_FLAGS=FLAGS, CUDA_ROOT=f"{self.folder}/cuda", PATH="/usr/sbin:/usr/bin:/sbin:/bin")
             pvgpu.check_idle()
-        print(f"jax_test: {self.awaited} awaited calls a step")
+        print(f"jax_test: {self.awaited} awaited calls a step, compute capability {capability}")
         self.assertEqual(len(got), len(want))
         for a, b in zip(got, want):
             self.assertLess(abs(a - b), 0.01 * abs(b), (got, want))
