@@ -15,7 +15,7 @@
 #include "xen-pvgpu-back/daemon/workers/workers.h"
 
 #define FIRST_MS    500u /* without a command, at most, before memory is parked at first */
-#define LOOK_LEAST  5u   /* ms between two questions */
+#define LOOK_LEAST  1u   /* ms between two questions */
 #define LOOK_MOST   250u
 #define COPY_FOR_NS 5000000000u /* for a question's way and a machine that is busy, and then */
 #define COPY_A_BYTE 4u          /* ns: a quarter of a gigabyte a second */
@@ -109,7 +109,7 @@ static void ask(struct worker *w, uint64_t most, unsigned int how, uint64_t ms)
 static bool may_park(const struct worker *w)
 {
 	return w->state == CHECK_SERVING && w->sealed && w->parking.knows && !w->parking.waits &&
-	       !w->parking.bytes && w->leased;
+	       !w->parking.bytes && !w->parking.began_ns && w->leased;
 }
 
 bool parking_leave(struct worker *w, uint64_t most, uint64_t enough, unsigned int ms)
