@@ -74,7 +74,7 @@ class Oversubscribe(unittest.TestCase):
 
     def test_no_more_leaves_than_is_missing(self):
         """Allocations of 128 MiB: of the three that one has, as many leave as another needs. A third one's need takes more of what is left
-        of both, and each comes back as a whole."""
+        of both, and each comes back as a whole, also to the next pvgpud."""
         vgpus = {n: "memory=448M,memory_reserve=16M" for n in "abc"}
         with Full(vgpus, memory=640) as env, contextlib.ExitStack() as stack:
             a, b = (stack.enter_context(env.start_program("parked", n, 384, 3)) for n in "ab")
@@ -84,6 +84,7 @@ class Oversubscribe(unittest.TestCase):
             c = stack.enter_context(env.start_program("parked", "c", 384, 3))
             self.assertTrue(c.ready)
             self.assertGreaterEqual(sum(env.number(n, "memory-parked") for n in "ab"), (3 * 384 - 640) * MIB)
+            env.restart()
             for p in (a, c, b):
                 self.assertEqual(self.finish(p), b"the same\n")
             for n, v in env.stats().items():

@@ -428,6 +428,26 @@ START_TEST(comes_back_after_its_answer)
 }
 END_TEST
 
+/* After a restart of pvgpud: nothing is granted before it knows what the GPU has. */
+START_TEST(waits_until_the_gpu_is_known)
+{
+	const struct pvgpu_sup q = full();
+
+	say(a, PVGPU_SUP_PARKED, q.id, 12 * MIB, 0);
+	ck_assert_uint_eq(heard(b, PVGPU_SUP_LEASED).a, 8 * MIB);
+	b->w->parking.knows_busy = false;
+	fake.v->pool->device_memory = 0;
+	say(a, PVGPU_SUP_RESUME, 9, 12 * MIB, 0);
+	say(b, PVGPU_SUP_LEASE, 8, MIB, 0);
+	ck_assert(hears_nothing(a, PVGPU_SUP_LEASED));
+	ck_assert(hears_nothing(b, PVGPU_SUP_LEASED));
+	fake.v->pool->device_memory = 24 * MIB;
+	lease_quota_known(fake.v);
+	ck_assert_uint_eq(heard(a, PVGPU_SUP_LEASED).a, 12 * MIB);
+	ck_assert_uint_eq(heard(b, PVGPU_SUP_LEASED).a, MIB);
+}
+END_TEST
+
 /* It asks for other bytes than it has parked since, or says that it parks more than it has left. */
 START_TEST(lies_about_the_rest)
 {
@@ -530,6 +550,7 @@ static void add(TCase *t)
 	tcase_add_test(t, the_rest_leaves_later);
 	LOOP(comes_back_after_its_answer, 2);
 	LOOP(lies_about_the_rest, 2);
+	tcase_add_test(t, waits_until_the_gpu_is_known);
 	tcase_add_test(t, reserves_are_kept);
 	tcase_add_test(t, admission);
 }

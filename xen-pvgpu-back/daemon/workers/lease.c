@@ -62,7 +62,8 @@ static bool has_room(const struct worker *w, uint64_t bytes, const struct claim 
 	const struct pool *p = w->vgpu->pool;
 	uint64_t n = residency_room(w->vgpu);
 
-	if (n < bytes)
+	/* Adopted sessions wait until a worker has told what the GPU has. */
+	if (n < bytes || (residency_is_on(p) && !p->device_memory))
 		return false;
 	return !p->first || c == p->first || n - bytes >= p->freed ||
 	       residency_is_reserved(w->vgpu, bytes);
