@@ -49,6 +49,7 @@ def waiting(full):
         Stage("scheduler", "the simulator's targets, shares of GPU time, pools, watchdog",
               [f"{MAKE} check-{what}" for what in ("sim", "shares", "pools", "watchdog")]),
         Stage("exporter", "statistics over HTTP, a real Prometheus", [f"{MAKE} check-exporter"] + ([f"{MAKE} check-page"] if full else [])),
+        *([Stage("parking", "memory that is parked and comes back 10,000 times under programs at work", [f"{MAKE} check-parking"])] if full else []),
         *([Stage("oversubscribe", "vGPUs with three times the GPU's memory, and a hundred that are idle", [f"{MAKE} check-oversubscribe"])] if full else []),
         *([Stage("acceptance", "pvgpu-acceptance, with all test programs", [f"{MAKE} check-acceptance"])] if full else []),
         Stage("soak", f"100 sessions, and hostile guests beside them, for {'30 minutes' if full else 'a minute'}",

@@ -23,6 +23,12 @@ $(B)/tests/pidfd_proxy.so $(B)/tests/no_pidfd.so:
 check-shares: tests
 	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v share_test
 
+# Memory is parked and comes back this often under programs at work: five minutes.
+PARK_CYCLES := 10000
+.PHONY: check-parking
+check-parking: tests
+	$(Q)cd tests/integration && PVGPU_PARK_CYCLES=$(PARK_CYCLES) PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v parking_test.Parking.test_programs_see_nothing_of_it
+
 # Three times the GPU's memory, and a hundred idle vGPUs.
 .PHONY: check-oversubscribe
 check-oversubscribe: tests

@@ -72,6 +72,25 @@ class Oversubscribe(unittest.TestCase):
                 env.wait_used(0, n)
             self.assertGreaterEqual(env.parks(), 4)
 
+    def test_no_more_leaves_than_is_missing(self):
+        """Allocations of 128 MiB: of the three that one has, as many leave as another needs. A third one's need takes more of what is left
+        of both, and each comes back as a whole, also to the next pvgpud."""
+        vgpus = {n: "memory=448M,memory_reserve=16M" for n in "abc"}
+        with Full(vgpus, memory=640) as env, contextlib.ExitStack() as stack:
+            a, b = (stack.enter_context(env.start_program("parked", n, 384, 3)) for n in "ab")
+            self.assertTrue(a.ready and b.ready)
+            self.assertEqual(env.number("a", "memory-parked"), 256 * MIB)
+            self.assertEqual(env.number("b", "memory-parked"), 0)
+            c = stack.enter_context(env.start_program("parked", "c", 384, 3))
+            self.assertTrue(c.ready)
+            self.assertGreaterEqual(sum(env.number(n, "memory-parked") for n in "ab"), (3 * 384 - 640) * MIB)
+            env.restart()
+            for p in (a, c, b):
+                self.assertEqual(self.finish(p), b"the same\n")
+            for n, v in env.stats().items():
+                self.assertEqual((n, v["memory-refused"]), (n, 0))
+                env.wait_used(0, n)
+
     def test_what_is_reserved_stays(self):
         """The default: nothing of it leaves, and a program that asks for more than is left is refused, with the reason in its
         statistics."""

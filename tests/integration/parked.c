@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Fills device memory, as many MiB as it is told or 64, waits for a line, and looks whether the
- * bytes are the same. */
+/* Fills device memory, as many MiB as it is told or 64, in as many allocations as it is told or
+ * one, waits for a line, and looks whether the bytes are the same. */
 #include <cuda.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,37 +20,48 @@ static unsigned int value(size_t i)
 	return (unsigned int)(i * 2654435761u);
 }
 
+#define PIECES 64
+
 int main(int argc, char **argv)
 {
-	const size_t bytes = (size_t)(argc > 1 ? atoi(argv[1]) : 64) << 20;
+	const size_t all = (size_t)(argc > 1 ? atoi(argv[1]) : 64) << 20;
+	const size_t pieces = argc > 2 ? (size_t)atoi(argv[2]) : 1;
+	const size_t bytes = pieces ? all / pieces : 0;
 	const size_t n = bytes / sizeof(unsigned int);
-	unsigned int *h = malloc(bytes);
+	CUdeviceptr piece[PIECES];
+	unsigned int *h = malloc(all);
 	CUcontext ctx;
-	CUdeviceptr d;
 
-	if (!h)
+	if (!h || !pieces || pieces > PIECES)
 		return 1;
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n * pieces; i++)
 		h[i] = value(i);
 	OK(cuInit(0));
 	OK(cuDevicePrimaryCtxRetain(&ctx, 0));
 	OK(cuCtxSetCurrent(ctx));
-	OK(cuMemAlloc(&d, bytes));
-	OK(cuMemcpyHtoD(d, h, bytes));
-	memset(h, 0, bytes);
+	for (size_t k = 0; k < pieces; k++) {
+		CUdeviceptr d;
+
+		OK(cuMemAlloc(&d, bytes));
+		OK(cuMemcpyHtoD(d, h + k * n, bytes));
+		piece[k] = d;
+	}
+	memset(h, 0, all);
 	puts("ready");
 	fflush(stdout);
 	if (getchar() == EOF)
 		return 1;
-	OK(cuMemcpyDtoH(h, d, bytes));
-	for (size_t i = 0; i < n; i++) {
+	for (size_t k = 0; k < pieces; k++)
+		OK(cuMemcpyDtoH(h + k * n, piece[k], bytes));
+	for (size_t i = 0; i < n * pieces; i++) {
 		if (h[i] != value(i)) {
 			printf("word %zu is %u\n", i, h[i]);
 			return 1;
 		}
 	}
 	puts("the same");
-	OK(cuMemFree(d));
+	for (size_t k = 0; k < pieces; k++)
+		OK(cuMemFree(piece[k]));
 	OK(cuDevicePrimaryCtxRelease(0));
 	free(h);
 	return 0;

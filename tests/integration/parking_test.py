@@ -1,25 +1,44 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Device memory is parked and brought back while programs work: they see the same values, and nothing is left. Beside that workers are
-killed, and pvgpud is restarted."""
+killed, and pvgpud is restarted. PVGPU_PARK_CYCLES is how often memory is parked and comes back under the programs (10,000 in make
+check-full)."""
 import json
 import os
 import random
 import re
 import signal
 import subprocess
+import tempfile
 import threading
 import unittest
 
+import programs
 from pvgpu_env import LIMIT, PvgpuEnv, program, wait_for
 
 SEED = 45
-CYCLES = 300
-PROGRAMS = ("vecadd", "churn", "graphs", "streams", "pools", "textures", "vmm", "managed", "copies", "histogram")
+MEMORY = "192M"
+CYCLES = int(os.environ.get("PVGPU_PARK_CYCLES", "300"))
+PROGRAMS = {"vecadd": [], "churn": ["60"], "graphs": [], "streams": [], "pools": [], "textures": [], "vmm": [], "managed": [], "copies": [],
+            "histogram": [], "trainstep": [], "cublas": []}
 
 
-def cycles(env):
-    return env.log().count("MiB are back on the GPU")
+def cycles(env, vgpu=""):
+    return len(re.findall(rf" {vgpu}\S*: \d+ MiB are back on the GPU", env.log()))
+
+
+class Deck:
+    """Programs in a random order, each as often as the others. Some threads take from it."""
+
+    def __init__(self, rng):
+        self.rng, self.cards, self.dealt, self.lock = rng, [], 0, threading.Lock()
+
+    def next(self):
+        with self.lock:
+            if not self.cards:
+                self.cards = self.rng.sample(list(PROGRAMS), len(PROGRAMS))
+            self.dealt += 1
+            return self.cards.pop()
 
 
 class Parking(unittest.TestCase):
@@ -27,36 +46,50 @@ class Parking(unittest.TestCase):
         """Memory is parked at each moment in which a session is found idle."""
         return PvgpuEnv(vgpus, settings={"park_idle_ms": 0, **settings})
 
-    def run_some(self, env, vgpu, rng, failed, enough):
-        while not enough() and not failed:
-            name = rng.choice(PROGRAMS)
-            path = os.path.join(env.build, "programs", name)
-            r = env.run([path], vgpu)
-            if r.returncode:
-                failed.append((name, r))
+    def run_some(self, env, vgpu, deck, done, wrong):
+        """Runs programs until each has run and there were enough cycles; each must do as it does directly on the simulated GPU."""
+        while not wrong and (deck.dealt < len(PROGRAMS) or cycles(env) < CYCLES):
+            name = deck.next()
+            before, through = cycles(env, vgpu), programs.run(self.command(env, name), env.guest_env(vgpu), 4 * LIMIT)
+            if self.direct[name].status or self.direct[name].differs(through):
+                wrong.append((vgpu, name, through))
+            done[vgpu].append((name, cycles(env, vgpu) - before))
+
+    def command(self, env, name):
+        return [os.path.join(env.build, "programs", name), *PROGRAMS[name]]
+
+    def run_directly(self, env):
+        """On a simulated GPU of their own."""
+        with tempfile.TemporaryDirectory(prefix="pvgpu-direct-") as folder:
+            sim = programs.direct_env(os.path.dirname(env.libcuda), {"SIMCUDA_GPU": f"{folder}/gpu", "SIMCUDA_MEMORY": MEMORY})
+            self.direct = {name: programs.run(self.command(env, name), sim, 4 * LIMIT) for name in PROGRAMS}
 
     def test_programs_see_nothing_of_it(self):
-        rng, failed = random.Random(SEED), []
-        with self.env({"vgpu0": "1G", "vgpu1": "1G"}) as env:
-            for v in ("vgpu0", "vgpu1"):
+        rng, wrong, done = random.Random(SEED), [], {"vgpu0": [], "vgpu1": []}
+        deck = Deck(random.Random(SEED))
+        with self.env(dict.fromkeys(done, MEMORY)) as env:
+            self.run_directly(env)
+            for v in done:
                 env.write(f"/vgpu/{v}/park", "1")
-            threads = [threading.Thread(target=self.run_some, args=(env, v, random.Random(rng.random()), failed,
-                                                                    lambda: cycles(env) >= CYCLES))
-                       for v in ("vgpu0", "vgpu1")]
+            threads = [threading.Thread(target=self.run_some, args=(env, v, deck, done, wrong)) for v in done]
             for t in threads:
                 t.start()
             while any(t.is_alive() for t in threads):
                 # At times an operator has all of it brought back.
-                v = rng.choice(("vgpu0", "vgpu1"))
+                v = rng.choice(list(done))
                 env.write(f"/vgpu/{v}/park", "0")
                 env.write(f"/vgpu/{v}/park", "1")
                 threads[0].join(rng.random() / 2)
-            self.assertEqual(failed, [])
+            self.assertEqual(wrong, [])
             self.assertGreaterEqual(cycles(env), CYCLES)
-            for v in ("vgpu0", "vgpu1"):
+            for v in done:
                 env.wait_used(0, v)
                 self.assertEqual(env.read(f"/vgpu/{v}/memory-parked"), "0")
                 self.assertEqual(env.read(f"/vgpu/{v}/sessions-failed"), "0")
+            runs = [run for v in done for run in done[v]]
+            under = {name: sum(n for ran, n in runs if ran == name) for name in PROGRAMS}
+            self.assertGreaterEqual(sum(n > 0 for n in under.values()), 8, under)
+            print(json.dumps({"cycles": cycles(env), "under": under, "runs": len(runs), "wrong": len(wrong)}))
 
     def parked(self, env):
         """A program that holds memory and sleeps; its memory is parked."""

@@ -106,9 +106,11 @@ enum pvgpu_sup_kind {
 				back what is parked; b = enum pvgpu_sup_park; c = ms for which it
 				must have had no command; id = a number to match the answer. With
 				PVGPU_SUP_PARK_BUSY: ms in which its work must end, and above 32
-				bits MiB, after which no further allocation is moved */
-	PVGPU_SUP_PARKED = 29, /* worker: a bytes of its lease are parked, as PARK of this id asks
-				  (0: none, reason = why; c = 1: it has work, and can be asked
+				bits MiB, after which no further allocation is moved; also to a
+				session with parked memory, to park more. A RESUME that waits is
+				withdrawn by the answer, and comes again */
+	PVGPU_SUP_PARKED = 29, /* worker: a bytes of its lease are parked now, as PARK of this id
+				  asks (0: none, reason = why; c = 1: it has work, and can be asked
 				  again), in b microseconds. To a new pvgpud, after its first
 				  MEMINFO: id = 0, a = all that is parked */
 	PVGPU_SUP_RESUME = 30, /* worker: asks that its a parked bytes be leased again, all of them;
@@ -123,7 +125,8 @@ enum pvgpu_sup_knows {
 	PVGPU_SUP_KNOWS_SHARE = 2, /* IMPORT to HELD */
 	PVGPU_SUP_KNOWS_PARK = 4,  /* PARK to RESUMED */
 	PVGPU_SUP_KNOWS_BUSY = 8,  /* PVGPU_SUP_PARK_BUSY */
-	PVGPU_SUP_KNOWS_ALL = 15,
+	PVGPU_SUP_KNOWS_MORE = 16, /* PVGPU_SUP_PARK_BUSY with parked memory */
+	PVGPU_SUP_KNOWS_ALL = 31,
 };
 
 /* Bits of PARK. */

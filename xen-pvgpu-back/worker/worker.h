@@ -85,12 +85,15 @@ bool share_drop(struct worker *w, uint64_t number);
 /*
  * Parked memory (gpu/swap.c) is leased no more, but counts against the vGPU's quota. Any thread.
  * lease_parked: so many bytes have been parked as pvgpud's message `id` asks, in us microseconds;
- * 0: none, with a reason. lease_resume: they are to be on the GPU again, and may be when it returns
- * true; it waits for that, and returns false when the session has ended. lease_resumed: they are.
+ * 0: none, with a reason. lease_resumed: all that was parked is on the GPU again.
+ *
+ * Decoding thread. lease_resume: all that is parked is to be on the GPU again: bytes that may be at
+ * once, or 0: gpu_resume() will be called. lease_unask: it will not, and is to be asked again.
  */
 void lease_parked(struct worker *w, uint32_t id, uint64_t bytes, uint64_t us, bool busy,
 		  const char *reason);
-bool lease_resume(struct worker *w, uint64_t bytes);
+uint64_t lease_resume(struct worker *w);
+void lease_unask(struct worker *w);
 void lease_resumed(struct worker *w, uint64_t bytes, uint64_t us);
 
 /* far.c: the far end, libcuda, loaded in the prepare phase. */

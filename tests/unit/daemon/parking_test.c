@@ -180,13 +180,15 @@ START_TEST(comes_back_after_a_restart)
 }
 END_TEST
 
-/* It says once what a former pvgpud has had it park. */
+/* It says what a former pvgpud has had it park, and once more what it was about to park. */
 START_TEST(says_again_what_is_parked)
 {
 	open_with_memory();
 	k->w->adopted = true;
 	say(PVGPU_SUP_PARKED, 0, MIB);
+	say(PVGPU_SUP_PARKED, 0, MIB);
 	ck_assert(!k->w->killed);
+	ck_assert_uint_eq(k->w->parking.bytes, 2 * MIB);
 	say(PVGPU_SUP_PARKED, 0, MIB);
 	ends("says again what it has parked, without a question");
 }

@@ -7,6 +7,7 @@
 #include "xen-pvgpu-back/daemon/workers/workers.h"
 
 #define MIB (1ull << 20)
+#define GIB (1ull << 30)
 
 static struct vgpu other; /* it has no session */
 
@@ -304,6 +305,165 @@ START_TEST(one_of_them_dies)
 }
 END_TEST
 
+/* ---- no more than is missing ---- */
+
+/* a has 12 GiB of 16, of which 4 are reserved for the vGPU, and b asks for some. */
+static struct pvgpu_sup lacks(uint64_t bytes)
+{
+	make_pool();
+	fake.v->pool->device_memory = 16 * GIB;
+	fake.v->pool->cfg.park_memory = 4096 * GIB;
+	fake.v->cfg.memory = 64 * GIB;
+	fake.v->cfg.policy.memory_reserve = 4 * GIB;
+	lease_quota_known(fake.v);
+	a = with_memory(SESSION, 12 * GIB);
+	b = session(SESSION + 1);
+	a->w->parking.knows_more = b->w->parking.knows_more = true;
+	say(b, PVGPU_SUP_LEASE, 7, bytes, 0);
+	return heard(a, PVGPU_SUP_PARK);
+}
+
+START_TEST(what_is_missing_leaves)
+{
+	const struct pvgpu_sup q = lacks(7 * GIB);
+
+	ck_assert_uint_eq(q.a, 12 * GIB);
+	ck_assert_uint_eq(q.c >> 32, 3072);
+	/* It has an allocation of 5. */
+	say(a, PVGPU_SUP_PARKED, q.id, 5 * GIB, 0);
+	ck_assert_uint_eq(heard(b, PVGPU_SUP_LEASED).a, 7 * GIB);
+	ck_assert_uint_eq(a->w->leased, 7 * GIB);
+}
+END_TEST
+
+/* A question for each small piece would take longer than to move it. */
+START_TEST(little_is_not_worth_a_question)
+{
+	ck_assert_uint_eq(lacks(4 * GIB + MIB).c >> 32, 256);
+}
+END_TEST
+
+/* Others wait, too: all leaves that they need. */
+START_TEST(what_all_lack_leaves)
+{
+	struct pvgpu_sup q = lacks(5 * GIB);
+	struct fake_worker *c = session(SESSION + 2);
+
+	ck_assert_uint_eq(q.c >> 32, 1024);
+	say(c, PVGPU_SUP_LEASE, 7, 3 * GIB, 0);
+	say(a, PVGPU_SUP_PARKED, q.id, 0, 1);
+	a->w->parking.not_before = 0;
+	q = heard(a, PVGPU_SUP_PARK);
+	ck_assert_uint_eq(q.c >> 32, 1024 + 3072);
+}
+END_TEST
+
+/* An older worker cannot be asked for the rest later. */
+START_TEST(of_older_workers_all_leaves)
+{
+	make_pool();
+	fake.v->pool->device_memory = 16 * GIB;
+	fake.v->cfg.memory = 64 * GIB;
+	fake.v->cfg.policy.memory_reserve = 4 * GIB;
+	fake.v->pool->cfg.park_memory = 4096 * GIB;
+	lease_quota_known(fake.v);
+	a = with_memory(SESSION, 12 * GIB);
+	b = session(SESSION + 1);
+	say(b, PVGPU_SUP_LEASE, 7, 5 * GIB, 0);
+	ck_assert_uint_eq(heard(a, PVGPU_SUP_PARK).c >> 32, 13 * 1024);
+}
+END_TEST
+
+/* a has parked 5 GiB for b and wants them back; c asks, and nothing but what a has left can leave.
+ * Returns a's second question. */
+static struct pvgpu_sup more(struct fake_worker **c)
+{
+	const struct pvgpu_sup q = lacks(7 * GIB);
+
+	say(a, PVGPU_SUP_PARKED, q.id, 5 * GIB, 0);
+	ck_assert_uint_eq(heard(b, PVGPU_SUP_LEASED).a, 7 * GIB);
+	b->w->parking.knows_busy = false;
+	say(a, PVGPU_SUP_RESUME, 9, 5 * GIB, 0);
+	*c = session(SESSION + 2);
+	say(*c, PVGPU_SUP_LEASE, 7, 4 * GIB, 0);
+	a->w->parking.not_before = 0;
+	return heard(a, PVGPU_SUP_PARK);
+}
+
+/* Its wish is withdrawn, as it needs more. */
+START_TEST(the_rest_leaves_later)
+{
+	struct fake_worker *c;
+	const struct pvgpu_sup q = more(&c);
+
+	ck_assert_uint_eq(q.b & PVGPU_SUP_PARK_BUSY, PVGPU_SUP_PARK_BUSY);
+	ck_assert_uint_eq(q.a, 7 * GIB);
+	say(a, PVGPU_SUP_PARKED, q.id, 7 * GIB, 0);
+	ck_assert_uint_eq(heard(c, PVGPU_SUP_LEASED).a, 4 * GIB);
+	ck_assert_uint_eq(a->w->parking.bytes, 12 * GIB);
+	ck_assert(hears_nothing(a, PVGPU_SUP_LEASED));
+	say(a, PVGPU_SUP_RESUME, 10, 12 * GIB, 0);
+	say(b, PVGPU_SUP_RETURN, 0, 7 * GIB, 0);
+	ck_assert_uint_eq(heard(a, PVGPU_SUP_LEASED).id, 10);
+	ck_assert_uint_eq(a->w->leased, 12 * GIB);
+	say(a, PVGPU_SUP_RESUMED, 0, 12 * GIB, 0);
+	ck_assert(!a->w->killed);
+}
+END_TEST
+
+/* ... and it gets nothing before it has answered, however much is free. */
+START_TEST(comes_back_after_its_answer)
+{
+	struct fake_worker *c;
+	const struct pvgpu_sup q = more(&c);
+
+	say(b, PVGPU_SUP_RETURN, 0, 7 * GIB, 0);
+	ck_assert_uint_eq(heard(c, PVGPU_SUP_LEASED).a, 4 * GIB);
+	ck_assert(hears_nothing(a, PVGPU_SUP_LEASED));
+	say(a, PVGPU_SUP_PARKED, q.id, 0, _i);
+	ck_assert(hears_nothing(a, PVGPU_SUP_LEASED));
+	say(a, PVGPU_SUP_RESUME, 10, 5 * GIB, 0);
+	ck_assert_uint_eq(heard(a, PVGPU_SUP_LEASED).a, 5 * GIB);
+	ck_assert(!a->w->killed);
+}
+END_TEST
+
+/* After a restart of pvgpud: nothing is granted before it knows what the GPU has. */
+START_TEST(waits_until_the_gpu_is_known)
+{
+	const struct pvgpu_sup q = full();
+
+	say(a, PVGPU_SUP_PARKED, q.id, 12 * MIB, 0);
+	ck_assert_uint_eq(heard(b, PVGPU_SUP_LEASED).a, 8 * MIB);
+	b->w->parking.knows_busy = false;
+	fake.v->pool->device_memory = 0;
+	say(a, PVGPU_SUP_RESUME, 9, 12 * MIB, 0);
+	say(b, PVGPU_SUP_LEASE, 8, MIB, 0);
+	ck_assert(hears_nothing(a, PVGPU_SUP_LEASED));
+	ck_assert(hears_nothing(b, PVGPU_SUP_LEASED));
+	fake.v->pool->device_memory = 24 * MIB;
+	lease_quota_known(fake.v);
+	ck_assert_uint_eq(heard(a, PVGPU_SUP_LEASED).a, 12 * MIB);
+	ck_assert_uint_eq(heard(b, PVGPU_SUP_LEASED).a, MIB);
+}
+END_TEST
+
+/* It asks for other bytes than it has parked since, or says that it parks more than it has left. */
+START_TEST(lies_about_the_rest)
+{
+	struct fake_worker *c;
+	const struct pvgpu_sup q = more(&c);
+
+	say(a, PVGPU_SUP_PARKED, q.id, (_i ? 8 : 3) * GIB, 0);
+	if (!_i)
+		say(a, PVGPU_SUP_RESUME, 10, 5 * GIB, 0);
+	ck_assert_ptr_nonnull(strstr(fake.v->last_reason,
+				     _i ? "parks 8589934592 bytes, and was asked for 7516192768"
+					: "asks for 5368709120 parked bytes, of which there are "
+					  "8589934592"));
+}
+END_TEST
+
 static void add_other(uint64_t memory, uint64_t reserve)
 {
 	other = (struct vgpu){.d = &fake.d,
@@ -383,6 +543,14 @@ static void add(TCase *t)
 	tcase_add_test(t, asks_twice_for_what_is_parked);
 	tcase_add_test(t, parks_more_than_was_asked);
 	LOOP(one_of_them_dies, 2);
+	tcase_add_test(t, what_is_missing_leaves);
+	tcase_add_test(t, little_is_not_worth_a_question);
+	tcase_add_test(t, what_all_lack_leaves);
+	tcase_add_test(t, of_older_workers_all_leaves);
+	tcase_add_test(t, the_rest_leaves_later);
+	LOOP(comes_back_after_its_answer, 2);
+	LOOP(lies_about_the_rest, 2);
+	tcase_add_test(t, waits_until_the_gpu_is_known);
 	tcase_add_test(t, reserves_are_kept);
 	tcase_add_test(t, admission);
 }

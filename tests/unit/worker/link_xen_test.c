@@ -109,12 +109,17 @@ void lease_park_asked(struct worker *v)
 {
 }
 
+void gpu_resume(struct worker *v, uint64_t bytes)
+{
+}
+
 void gpu_park(struct worker *v, uint32_t id, uint64_t most, unsigned int how, uint64_t ms)
 {
 }
 
-void lease_heard(struct worker *v, const struct pvgpu_sup *m)
+uint64_t lease_heard(struct worker *v, const struct pvgpu_sup *m)
 {
+	return 0;
 }
 
 void adopt_lost(struct worker *v)

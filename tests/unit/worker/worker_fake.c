@@ -203,17 +203,33 @@ void lease_parked(struct worker *w, uint32_t id, uint64_t bytes, uint64_t us, bo
 	pthread_mutex_unlock(&w->lock);
 }
 
-bool lease_resume(struct worker *w, uint64_t bytes)
+uint64_t lease_resume(struct worker *w)
 {
+	uint64_t bytes = 0;
+
 	pthread_mutex_lock(&w->lock);
-	while (w->no_memory && !atomic_load(&w->gpu->ended))
-		pthread_cond_wait(&w->sent_more, &w->lock);
-	if (!w->no_memory) {
-		w->parked -= bytes;
+	w->asks = w->no_memory;
+	if (!w->asks) {
+		bytes = w->parked;
 		w->leased += bytes;
+		w->parked = 0;
 	}
 	pthread_mutex_unlock(&w->lock);
-	return !w->no_memory;
+	return bytes;
+}
+
+void lease_unask(struct worker *w)
+{
+	w->asks = false;
+}
+
+void fake_grant(struct worker *w)
+{
+	uint64_t bytes;
+
+	w->no_memory = false;
+	bytes = lease_resume(w);
+	gpu_resume(w, bytes);
 }
 
 void lease_resumed(struct worker *w, uint64_t bytes, uint64_t us)

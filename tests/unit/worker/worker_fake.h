@@ -68,7 +68,8 @@ struct worker {
 	unsigned int park_answers, resumes;
 	bool park_busy;        /* of the last answer */
 	char park_reason[128]; /* of the last answer; "": it is parked */
-	bool no_memory;        /* parked memory cannot be leased now; lock, sent_more */
+	bool no_memory;        /* parked memory cannot be leased now */
+	bool asks;             /* then: it was asked for */
 	int ended;             /* times */
 	char why[160];
 	atomic_bool kicked;
@@ -122,6 +123,8 @@ bool fake_was_sent(struct worker *w, uint16_t kind, uint32_t seq);
 const void *fake_body(struct worker *w, uint16_t kind, uint32_t seq);
 /* Its position among the records sent. */
 uint32_t fake_order(struct worker *w, uint16_t kind, uint32_t seq);
+/* There is memory for what is parked, which was asked for. */
+void fake_grant(struct worker *w);
 /* Let parked work go on, as the frame does after a kick; until nothing is kicked. */
 void fake_kicked(struct worker *w);
 /* Until `what` is true, kicking meanwhile; false after ten seconds. */

@@ -16,11 +16,12 @@
 
 static struct far sim;
 static const char *failing;
-static atomic_int failures;
+static atomic_int failures, skips;
 
 static CUresult planted(const char *call)
 {
-	if (strcmp(call, failing) != 0 || atomic_load(&failures) <= 0)
+	if (strcmp(call, failing) != 0 || atomic_load(&failures) <= 0 ||
+	    atomic_fetch_sub(&skips, 1) > 0)
 		return CUDA_SUCCESS;
 	atomic_fetch_sub(&failures, 1);
 	return strcmp(call, "create") ? CUDA_ERROR_UNKNOWN : CUDA_ERROR_OUT_OF_MEMORY;
@@ -30,6 +31,7 @@ static void plant(const char *call, int times)
 {
 	failing = call;
 	failures = times;
+	atomic_store(&skips, 0);
 	fake_far.fail = planted;
 }
 
@@ -150,6 +152,136 @@ START_TEST(as_much_as_asked)
 }
 END_TEST
 
+/* For another session, which lacks so many MiB. */
+static void make_room(struct worker *w, uint64_t most, uint64_t mib)
+{
+	unsigned int n = w->park_answers + 1;
+
+	ck_assert(fake_until(w, no_jobs, NULL));
+	gpu_park(w, n, most, PVGPU_SUP_PARK_SAFE | PVGPU_SUP_PARK_BUSY, mib << 32 | 600000);
+	ck_assert(fake_until(w, answered, &n));
+	ck_assert(fake_until(w, no_jobs, NULL));
+}
+
+/* A session with allocations of 8, 32, 4 and 16 MiB. */
+START_TEST(no_more_than_is_missing)
+{
+	static const struct {
+		uint64_t most, lacks, leaves; /* MiB */
+	} c[] = {
+		{60, 3, 4},   {60, 4, 4},   {60, 9, 12},  {60, 12, 12}, {60, 20, 20},
+		{60, 29, 32}, {60, 33, 36}, {60, 60, 60}, {60, 99, 60}, {20, 17, 20},
+		{14, 13, 12}, {3, 3, 0},    {60, 57, 60}, {36, 34, 36}, {35, 34, 32},
+	};
+
+	for (unsigned int i = 0; i < sizeof(c) / sizeof(c[0]); i++) {
+		uint64_t at;
+		struct worker *w = open_with(8 * MIB, &at);
+
+		ck_assert(fake_alloc(w, 4, FAKE_CTX, 32 * MIB));
+		ck_assert(fake_alloc(w, 5, FAKE_CTX, 4 * MIB));
+		ck_assert(fake_alloc(w, 6, FAKE_CTX, 16 * MIB));
+		make_room(w, c[i].most * MIB, c[i].lacks);
+		ck_assert_uint_eq(w->parked / MIB, c[i].leaves);
+		ck_assert_uint_eq(fake_far.bytes_mapped / MIB, 60 - c[i].leaves);
+		close_all(w);
+	}
+}
+END_TEST
+
+/* Some of it is away, and more is asked for; all of it comes back at once. */
+START_TEST(leaves_in_parts)
+{
+	unsigned int one = 1;
+	uint64_t at;
+	struct worker *w = open_with(8 * MIB, &at);
+
+	ck_assert(fake_alloc(w, 4, FAKE_CTX, 16 * MIB));
+	ck_assert(fake_alloc(w, 5, FAKE_CTX, 4 * MIB));
+	make_room(w, ALL, 2);
+	ck_assert_uint_eq(w->parked, 4 * MIB);
+	/* An operator's question is no reason to move the rest. */
+	ck_assert_str_eq(park(w, ALL), "its memory is parked already, or about to be");
+	make_room(w, ALL, 5);
+	ck_assert_uint_eq(w->parked, 12 * MIB);
+	make_room(w, ALL, 1);
+	ck_assert_uint_eq(w->parked, 28 * MIB);
+	make_room(w, ALL, 1);
+	ck_assert_str_eq(w->park_reason, "none of its memory can be moved");
+	ck_assert_uint_eq(w->parked, 28 * MIB);
+	ck_assert_int_eq(fake_far.physical, 0);
+	memset_(w, at, MIB, 1);
+	ck_assert(fake_until(w, resumed, &one));
+	ck_assert_int_eq(synchronize(w, 10), 0);
+	ck_assert_uint_eq(w->parked, 0);
+	ck_assert_uint_eq(fake_far.bytes_mapped, 28 * MIB);
+	close_all(w);
+}
+END_TEST
+
+static bool asks(struct worker *w, void *arg)
+{
+	return w->asks;
+}
+
+/* It waits to come back, and has to give more: it asks again. _i: that cannot be copied. */
+START_TEST(gives_more_while_it_waits)
+{
+	unsigned int one = 1;
+	uint64_t at;
+	struct worker *w = open_with(8 * MIB, &at);
+
+	ck_assert(fake_alloc(w, 4, FAKE_CTX, 16 * MIB));
+	make_room(w, ALL, 2);
+	ck_assert_uint_eq(w->parked, 8 * MIB);
+	w->no_memory = true;
+	memset_(w, at, MIB, 1);
+	ck_assert(w->asks);
+	if (_i)
+		plant("copy", 1);
+	make_room(w, ALL, 2);
+	ck_assert_uint_eq(w->parked, (_i ? 8 : 24) * MIB);
+	fake_far.fail = NULL;
+	ck_assert(fake_until(w, asks, NULL));
+	ck_assert_uint_eq(w->resumes, 0);
+	ck_assert_int_eq(w->gpu->park.count, 1);
+	/* A question that is not for more withdraws it, too. */
+	ck_assert_str_ne(park(w, ALL), "");
+	ck_assert(fake_until(w, asks, NULL));
+	fake_grant(w);
+	ck_assert(fake_until(w, resumed, &one));
+	ck_assert_int_eq(synchronize(w, 10), 0);
+	ck_assert_uint_eq(w->parked, 0);
+	ck_assert_uint_eq(fake_far.bytes_mapped, 24 * MIB);
+	ck_assert_int_eq(w->ended, 0);
+	close_all(w);
+}
+END_TEST
+
+/* The GPU is full for the second of two batches: the first one's is given back meanwhile. */
+START_TEST(waits_for_memory_for_all_parts)
+{
+	unsigned int one = 1;
+	uint64_t at;
+	struct worker *w = open_with(8 * MIB, &at);
+
+	ck_assert(fake_alloc(w, 4, FAKE_CTX, 16 * MIB));
+	make_room(w, ALL, 2);
+	make_room(w, ALL, 2);
+	ck_assert_uint_eq(w->parked, 24 * MIB);
+	failing = "create";
+	atomic_store(&skips, 1);
+	failures = 1;
+	fake_far.fail = planted;
+	memset_(w, at, MIB, 1);
+	ck_assert(fake_until(w, resumed, &one));
+	ck_assert_int_eq(failures, 0);
+	ck_assert_int_eq(fake_far.physical, 2);
+	ck_assert_int_eq(synchronize(w, 10), 0);
+	close_all(w);
+}
+END_TEST
+
 START_TEST(only_when_idle)
 {
 	uint64_t at;
@@ -262,10 +394,7 @@ START_TEST(queries_are_answered)
 	ck_assert(fake_was_sent(w, PVGPU_REP_REPLY, 6));
 	/* New memory can be had meanwhile. */
 	ck_assert(fake_alloc(w, 7, FAKE_CTX, 2 * MIB));
-	pthread_mutex_lock(&w->lock);
-	w->no_memory = false;
-	pthread_cond_broadcast(&w->sent_more);
-	pthread_mutex_unlock(&w->lock);
+	fake_grant(w);
 	ck_assert(fake_until(w, resumed, &one));
 	ck_assert_int_eq(synchronize(w, 8), 0);
 	ck_assert_int_eq(w->gpu->park.count, 0);
@@ -354,10 +483,7 @@ START_TEST(a_parked_session_ends)
 	ck_assert_str_eq(park(w, ALL), "");
 	w->no_memory = true;
 	memset_(w, at, MIB, 1);
-	atomic_store(&w->gpu->ended, true);
-	pthread_mutex_lock(&w->lock);
-	pthread_cond_broadcast(&w->sent_more);
-	pthread_mutex_unlock(&w->lock);
+	ck_assert(w->asks);
 	close_all(w);
 }
 END_TEST
@@ -408,7 +534,12 @@ START_TEST(the_bytes_are_the_same)
 		copy(w, 20 + i, at[i], w->arena_base, sizes[i]);
 	}
 	for (unsigned int round = 1; round <= 3; round++) {
-		ck_assert_str_eq(park(w, ALL), "");
+		for (unsigned int part = 1; part < round; part++)
+			make_room(w, ALL, 2 * part);
+		if (round == 1)
+			ck_assert_str_eq(park(w, ALL), "");
+		else
+			make_room(w, ALL, 20);
 		ck_assert_uint_eq(w->parked, 20 * MIB);
 		for (unsigned int i = 0; i < N; i++) {
 			memset(h, 0, sizes[i]);
@@ -432,6 +563,10 @@ int main(void)
 	tcase_set_timeout(t, 120);
 	tcase_add_test(t, leaves_and_comes_back);
 	tcase_add_test(t, as_much_as_asked);
+	tcase_add_test(t, no_more_than_is_missing);
+	tcase_add_test(t, leaves_in_parts);
+	tcase_add_loop_test(t, gives_more_while_it_waits, 0, 2);
+	tcase_add_test(t, waits_for_memory_for_all_parts);
 	tcase_add_test(t, only_when_idle);
 	tcase_add_test(t, leaves_in_the_middle_of_its_work);
 	tcase_add_test(t, stays_with_work_that_does_not_end);

@@ -176,10 +176,10 @@ struct pool {
 	uint64_t xids, last_xid; /* their number since pvgpud's start; 0: none */
 	bool use_counted;        /* watchdog.c: the driver has counted use by some worker */
 	struct stranger strangers[STRANGERS_MAX];
-	TAILQ_HEAD(, claim) claims; /* lease.c, in the order in which they came */
-	struct claim *first;        /* of those that wait for room and can have it; NULL: none */
-	uint64_t freed;             /* bytes parked for it */
-	uint64_t copy_ns;           /* that moving a KiB takes its vGPUs; their median */
+	TAILQ_HEAD(claims, claim) claims; /* lease.c, in the order in which they came */
+	struct claim *first; /* of those that wait for room and can have it; NULL: none */
+	uint64_t freed;      /* bytes parked for it */
+	uint64_t copy_ns;    /* that moving a KiB takes its vGPUs; their median */
 	ev_timer residency;
 };
 
@@ -233,9 +233,10 @@ struct parking {
 	uint64_t bytes;    /* parked */
 	uint64_t began_ns; /* of the way back; 0: it is not on it */
 	uint64_t coming;   /* bytes that are */
-	bool told;         /* adopted: it has reported what is parked */
+	unsigned int told; /* adopted: reports of what is parked, without a question */
 	/* residency.c */
 	bool knows_busy;             /* can be asked while it has work */
+	bool knows_more;             /* ... and while memory is parked */
 	bool wants;                  /* its parked bytes, and waits for room */
 	struct claim claim;          /* then */
 	unsigned int busy;           /* answers that it has work */

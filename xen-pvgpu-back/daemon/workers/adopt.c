@@ -417,6 +417,7 @@ void adopt_state(struct worker *w, const struct pvgpu_sup *m)
 	w->shares = m->knows & PVGPU_SUP_KNOWS_SHARE;
 	w->parking.knows = m->knows & PVGPU_SUP_KNOWS_PARK;
 	w->parking.knows_busy = m->knows & PVGPU_SUP_KNOWS_BUSY;
+	w->parking.knows_more = m->knows & PVGPU_SUP_KNOWS_MORE;
 	worker_deadline(w, 0, NULL);
 	watchdog_wake(d);
 	find_guest(w);

@@ -62,7 +62,8 @@ static bool has_room(const struct worker *w, uint64_t bytes, const struct claim 
 	const struct pool *p = w->vgpu->pool;
 	uint64_t n = residency_room(w->vgpu);
 
-	if (n < bytes)
+	/* Adopted sessions wait until a worker has told what the GPU has. */
+	if (n < bytes || (residency_is_on(p) && !p->device_memory))
 		return false;
 	return !p->first || c == p->first || n - bytes >= p->freed ||
 	       residency_is_reserved(w->vgpu, bytes);
@@ -99,7 +100,7 @@ static void answer(struct worker *w, uint32_t id, uint64_t bytes, bool granted)
 	supervise_say(w, PVGPU_SUP_LEASED, id, granted ? bytes : 0);
 }
 
-static void drop(struct claim *c)
+static void unlist(struct claim *c)
 {
 	struct pool *p = c->w->vgpu->pool;
 
@@ -109,6 +110,11 @@ static void drop(struct claim *c)
 		p->freed = 0;
 	}
 	c->w->claims--;
+}
+
+static void drop(struct claim *c)
+{
+	unlist(c);
 	if (!c->parked)
 		free(c);
 }
@@ -123,7 +129,7 @@ static bool grant(struct claim *c)
 {
 	if (!c->parked)
 		return take(c->w, c->bytes, c);
-	return has_room(c->w, c->bytes, c);
+	return !parking_grows(c->w) && has_room(c->w, c->bytes, c);
 }
 
 static void answer_claim(struct claim *c, bool granted)
@@ -220,6 +226,12 @@ void lease_parked(struct worker *w, uint32_t id, uint64_t bytes)
 	w->parking.wants = true;
 	add_claim(c);
 	lease_serve(w->vgpu->pool);
+}
+
+void lease_unparked(struct worker *w)
+{
+	w->parking.wants = false;
+	unlist(&w->parking.claim);
 }
 
 void lease_quota_known(struct vgpu *v)

@@ -15,10 +15,11 @@
 #include "xen-pvgpu-back/daemon/workers/workers.h"
 
 #define FIRST_MS    500u /* without a command, at most, before memory is parked at first */
-#define LOOK_LEAST  5u   /* ms between two questions */
+#define LOOK_LEAST  1u   /* ms between two questions */
 #define LOOK_MOST   250u
 #define COPY_FOR_NS 5000000000u /* for a question's way and a machine that is busy, and then */
-#define COPY_A_BYTE 4u          /* ns: a quarter of a gigabyte a second */
+#define TOLD_MOST   2u /* by an adopted worker: what it has, and what it was about to park */
+#define COPY_A_BYTE 4u /* ns: a quarter of a gigabyte a second */
 
 static uint64_t copies_until(uint64_t bytes)
 {
@@ -109,7 +110,7 @@ static void ask(struct worker *w, uint64_t most, unsigned int how, uint64_t ms)
 static bool may_park(const struct worker *w)
 {
 	return w->state == CHECK_SERVING && w->sealed && w->parking.knows && !w->parking.waits &&
-	       !w->parking.bytes && w->leased;
+	       !w->parking.bytes && !w->parking.began_ns && w->leased;
 }
 
 bool parking_leave(struct worker *w, uint64_t most, uint64_t enough, unsigned int ms)
@@ -126,6 +127,11 @@ bool parking_leave(struct worker *w, uint64_t most, uint64_t enough, unsigned in
 	w->parking.leaves = less(most, enough);
 	ask(w, most, how, mib << 32 | ms);
 	return true;
+}
+
+bool parking_grows(const struct worker *w)
+{
+	return w->parking.waits && w->parking.most;
 }
 
 static unsigned int idle_ms(const struct worker *w)
@@ -241,11 +247,9 @@ static void parked(struct worker *w, const struct pvgpu_sup *m)
 	}
 	if (m->id) {
 		w->parking.waits = false;
-	} else if (w->parking.told) {
+	} else if (w->parking.told++ == TOLD_MOST) {
 		faults_kill(w, FAULT_PROTOCOL, "says again what it has parked, without a question");
 		return;
-	} else {
-		w->parking.told = true;
 	}
 	if (m->id && m->a > w->parking.most) {
 		faults_kill(w, FAULT_PROTOCOL,
@@ -262,6 +266,8 @@ static void parked(struct worker *w, const struct pvgpu_sup *m)
 		return;
 	}
 	w->parking.copies_until = pvgpu_poll_now();
+	if (w->parking.wants && w->parking.most)
+		lease_unparked(w); /* it asks again, with what it needs now */
 	residency_parked(w, m->a, m->c == 1);
 	if (!m->a) {
 		log_debug("%s: parks nothing: %s", worker_name(w), m->reason);

@@ -35,6 +35,8 @@ int parking_write(struct vgpu *v, const char *value, char *why, size_t cap);
  * work, which gets `ms` to end; residency_parked() tells of the answer. False: there is no host
  * memory for it. */
 bool parking_leave(struct worker *w, uint64_t most, uint64_t enough, unsigned int ms);
+/* It was asked to park more, and has not answered: what it needs to come back is not known. */
+bool parking_grows(const struct worker *w);
 /* There is room for the bytes that it asked for: it may bring them back. */
 void parking_resumes(struct worker *w, uint32_t id);
 

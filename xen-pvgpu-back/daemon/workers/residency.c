@@ -137,21 +137,22 @@ bool residency_is_reserved(const struct vgpu *v, uint64_t bytes)
 #define AGAIN_NS  1000000000ull  /* after it had work that did not end */
 #define STUCK_NS  60000000000ull /* it cannot leave: it is asked again then */
 #define STUCK_MAX 3u             /* doublings of that time, while it still cannot */
+#define STEP      (256ull << 20) /* bytes: a question takes as long as to move them */
 #define BUSY_MOST 2u             /* answers that it has work, and then it is stuck */
 #define NS_FIRST  100u           /* a KiB, which is 10 GB/s: until a copy was timed */
 #define NS_LEAST  10u
 #define NS_MOST   1000u
 
-/* Bytes of it that could be parked, if nothing else counted. Its own allocations wait in the lane
- * that would move its memory. */
+/* Bytes of it that could be parked, if nothing else counted; some may be parked already. Its own
+ * allocations wait in the lane that would move its memory. */
 static uint64_t can_leave(const struct worker *w, uint64_t now)
 {
 	const struct parking *k = &w->parking;
 
 	const uint64_t rest = now < k->stays_until ? k->stays : 0;
 
-	if (w->state != CHECK_SERVING || !w->sealed || w->killed || !k->knows_busy || k->bytes ||
-	    k->wants || w->claims)
+	if (w->state != CHECK_SERVING || !w->sealed || w->killed || !k->knows_busy ||
+	    (k->bytes && !k->knows_more) || w->claims > k->wants)
 		return 0;
 	return minus(w->leased, rest > w->exported ? rest : w->exported);
 }
@@ -218,14 +219,19 @@ static bool is_idle(const struct worker *w, uint64_t now)
 	return now - w->parking.active_ns >= w->d->cfg.park_idle_ms * 1000000ull;
 }
 
-static bool may_go(const struct worker *w, const struct claim *c, uint64_t now)
+/* Can it be asked for memory, now or when it has been there long enough? */
+static bool can_go(const struct worker *w, const struct claim *c, uint64_t now)
 {
 	const struct parking *k = &w->parking;
 
-	if (w == c->w || k->waits || k->began_ns || now < k->not_before || !can_leave(w, now) ||
-	    !beyond(w->vgpu, w->vgpu == c->w->vgpu ? c->bytes : 0))
-		return false;
-	return is_idle(w, now) || now - w->parking.came_ns >= stay_ns(w);
+	return w->vgpu && w->vgpu->pool == c->w->vgpu->pool && w != c->w && !k->waits &&
+	       !k->began_ns && now >= k->not_before && can_leave(w, now) &&
+	       beyond(w->vgpu, w->vgpu == c->w->vgpu ? c->bytes : 0);
+}
+
+static bool may_go(const struct worker *w, uint64_t now)
+{
+	return w->parking.bytes || is_idle(w, now) || now - w->parking.came_ns >= stay_ns(w);
 }
 
 /* Those that have been idle for the longest time, and then in the order in which they came. */
@@ -239,17 +245,34 @@ static bool goes_first(const struct worker *a, const struct worker *b, uint64_t 
 		    : a->parking.came_ns < b->parking.came_ns;
 }
 
+/* Of those that have left in part and wait to come back: the last, whose turn is farthest away. */
+static struct worker *last_that_waits(const struct claim *c, uint64_t now)
+{
+	struct claim *x;
+
+	TAILQ_FOREACH_REVERSE(x, &c->w->vgpu->pool->claims, claims, link)
+	{
+		if (x->parked && can_go(x->w, c, now))
+			return x->w;
+	}
+	return NULL;
+}
+
+/* Memory that a waiting session still has there need not be copied back: it goes last. */
 static struct worker *next_to_go(const struct claim *c, uint64_t now)
 {
 	struct worker *w, *first = NULL;
+	bool others = false;
 
 	TAILQ_FOREACH(w, &c->w->d->workers, link)
 	{
-		if (w->vgpu && w->vgpu->pool == c->w->vgpu->pool && may_go(w, c, now) &&
-		    (!first || goes_first(w, first, now)))
+		if (w->parking.wants || !can_go(w, c, now))
+			continue;
+		others = true;
+		if (may_go(w, now) && (!first || goes_first(w, first, now)))
 			first = w;
 	}
-	return first;
+	return others ? first : last_that_waits(c, now);
 }
 
 static void stays(struct worker *w, uint64_t until)
@@ -290,6 +313,29 @@ static uint64_t expected(const struct pool *p)
 	return n;
 }
 
+/* Bytes that are missing for the claim, and for all that wait with it. */
+static uint64_t missing(const struct claim *c)
+{
+	uint64_t n = minus(c->bytes, residency_room(c->w->vgpu));
+	const struct claim *x;
+
+	TAILQ_FOREACH(x, &c->w->vgpu->pool->claims, link)
+	{
+		if (x != c)
+			n += less(x->bytes, UINT64_MAX - n);
+	}
+	return n;
+}
+
+/* Bytes that the session is asked for: no more than are missing, in steps that are worth a
+ * question. */
+static uint64_t enough(const struct worker *w, const struct claim *c, uint64_t most)
+{
+	const uint64_t n = minus(missing(c), expected(w->vgpu->pool));
+
+	return w->parking.knows_more ? less(n > STEP ? n : STEP, most) : most;
+}
+
 static void make_room(struct pool *p, const struct claim *c)
 {
 	const uint64_t now = pvgpu_poll_now();
@@ -301,11 +347,11 @@ static void make_room(struct pool *p, const struct claim *c)
 		/* Its part of park_memory. */
 		const uint64_t part =
 			minus(v->cfg.memory - config_reserve(&v->cfg), v->ledger.parked);
-		const uint64_t enough = beyond(v, v == c->w->vgpu ? c->bytes : 0);
+		const uint64_t n = enough(w, c, beyond(v, v == c->w->vgpu ? c->bytes : 0));
 
 		log_debug("%s: is to leave: %s needs %" PRIu64 " MiB", worker_name(w),
 			  c->w->vgpu->cfg.name, c->bytes >> 20);
-		if (!parking_leave(w, less(can_leave(w, now), part), enough, drain_ms(w)))
+		if (!parking_leave(w, less(can_leave(w, now), part), n, drain_ms(w)))
 			stuck(w, now);
 	}
 }

@@ -490,6 +490,7 @@ static void ready(struct worker *w, const struct pvgpu_sup *m)
 	w->shares = m->c & PVGPU_SUP_KNOWS_SHARE;
 	w->parking.knows = m->c & PVGPU_SUP_KNOWS_PARK;
 	w->parking.knows_busy = m->c & PVGPU_SUP_KNOWS_BUSY;
+	w->parking.knows_more = m->c & PVGPU_SUP_KNOWS_MORE;
 	worker_deadline(w, 0, NULL);
 	if (pool_starts_fail(p))
 		xenbus_host_changed(d);

@@ -107,6 +107,8 @@ void lease_serve(struct pool *p);
 /* The worker asks for its parked bytes (parking.c); parking_resumes() follows when the GPU has room
  * for them. */
 void lease_parked(struct worker *w, uint32_t id, uint64_t bytes);
+/* It asks for them no longer. */
+void lease_unparked(struct worker *w);
 /* Bytes that sessions of the vGPU can lease, including those that ending sessions will return. */
 uint64_t lease_free(const struct vgpu *v);
 

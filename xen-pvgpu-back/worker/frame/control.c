@@ -102,6 +102,7 @@ static bool read_one(struct worker *w)
 	} m;
 	char reason[CHECK_REASON];
 	struct msg_in in;
+	uint64_t bytes;
 	int r = msg_recv(PVGPU_SUP_CONTROL_FD, &m, sizeof(m), PVGPU_GATE_FDS, &in);
 
 	if (r == -EAGAIN)
@@ -133,7 +134,9 @@ static bool read_one(struct worker *w)
 		break;
 	case PVGPU_SUP_LEASED:
 	case PVGPU_SUP_MEMINFO:
-		lease_heard(w, &m.head);
+		bytes = lease_heard(w, &m.head);
+		if (bytes)
+			gpu_resume(w, bytes);
 		break;
 	case PVGPU_SUP_WANTED:
 	case PVGPU_SUP_GIVEN:

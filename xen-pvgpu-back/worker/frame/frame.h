@@ -62,6 +62,9 @@ struct lease {
 	bool unsettled;
 	uint64_t stated;
 	struct lease_wait *waits;
+	/* Parked bytes are to be leased again; RESUME of this id was sent. */
+	bool resumes, resume_sent;
+	uint32_t resume_id;
 	/* share.c */
 	bool shares; /* pvgpud is there, knows of shared memory and has heard of all in `has` */
 	struct share_has *has;
@@ -221,7 +224,8 @@ void adopt_accept(struct worker *w);
 
 /* lease.c */
 void lease_init(struct worker *w, uint64_t quota);
-void lease_heard(struct worker *w, const struct pvgpu_sup *m); /* LEASED, MEMINFO */
+/* LEASED, MEMINFO. Returns parked bytes that are leased again, for gpu_resume(); 0: none. */
+uint64_t lease_heard(struct worker *w, const struct pvgpu_sup *m);
 /* The control socket went down, or came up again: then the STATE is sent first, under the lock. */
 bool lease_is_up(struct worker *w);
 void lease_down(struct worker *w);

@@ -22,7 +22,6 @@ struct lease_wait {
 	uint64_t bytes, granted;
 	uint32_t id;
 	bool sent, done;
-	bool parked; /* parked bytes are to be leased again */
 };
 
 void lease_init(struct worker *w, uint64_t quota)
@@ -83,12 +82,14 @@ static void tell(struct worker *w)
 	if (!tell_parked(l))
 		return;
 	for (struct lease_wait *x = l->waits; x; x = x->next) {
-		if (x->sent || x->done || (x->parked && l->unsettled))
+		if (x->sent || x->done)
 			continue;
-		if (say(w, x->parked ? PVGPU_SUP_RESUME : PVGPU_SUP_LEASE, x->id, x->bytes) < 0)
+		if (say(w, PVGPU_SUP_LEASE, x->id, x->bytes) < 0)
 			return;
 		x->sent = true;
 	}
+	if (l->resumes && !l->resume_sent && !l->unsettled)
+		l->resume_sent = say(w, PVGPU_SUP_RESUME, l->resume_id, l->parked) == 0;
 }
 
 void lease_tell(struct worker *w)
@@ -108,7 +109,8 @@ bool lease_behind(struct worker *w)
 		  (l->owed || (!l->unsettled && (l->to_say[0].kind || l->to_say[1].kind)))) ||
 		 share_behind(w);
 	for (struct lease_wait *x = l->waits; x; x = x->next)
-		behind |= l->up && !x->sent && !x->done && !(x->parked && l->unsettled);
+		behind |= l->up && !x->sent && !x->done;
+	behind |= l->up && l->resumes && !l->resume_sent && !l->unsettled;
 	pthread_mutex_unlock(&l->lock);
 	return behind;
 }
@@ -127,18 +129,16 @@ uint64_t lease_of_context(struct worker *w)
 static void done(struct lease *l, struct lease_wait *x, uint64_t bytes)
 {
 	l->leased += bytes;
-	if (x->parked)
-		l->parked -= bytes < l->parked ? bytes : l->parked;
 	x->done = true;
 	x->granted = bytes;
 	pthread_cond_broadcast(&l->answered);
 }
 
 /* Ask, and wait for the answer: bytes that were granted. */
-static uint64_t ask(struct worker *w, uint64_t bytes, bool parked)
+static uint64_t ask(struct worker *w, uint64_t bytes)
 {
 	struct lease *l = &w->lease;
-	struct lease_wait me = {.bytes = bytes, .parked = parked};
+	struct lease_wait me = {.bytes = bytes};
 	struct lease_wait **p;
 
 	/* The answer is not read any more. Answers to all queued requests would fill the socket,
@@ -150,8 +150,6 @@ static uint64_t ask(struct worker *w, uint64_t bytes, bool parked)
 	me.id = ++l->next_id;
 	me.next = l->waits;
 	l->waits = &me;
-	if (parked && l->up && l->deaf)
-		done(l, &me, bytes);
 	tell(w);
 	if (!me.sent)
 		worker_kick(w); /* the decoding thread tries again, even if it slept */
@@ -174,12 +172,47 @@ static uint64_t ask(struct worker *w, uint64_t bytes, bool parked)
 
 bool lease_get(struct worker *w, uint64_t bytes)
 {
-	return !bytes || ask(w, bytes, false);
+	return !bytes || ask(w, bytes);
 }
 
-bool lease_resume(struct worker *w, uint64_t bytes)
+/* All that is parked is leased again. */
+static uint64_t resume(struct lease *l)
 {
-	return ask(w, bytes, true);
+	const uint64_t bytes = l->parked;
+
+	l->leased += bytes;
+	l->parked = 0;
+	l->resumes = false;
+	atomic_fetch_sub(&l->waiting, 1);
+	return bytes;
+}
+
+uint64_t lease_resume(struct worker *w)
+{
+	struct lease *l = &w->lease;
+	uint64_t bytes = 0;
+
+	pthread_mutex_lock(&l->lock);
+	atomic_fetch_add(&l->waiting, 1);
+	l->resumes = true;
+	l->resume_sent = false;
+	l->resume_id = ++l->next_id;
+	if (l->up && l->deaf)
+		bytes = resume(l);
+	tell(w);
+	pthread_mutex_unlock(&l->lock);
+	return bytes;
+}
+
+void lease_unask(struct worker *w)
+{
+	struct lease *l = &w->lease;
+
+	pthread_mutex_lock(&l->lock);
+	if (l->resumes)
+		atomic_fetch_sub(&l->waiting, 1);
+	l->resumes = false;
+	pthread_mutex_unlock(&l->lock);
 }
 
 static void say_parked(struct worker *w, unsigned int place, const struct pvgpu_sup *m)
@@ -262,57 +295,61 @@ void lease_ended(struct worker *w)
 	pthread_mutex_unlock(&w->lease.lock);
 }
 
-static void granted(struct worker *w, const struct pvgpu_sup *m)
+static uint64_t granted(struct worker *w, const struct pvgpu_sup *m)
 {
 	struct lease *l = &w->lease;
 	struct lease_wait *x = l->waits;
 
+	if (l->resumes && m->id == l->resume_id && m->a == l->parked)
+		return resume(l);
 	while (x && x->id != m->id)
 		x = x->next;
 	if (x && !x->done) {
 		done(l, x, m->a);
-		return;
+		return 0;
 	}
 	/* The thread that asked no longer waits: return the lease. */
 	l->owed += m->a;
 	tell(w);
+	return 0;
 }
 
 /* To one that knows nothing of parked memory all of it counts as leased, as STATE said. */
-static void resume_unasked(struct lease *l)
+static uint64_t resume_unasked(struct lease *l)
 {
 	l->deaf = true;
-	for (struct lease_wait *x = l->waits; x; x = x->next)
-		if (x->parked && !x->done)
-			done(l, x, x->bytes);
+	return l->resumes ? resume(l) : 0;
 }
 
 /* A successor's first answer to STATE: returns what is on record there and was not stated, and says
  * what of it is parked. */
-static void settle(struct worker *w, const struct pvgpu_sup *m)
+static uint64_t settle(struct worker *w, const struct pvgpu_sup *m)
 {
 	const struct pvgpu_sup parked = {.kind = PVGPU_SUP_PARKED, .a = w->lease.parked};
 	struct lease *l = &w->lease;
+	uint64_t resumed = 0;
 
 	if (!l->unsettled || m->kind != PVGPU_SUP_MEMINFO)
-		return;
+		return 0;
 	l->unsettled = false;
 	if (m->c > l->stated)
 		l->owed += m->c - l->stated;
 	if (!(m->knows & PVGPU_SUP_KNOWS_PARK))
-		resume_unasked(l);
+		resumed = resume_unasked(l);
 	else if (l->parked)
 		say_parked(w, 0, &parked);
 	tell(w);
+	return resumed;
 }
 
-void lease_heard(struct worker *w, const struct pvgpu_sup *m)
+uint64_t lease_heard(struct worker *w, const struct pvgpu_sup *m)
 {
 	struct lease *l = &w->lease;
+	uint64_t resumed = 0;
 
 	pthread_mutex_lock(&l->lock);
 	if (m->kind == PVGPU_SUP_LEASED)
-		granted(w, m);
+		resumed = granted(w, m);
 	else if (m->a)
 		l->total = m->a;
 	/* Without a quota it does not know the GPU's memory yet: what was heard before stands. */
@@ -324,8 +361,9 @@ void lease_heard(struct worker *w, const struct pvgpu_sup *m)
 		share_up(w);
 		tell(w);
 	}
-	settle(w, m);
+	resumed += settle(w, m);
 	pthread_mutex_unlock(&l->lock);
+	return resumed;
 }
 
 void lease_down(struct worker *w)
@@ -340,7 +378,7 @@ void lease_down(struct worker *w)
 	/* The successor hears of all this in STATE, or is asked again. */
 	l->owed = 0;
 	l->to_say[0].kind = l->to_say[1].kind = 0;
-	l->unsettled = l->asked = false;
+	l->unsettled = l->asked = l->resume_sent = false;
 	for (struct lease_wait *x = l->waits; x; x = x->next)
 		x->sent = false;
 	pthread_mutex_unlock(&l->lock);

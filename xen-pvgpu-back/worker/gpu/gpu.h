@@ -64,9 +64,11 @@ bool gpu_wants_thread(struct worker *w);
  * back what is parked. lease_parked() answers it. how: enum pvgpu_sup_park; without
  * PVGPU_SUP_PARK_BUSY the session must be idle and have had no command for `ms`, as far as the
  * questions before show; with it, its work on the GPU must end within the lower 32 bits of `ms`,
- * and when as many MiB as the others say are parked, the rest stays.
+ * and when as many MiB as the others say are parked, the rest stays. gpu_resume: what
+ * lease_resume() asks for.
  */
 void gpu_park(struct worker *w, uint32_t id, uint64_t most, unsigned int how, uint64_t ms);
+void gpu_resume(struct worker *w, uint64_t bytes);
 
 /*
  * deferred.c: worker_deferred() of the frame calls this. It keeps the first error of a context's

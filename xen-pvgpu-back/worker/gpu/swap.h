@@ -18,22 +18,29 @@ struct area;
 struct ctx;
 struct gpu;
 
+/* Areas that left together, and one piece of host memory for them. */
+struct batch {
+	struct batch *next;
+	struct area **areas;
+	uint32_t count;
+	unsigned char *store;
+	uint64_t bytes;
+};
+
 /* The side lane leads on from SWAP_LEAVING and SWAP_COMING, the decoding thread from the others. */
 enum swap_state {
 	SWAP_HERE,    /* all memory is on the GPU */
 	SWAP_DRAINS,  /* it is about to leave: nothing new is issued until all work has ended */
 	SWAP_LEAVING, /* it is being moved to host memory */
-	SWAP_AWAY,    /* what can be moved is there */
+	SWAP_AWAY,    /* it is there, or some of it */
+	SWAP_ASKS,    /* ... and pvgpud was asked for its lease */
 	SWAP_COMING,  /* it waits for memory on the GPU, or is being moved back */
 };
 
 struct swap {
 	atomic_int state; /* enum swap_state */
-	/* The areas that move, and one piece of host memory for them; side lane from SWAP_LEAVING
-	 * on. */
-	struct area **areas;
-	uint32_t count;
-	unsigned char *store;
+	/* Batches that are parked: of the side lane's while it leaves and comes. */
+	struct batch *parked;
 	uint64_t bytes;
 	uint64_t taken, since; /* g->taken when pvgpud asked, and when it asked first at that */
 	/* While it drains: what pvgpud asked, and until when. */
@@ -59,7 +66,7 @@ void swap_free(struct gpu *g);
  * swap_move.c, side lane: copy the areas' contents to the store or back, through two page-locked
  * slots: while the GPU's copy engine fills one, this thread empties the other. A CUresult.
  */
-int swap_copy(struct gpu *g, struct ctx *c, bool out);
+int swap_copy(struct gpu *g, struct ctx *c, const struct batch *b, bool out);
 /* Host memory for `bytes`, which never gets to a disk; may_swap: nothing is ever swapped out
  * here, so that it need not be locked. NULL with a reason. */
 unsigned char *swap_store_new(uint64_t bytes, bool may_swap, const char **why);

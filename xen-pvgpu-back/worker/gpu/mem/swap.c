@@ -6,10 +6,12 @@
  * alone uses the far end's memory, and moves it. A session that is not idle but has to leave comes
  * to the same state by issuing nothing new: what it has issued ends, or it stays.
  *
- * All moves or nothing does: the memory is released when the copies are complete, and the copies go
- * when the memory is back. So an error on the way out leaves all as it was. On the way back a GPU
- * that is full is tried again, with nothing held meanwhile, or two sessions with a half each would
- * wait for each other; any other error ends the session, whose contents cannot be had any more.
+ * pvgpud asks for so many bytes, and may ask for more as long as it has not given back the lease. A
+ * batch of areas moves or does not: the memory is released when the copies are complete, and the
+ * copies go when the memory is back. So an error on the way out leaves all as it was. All batches
+ * come back together. A GPU that is full is tried again, with nothing of theirs held meanwhile, or
+ * two sessions with a half each would wait for each other; any other error ends the session, whose
+ * contents cannot be had any more.
  *
  * pvgpud is not told of commands that wait for memory: the vGPU would get a turn without use of it.
  */
@@ -41,8 +43,9 @@
 
 struct swap_job {
 	struct job job;
-	struct ctx *c; /* referenced: in which the copies run */
-	uint32_t id;   /* of pvgpud's question */
+	struct ctx *c;       /* referenced: in which the copies run */
+	struct batch *batch; /* that leaves */
+	uint32_t id;         /* of pvgpud's question */
 	bool may_swap;
 };
 
@@ -79,21 +82,30 @@ static struct swap_job *job_new(struct ctx *c)
 	return j;
 }
 
-static void forget(struct gpu *g)
+static void batch_free(struct batch *b)
 {
-	struct swap *s = &g->swap;
-
-	swap_store_free(s->store, s->bytes);
-	free(s->areas);
-	s->store = NULL;
-	s->areas = NULL;
-	s->count = 0;
-	s->bytes = 0;
+	swap_store_free(b->store, b->bytes);
+	free(b->areas);
+	free(b);
 }
 
 void swap_free(struct gpu *g)
 {
-	forget(g);
+	struct swap *s = &g->swap;
+
+	while (s->parked) {
+		struct batch *b = s->parked;
+
+		s->parked = b->next;
+		batch_free(b);
+	}
+	s->bytes = 0;
+}
+
+/* While nothing moves. */
+static enum swap_state rests(const struct gpu *g)
+{
+	return g->swap.parked ? SWAP_AWAY : SWAP_HERE;
 }
 
 /* ---- out ---- */
@@ -102,27 +114,31 @@ static void run_out(struct gpu *g, struct job *job)
 {
 	struct swap_job *j = (struct swap_job *)job;
 	const uint64_t begun = pvgpu_poll_now();
+	struct batch *b = j->batch;
 	struct swap *s = &g->swap;
 	const char *why = "";
 	int r = CUDA_ERROR_OUT_OF_MEMORY;
 
 	mem_trim(g);
-	s->store = swap_store_new(s->bytes, j->may_swap, &why);
-	if (s->store) {
-		r = swap_copy(g, j->c, true);
+	b->store = swap_store_new(b->bytes, j->may_swap, &why);
+	if (b->store) {
+		r = swap_copy(g, j->c, b, true);
 		why = r ? "its memory could not be copied" : "";
 	}
 	if (r) {
 		worker_log(g->w, "its memory stays on the GPU: CUresult %d, %s", r, why);
-		forget(g);
+		batch_free(b);
 		lease_parked(g->w, j->id, 0, 0, false, why);
-		job_end(g, j, SWAP_HERE);
+		job_end(g, j, rests(g));
 		return;
 	}
-	for (uint32_t i = 0; i < s->count; i++)
-		area_leave(g, s->areas[i]);
-	lease_parked(g->w, j->id, s->bytes, (pvgpu_poll_now() - begun) / 1000, false, "");
-	job_end(g, j, SWAP_AWAY);
+	for (uint32_t i = 0; i < b->count; i++)
+		area_leave(g, b->areas[i]);
+	b->next = s->parked;
+	s->parked = b;
+	s->bytes += b->bytes;
+	lease_parked(g->w, j->id, b->bytes, (pvgpu_poll_now() - begun) / 1000, false, "");
+	job_end(g, j, rests(g));
 }
 
 /* Since the first question that found it at this command. */
@@ -145,54 +161,98 @@ static bool has_work(struct gpu *g)
 	       !streams_idle(g);
 }
 
-/* Its memory cannot leave, whether it has work or not; NULL: it can. */
-static const char *stays(struct gpu *g)
+/* Its memory cannot leave, whether it has work or not; NULL: it can. more: also what is left of it
+ * while some is parked. */
+static const char *stays(struct gpu *g, bool more)
 {
+	const int state = atomic_load(&g->swap.state);
+
 	if (g->evict.on)
 		return "it is in a confidential pool";
-	return atomic_load(&g->swap.state) == SWAP_HERE
-		       ? NULL
-		       : "its memory is parked already, or about to be";
+	if (state == SWAP_HERE || (more && state == SWAP_AWAY))
+		return NULL;
+	return "its memory is parked already, or about to be";
 }
 
 /* Memory that other sessions have or may ask for, and memory of theirs, stays where it is. */
 static bool may_leave(const struct area *a)
 {
-	return !a->serial && !a->number && !a->imported;
+	return !a->serial && !a->number && !a->imported && !a->away;
 }
 
-/* Areas in the order of the contexts, as many as fit into `most` bytes, until they have `enough`.
- * The decoding thread adds none to a heap and the side lane, which does, is idle. */
-static int collect(struct gpu *g, uint64_t most, uint64_t enough)
+/* The decoding thread adds none to a heap and the side lane, which does, is idle. Returns how many
+ * there are; b: they are put there. */
+static uint32_t movable(struct gpu *g, struct batch *b)
 {
-	struct swap *s = &g->swap;
-	uint32_t room = 0;
+	uint32_t n = 0;
 	struct obj *o;
 
-	for (int fill = 0; fill < 2; fill++) {
-		TAILQ_FOREACH(o, &g->root.owned, of_owner)
-		{
-			struct area *a;
+	TAILQ_FOREACH(o, &g->root.owned, of_owner)
+	{
+		struct area *a;
 
-			if (o->type != PVGPU_H_CTX || obj_error(o))
-				continue;
-			a = ((struct ctx *)o)->heap.areas;
-			for (; a; a = a->next) {
-				if (!fill) {
-					room++;
-				} else if (may_leave(a) && s->bytes < enough &&
-					   a->size <= most - s->bytes) {
-					s->areas[s->count++] = a;
-					s->bytes += a->size;
-				}
-			}
+		if (o->type != PVGPU_H_CTX || obj_error(o))
+			continue;
+		a = ((struct ctx *)o)->heap.areas;
+		for (; a; a = a->next) {
+			if (may_leave(a) && b)
+				b->areas[n] = a;
+			n += may_leave(a);
 		}
-		if (!fill)
-			s->areas = calloc(room ? room : 1, sizeof(struct area *));
-		if (!s->areas)
-			return -1;
 	}
-	return 0;
+	return n;
+}
+
+static int largest_first(const void *a, const void *b)
+{
+	const struct area *const *x = a, *const *y = b;
+
+	return ((*x)->size < (*y)->size) - ((*x)->size > (*y)->size);
+}
+
+/* Of n areas, the largest first, those that leave: as many as fit into `enough`, and then the
+ * smallest of the others, which is enough with them or alone, if `most` has room for it. */
+static void choose(struct batch *b, uint32_t n, uint64_t most, uint64_t enough)
+{
+	struct area *last = NULL;
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct area *a = b->areas[i];
+
+		if (a->size <= enough - b->bytes) {
+			b->areas[b->count++] = a;
+			b->bytes += a->size;
+		} else {
+			last = a;
+		}
+	}
+	if (!last || b->bytes == enough)
+		return;
+	if (last->size >= enough && last->size <= most)
+		b->count = b->bytes = 0;
+	if (last->size <= most - b->bytes) {
+		b->areas[b->count++] = last;
+		b->bytes += last->size;
+	}
+}
+
+/* NULL: the backend is out of memory. */
+static struct batch *collect(struct gpu *g, uint64_t most, uint64_t enough)
+{
+	struct batch *b = calloc(1, sizeof(*b));
+	const uint32_t n = movable(g, NULL);
+
+	if (!b)
+		return NULL;
+	b->areas = calloc(n ? n : 1, sizeof(struct area *));
+	if (!b->areas) {
+		free(b);
+		return NULL;
+	}
+	movable(g, b);
+	qsort(b->areas, n, sizeof(struct area *), largest_first);
+	choose(b, n, most, enough < most ? enough : most);
+	return b;
 }
 
 /* It has no work. */
@@ -200,26 +260,28 @@ static const char *leave(struct gpu *g, uint32_t id, uint64_t most, uint64_t eno
 {
 	struct ctx *c = ctx_any(g);
 	struct swap_job *j;
-	int r;
+	struct batch *b;
 
 	if (!c)
 		return "none of its memory can be moved";
 	j = job_new(c);
 	if (!j)
 		return "the backend is out of memory";
-	j->id = id;
-	j->may_swap = may_swap;
 	pthread_mutex_lock(&g->mem.lock);
-	r = collect(g, most, enough);
+	b = collect(g, most, enough);
 	pthread_mutex_unlock(&g->mem.lock);
-	if (!r && g->swap.count) {
+	if (b && b->count) {
+		j->id = id;
+		j->may_swap = may_swap;
+		j->batch = b;
 		push(g, j, SWAP_LEAVING, run_out);
 		return NULL;
 	}
-	forget(g);
+	if (b)
+		batch_free(b);
 	obj_unref(j->c);
 	free(j);
-	return r ? "the backend is out of memory" : "none of its memory can be moved";
+	return b ? "none of its memory can be moved" : "the backend is out of memory";
 }
 
 void swap_look(struct gpu *g)
@@ -237,7 +299,7 @@ void swap_look(struct gpu *g)
 		why = leave(g, s->id, s->most, s->enough, s->may_swap);
 	if (!why)
 		return;
-	atomic_store(&s->state, SWAP_HERE);
+	atomic_store(&s->state, rests(g));
 	lease_parked(g->w, s->id, 0, 0, busy, why);
 	worker_kick(g->w);
 }
@@ -262,17 +324,38 @@ static void drain(struct gpu *g, uint32_t id, uint64_t most, bool may_swap, uint
 
 /* ---- back ---- */
 
+static int map_batch(struct gpu *g, const struct batch *b)
+{
+	int r = 0;
+
+	for (uint32_t i = 0; i < b->count && !r; i++) {
+		r = area_return(g, b->areas[i]);
+		for (uint32_t k = 0; r && k < i; k++)
+			area_leave(g, b->areas[k]);
+	}
+	return r;
+}
+
 /* Memory for all areas at their addresses, or for none. */
 static int map_all(struct gpu *g)
 {
-	struct swap *s = &g->swap;
 	int r = 0;
 
-	for (uint32_t i = 0; i < s->count && !r; i++) {
-		r = area_return(g, s->areas[i]);
-		for (uint32_t k = 0; r && k < i; k++)
-			area_leave(g, s->areas[k]);
+	for (const struct batch *b = g->swap.parked; b && !r; b = b->next) {
+		r = map_batch(g, b);
+		for (const struct batch *k = g->swap.parked; r && k != b; k = k->next)
+			for (uint32_t i = 0; i < k->count; i++)
+				area_leave(g, k->areas[i]);
 	}
+	return r;
+}
+
+static int copy_all(struct gpu *g, struct ctx *c)
+{
+	int r = 0;
+
+	for (const struct batch *b = g->swap.parked; b && !r; b = b->next)
+		r = swap_copy(g, c, b, false);
 	return r;
 }
 
@@ -294,21 +377,14 @@ static int wait_and_map(struct gpu *g)
 static void run_back(struct gpu *g, struct job *job)
 {
 	struct swap_job *j = (struct swap_job *)job;
-	struct swap *s = &g->swap;
-	const uint64_t bytes = s->bytes;
-	uint64_t begun = 0;
-	bool mapped = false;
-	int r = CUDA_ERROR_OUT_OF_MEMORY;
+	const uint64_t begun = pvgpu_poll_now(), bytes = g->swap.bytes;
+	int r = wait_and_map(g);
+	const bool mapped = !r;
 
-	if (lease_resume(g->w, bytes)) {
-		begun = pvgpu_poll_now();
-		r = wait_and_map(g);
-		mapped = !r;
-		if (mapped)
-			r = swap_copy(g, j->c, false);
-		else
-			lease_put(g->w, bytes);
-	}
+	if (mapped)
+		r = copy_all(g, j->c);
+	else
+		lease_put(g->w, bytes);
 	if (r && !atomic_load(&g->ended))
 		worker_end(g->w, PVGPU_END_FAILED,
 			   "%" PRIu64 " MiB of parked memory could not be %s (CUresult %d)",
@@ -317,20 +393,34 @@ static void run_back(struct gpu *g, struct job *job)
 		job_end(g, j, SWAP_COMING); /* nothing may run without its memory */
 		return;
 	}
-	forget(g);
+	swap_free(g);
 	lease_resumed(g->w, bytes, (pvgpu_poll_now() - begun) / 1000);
 	job_end(g, j, SWAP_HERE);
 }
 
-static void come(struct gpu *g)
+void gpu_resume(struct worker *w, uint64_t bytes)
 {
+	struct gpu *g = worker_gpu(w);
 	struct ctx *c = ctx_any(g);
 	struct swap_job *j = c ? job_new(c) : NULL;
 
-	if (j)
+	if (bytes != g->swap.bytes)
+		worker_end(w, PVGPU_END_FAILED, "pvgpud leases %" PRIu64 " bytes for %" PRIu64,
+			   bytes, g->swap.bytes);
+	else if (j)
 		push(g, j, SWAP_COMING, run_back);
 	else
-		worker_end(g->w, PVGPU_END_FAILED, "out of memory");
+		worker_end(w, PVGPU_END_FAILED, "out of memory");
+}
+
+static void come(struct gpu *g)
+{
+	uint64_t bytes;
+
+	atomic_store(&g->swap.state, SWAP_ASKS);
+	bytes = lease_resume(g->w);
+	if (bytes)
+		gpu_resume(g->w, bytes);
 }
 
 bool swap_holds_slow(struct gpu *g, const struct pvgpu_cmd_desc *d)
@@ -348,7 +438,7 @@ bool swap_holds_slow(struct gpu *g, const struct pvgpu_cmd_desc *d)
 static void park(struct gpu *g, uint32_t id, uint64_t most, unsigned int how, uint64_t ms)
 {
 	const bool may_swap = how & PVGPU_SUP_PARK_SAFE;
-	const char *why = stays(g);
+	const char *why = stays(g, how & PVGPU_SUP_PARK_BUSY);
 	bool busy = why && !g->evict.on; /* it will be back */
 
 	if (!why && how & PVGPU_SUP_PARK_BUSY) {
@@ -368,6 +458,12 @@ void gpu_park(struct worker *w, uint32_t id, uint64_t most, unsigned int how, ui
 	struct gpu *g = worker_gpu(w);
 
 	if (most) {
+		/* It may need more: it asks again. */
+		if (atomic_load(&g->swap.state) == SWAP_ASKS) {
+			lease_unask(w);
+			atomic_store(&g->swap.state, SWAP_AWAY);
+			worker_kick(w);
+		}
 		park(g, id, most, how, ms);
 		return;
 	}

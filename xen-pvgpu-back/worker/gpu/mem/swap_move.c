@@ -130,10 +130,9 @@ static int move_area(struct mover *m, const struct area *a, unsigned char *host)
 	return r;
 }
 
-int swap_copy(struct gpu *g, struct ctx *c, bool out)
+int swap_copy(struct gpu *g, struct ctx *c, const struct batch *b, bool out)
 {
-	struct swap *s = &g->swap;
-	unsigned char *host = s->store;
+	unsigned char *host = b->store;
 	struct mover m;
 	int r = ctx_enter(c);
 
@@ -141,9 +140,9 @@ int swap_copy(struct gpu *g, struct ctx *c, bool out)
 		r = mover_open(&m, g->far, out);
 	if (r)
 		return r;
-	for (uint32_t i = 0; i < s->count && !r; i++) {
-		r = move_area(&m, s->areas[i], host);
-		host += s->areas[i]->size;
+	for (uint32_t i = 0; i < b->count && !r; i++) {
+		r = move_area(&m, b->areas[i], host);
+		host += b->areas[i]->size;
 	}
 	/* Those that were issued end, even after an error, before their slots go. */
 	for (unsigned int i = 0; i < SLOTS; i++) {
