@@ -167,10 +167,13 @@ int vgpu_change(struct vgpu *v, const struct config_vgpu *cfg, char reason[POOL_
 	}
 	memcpy(v->cfg.pool, cfg->pool, sizeof(v->cfg.pool));
 	v->unfit[0] = '\0';
-	if (memory) {
+	if (had != cfg->memory)
 		log_info("vgpu %s: memory is %" PRIu64 " MiB now", v->cfg.name, cfg->memory >> 20);
+	if (reserve != cfg->policy.memory_reserve)
+		log_info("vgpu %s: memory-reserve is %" PRIu64 " MiB now", v->cfg.name,
+			 config_reserve(&v->cfg) >> 20);
+	if (memory)
 		lease_quota_known(v);
-	}
 	pool_changed(v->pool);
 	return 0;
 }
