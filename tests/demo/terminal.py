@@ -92,6 +92,11 @@ def run(command, columns, lines, limit, **how):
     return screen
 
 
+def kept(text):
+    """With no-break spaces where several follow each other: browsers draw one of them otherwise, whatever xml:space says."""
+    return re.sub(" {2,}", lambda spaces: "\N{NO-BREAK SPACE}" * len(spaces[0]), text)
+
+
 def svg(lines, title, columns=None):
     """A picture of lines of text. Lines that begin with '$ ' are commands, and bold."""
     columns = columns or max(len(line) for line in lines)
@@ -100,7 +105,7 @@ def svg(lines, title, columns=None):
            "<!-- SPDX-License-Identifier: MIT. Made by `make pictures` from a real run. -->", f"<title>{escape(title)}</title>",
            f'<rect width="{width}" height="{height}" rx="8" fill="#1b1f27"/>',
            f'<text x="{width / 2:g}" y="20" text-anchor="middle" font-family="sans-serif" font-size="13" fill="#9aa4b2">{escape(title)}</text>',
-           '<g font-family="DejaVu Sans Mono, Menlo, Consolas, monospace" font-size="14" fill="#d8dee9" xml:space="preserve">']
+           '<g font-family="DejaVu Sans Mono, Menlo, Consolas, monospace" font-size="14" fill="#d8dee9">']
     for n, line in enumerate(lines):
         if not line.strip():
             continue
@@ -108,5 +113,5 @@ def svg(lines, title, columns=None):
         bold = ' font-weight="bold" fill="#ffffff"' if line.lstrip().startswith("$ ") or re.match(r"\[\d+/\d+\]", line) else ""
         # The length keeps columns in line whatever font there is.
         out.append(f'<text x="{EDGE + lead * CELL:g}" y="{BAR + EDGE + (n + 1) * LINE - 5}" textLength="{(len(line) - lead) * CELL:g}" '
-                   f'lengthAdjust="spacingAndGlyphs"{bold}>{escape(line.strip())}</text>')
+                   f'lengthAdjust="spacingAndGlyphs"{bold}>{escape(kept(line.strip()))}</text>')
     return "\n".join([*out, "</g>", "</svg>"]) + "\n"
