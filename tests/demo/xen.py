@@ -33,7 +33,7 @@ from run import Log  # noqa: E402
 
 LIMIT = 3600                # seconds for all; beside much other work it takes many times as long as alone
 BUSY = "occupy 1000000000 50000 64 1 50000"  # kernels that sleep for 50 ms each, at one go, 64 of them queued
-LOOK = 1.0                  # seconds between two looks at what everybody got
+LOOK = 4.0                  # seconds between two looks at what everybody got; one takes a third of a second of the only processor
 ATTEMPTS = 2                # to measure shares
 BEGIN_LIMIT = 180           # seconds until a span may begin
 SPAN_LIMIT = 180            # seconds of a span
