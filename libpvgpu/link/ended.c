@@ -40,7 +40,7 @@ bool pvgpu_ended(struct pvgpu_session *s, uint32_t slot, uint64_t number)
 	if (slot >= PVGPU_ENDED_SLOTS || !pvgpu_tells_ends(s) ||
 	    pvgpu_load_acquire(&s->link->page->ended[slot]) < number || !pvgpu_sound(s))
 		return false;
-	pvgpu_see_host_functions(s);
+	pvgpu_see_other_threads(s);
 	if (!drained(s))
 		pvgpu_try_drain(s, false);
 	return drained(s);

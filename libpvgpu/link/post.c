@@ -269,3 +269,9 @@ void pvgpu_count_wait(struct pvgpu_session *s, const uint32_t *count, uint32_t s
 	if (pvgpu_load_acquire(count) == seen)
 		pvgpu_wait(s, &w);
 }
+
+void pvgpu_let_go(struct pvgpu_session *s, uint32_t *word, uint32_t value)
+{
+	__atomic_add_fetch(&s->let_go, 1, __ATOMIC_RELEASE);
+	pvgpu_store_release(word, value);
+}

@@ -119,7 +119,7 @@ void pvgpu_drain(struct pvgpu_session *s, const struct pvgpu_waiter *w, struct p
 			d->why = "the reply stream's index or a record's length is impossible";
 			return;
 		}
-		pvgpu_see_host_functions(s);
+		pvgpu_see_other_threads(s);
 		d->why = take_record(s, w, d);
 		if (d->why) {
 			d->err = -EPROTO;

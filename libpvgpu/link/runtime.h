@@ -130,7 +130,8 @@ struct pvgpu_session {
 	struct pvgpu_waiter *followers;
 	struct pvgpu_ring rep;
 	struct pvgpu_poll poll;
-	bool output; /* a mark said that device output waits; atomic */
+	bool output;     /* a mark said that device output waits; atomic */
+	uint32_t let_go; /* words stored by pvgpu_let_go(), modulo 2^32; atomic */
 	_Alignas(8) unsigned char record[PVGPU_REP_MAX];
 
 	/* thread.c */
@@ -143,12 +144,14 @@ struct pvgpu_session {
 };
 
 /*
- * A record of the worker came after each host function that it knows to have returned. The order
- * goes through the worker, which ThreadSanitizer does not see: for it both ends meet on this word.
+ * A record of the worker came after each host function that it knows to have returned, and after
+ * each word that let a stream go on. The order goes through the worker, which ThreadSanitizer does
+ * not see: for it both ends meet on these counts.
  */
-static inline void pvgpu_see_host_functions(const struct pvgpu_session *s)
+static inline void pvgpu_see_other_threads(const struct pvgpu_session *s)
 {
 	(void)pvgpu_load_acquire(&s->link->page->cb_done.v);
+	(void)pvgpu_load_acquire(&s->let_go);
 }
 
 static inline bool pvgpu_is_dead(const struct pvgpu_session *s)

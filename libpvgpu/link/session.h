@@ -125,6 +125,10 @@ enum pvgpu_patience pvgpu_wait_so(enum pvgpu_patience how);
  * is dead. */
 void pvgpu_count_wait(struct pvgpu_session *s, const uint32_t *count, uint32_t seen);
 
+/* Store a value in a word of the arena, for which a stream is held (pvgpu_do_hold()). Whoever
+ * learns from the worker that the stream went on sees what this thread did before. */
+void pvgpu_let_go(struct pvgpu_session *s, uint32_t *word, uint32_t value);
+
 /* Handles that the guest chooses: index and generation per type. 0 when all PVGPU_HANDLES_MAX are
  * in use. */
 uint64_t pvgpu_handle_new(struct pvgpu_session *s, uint32_t type, uint32_t vgpu);

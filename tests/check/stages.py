@@ -32,9 +32,8 @@ def sanitized(full):
     """Stages under sanitizers. Instrumented code is slow; the long versions are for the build without."""
     stress = "" if full else f"PVGPU_STRESS=0.1 {SEED} "
     # Instrumented code takes as long to optimise as it then saves.
-    # The end of a copy to registered memory comes by way of the worker, which thread sanitizer does not see in the program.
-    for name, kinds, flags, less in ("asan", "address,undefined", "PLAIN=build", ""), ("tsan", "thread", "", " pinned"):
-        b = f"B=build-{name} SAN={kinds}" + ("" if full else f" ONLY= LESS='{LESS}' LESS_PROGRAMS='{LESS_PROGRAMS}{less}' CFLAGS='-O0 -g1' {flags}")
+    for name, kinds, flags in ("asan", "address,undefined", "PLAIN=build"), ("tsan", "thread", ""):
+        b = f"B=build-{name} SAN={kinds}" + ("" if full else f" ONLY= LESS='{LESS}' LESS_PROGRAMS='{LESS_PROGRAMS}' CFLAGS='-O0 -g1' {flags}")
         yield Stage(name, f"unit tests and programs under {kinds}",
                     [f"{MAKE} -j2 tests {b}", f"{stress}{MAKE} run-unit {b}", f"{MAKE} check-programs-san {b}"],
                     lane=BESIDE if name == "asan" and not full else "")

@@ -157,7 +157,7 @@ static void move_piece(struct move *m)
 		pthread_cond_broadcast(&idle);
 	}
 	m->moved++;
-	__atomic_store_n(l->word, m->base + m->moved, __ATOMIC_RELEASE);
+	pvgpu_let_go(session(), l->word, m->base + m->moved);
 	if (m->moved == m->v.pieces)
 		l->at = m->next;
 }

@@ -176,6 +176,12 @@ void pvgpu_count_wait(struct pvgpu_session *s, const uint32_t *count, uint32_t s
 		sched_yield();
 }
 
+void pvgpu_let_go(struct pvgpu_session *s, uint32_t *word, uint32_t value)
+{
+	(void)s;
+	__atomic_store_n(word, value, __ATOMIC_RELEASE);
+}
+
 int pvgpu_broken(struct pvgpu_session *s, const char *what)
 {
 	if (!fake.expect_broken) {
