@@ -310,6 +310,13 @@ CUresult CUDAAPI cuArray3DGetDescriptor_v2(CUDA_ARRAY3D_DESCRIPTOR *desc, CUarra
 CUresult CUDAAPI cuArrayDestroy(CUarray array);
 CUresult CUDAAPI cuArrayGetMemoryRequirements(CUDA_ARRAY_MEMORY_REQUIREMENTS *needs, CUarray array,
 					      CUdevice dev);
+CUresult CUDAAPI cuMipmappedArrayCreate(CUmipmappedArray *mipmap,
+					const CUDA_ARRAY3D_DESCRIPTOR *desc, unsigned int levels);
+CUresult CUDAAPI cuMipmappedArrayGetLevel(CUarray *array, CUmipmappedArray mipmap,
+					  unsigned int level);
+CUresult CUDAAPI cuMipmappedArrayDestroy(CUmipmappedArray mipmap);
+CUresult CUDAAPI cuMipmappedArrayGetMemoryRequirements(CUDA_ARRAY_MEMORY_REQUIREMENTS *needs,
+						       CUmipmappedArray mipmap, CUdevice dev);
 
 /* Textures and surfaces */
 CUresult CUDAAPI cuTexObjectCreate(CUtexObject *tex, const CUDA_RESOURCE_DESC *resource,

@@ -75,6 +75,8 @@ CUresult CUDAAPI cuDeviceGetTexture1DLinearMaxWidth(size_t *width, CUarray_forma
 CUresult CUDAAPI cuArrayGetPlane(CUarray *plane, CUarray array, unsigned int index);
 CUresult CUDAAPI cuArrayGetSparseProperties(CUDA_ARRAY_SPARSE_PROPERTIES *properties,
 					    CUarray array);
+CUresult CUDAAPI cuMipmappedArrayGetSparseProperties(CUDA_ARRAY_SPARSE_PROPERTIES *properties,
+						     CUmipmappedArray mipmap);
 
 #pragma GCC visibility pop
 #ifdef __cplusplus

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Arrays of one to three dimensions, layered ones too. Cube maps, sparse and mipmapped arrays and
- * formats of compressed or video data are refused. */
+/* Arrays of one to three dimensions, layered ones too. Cube maps, sparse arrays and formats of
+ * compressed or video data are refused. */
 #include "tests/simcuda/driver/sim.h"
 
 #define ROW_ALIGN  64u /* rows of a real array lie in tiles of 64 bytes and 8 rows */
@@ -73,7 +73,7 @@ static CUresult check_size(const CUDA_ARRAY3D_DESCRIPTOR *d)
 		       : CUDA_SUCCESS;
 }
 
-static CUresult check(const CUDA_ARRAY3D_DESCRIPTOR *d)
+CUresult array_check(const CUDA_ARRAY3D_DESCRIPTOR *d)
 {
 	if ((d->Flags & ~(unsigned int)(FLAGS_KNOWN | FLAGS_REFUSED)) ||
 	    (d->NumChannels != 1 && d->NumChannels != 2 && d->NumChannels != 4))
@@ -89,18 +89,12 @@ static size_t align_up(size_t v, size_t a)
 	return (v + a - 1) & ~(a - 1);
 }
 
-static CUresult create(CUarray *out, const CUDA_ARRAY3D_DESCRIPTOR *d)
+struct sim_array *array_new(struct sim_ctx *ctx, const CUDA_ARRAY3D_DESCRIPTOR *d)
 {
-	struct sim_array *a;
-	CUresult r;
+	struct sim_array *a = pool_new(&array_pool);
 
-	CURRENT(ctx);
-	if (!out || !d)
-		return CUDA_ERROR_INVALID_VALUE;
-	TRY(check(d));
-	a = pool_new(&array_pool);
 	if (!a)
-		return CUDA_ERROR_OUT_OF_MEMORY;
+		return NULL;
 	a->ctx = ctx;
 	a->desc = *d;
 	a->texel_bytes = array_channel_bytes(d->Format) * d->NumChannels;
@@ -110,10 +104,30 @@ static CUresult create(CUarray *out, const CUDA_ARRAY3D_DESCRIPTOR *d)
 	a->pitch = align_up(a->row_bytes, ROW_ALIGN);
 	a->slice = a->pitch * (d->Height ? align_up(d->Height, ROWS_ALIGN) : 1);
 	a->size = a->slice * a->slices;
+	return a;
+}
+
+void array_free(struct sim_array *a)
+{
+	pool_free(&array_pool, a);
+}
+
+static CUresult create(CUarray *out, const CUDA_ARRAY3D_DESCRIPTOR *d)
+{
+	struct sim_array *a;
+	CUresult r;
+
+	CURRENT(ctx);
+	if (!out || !d)
+		return CUDA_ERROR_INVALID_VALUE;
+	TRY(array_check(d));
+	a = array_new(ctx, d);
+	if (!a)
+		return CUDA_ERROR_OUT_OF_MEMORY;
 	r = d->Flags & CUDA_ARRAY3D_DEFERRED_MAPPING ? CUDA_SUCCESS
 						     : memory_alloc_waiting(ctx, a->size, &a->addr);
 	if (r != CUDA_SUCCESS) {
-		pool_free(&array_pool, a);
+		array_free(a);
 		return r;
 	}
 	*out = (CUarray)a;
@@ -210,10 +224,12 @@ API(cuArrayDestroy, CUarray array)
 
 	ENTER_ANY();
 	TRY(array_get(array, &a));
+	if (a->is_level)
+		return CUDA_ERROR_INVALID_HANDLE; /* it goes with its mipmapped array */
 	exec_ctx_wait(a->ctx);
 	if (a->addr)
 		memory_free_now(a->addr);
-	pool_free(&array_pool, a);
+	array_free(a);
 	return CUDA_SUCCESS;
 }
 
@@ -222,7 +238,7 @@ static void drop(void *obj, void *arg)
 	struct sim_array *a = obj;
 
 	if (a->ctx == arg)
-		pool_free(&array_pool, a);
+		array_free(a);
 }
 
 /* Its memory goes with the context's. */

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Every device attribute of CUDA 13.0, by number. Limits are those of a Hopper-class device.
- * Features that the simulated GPU lacks (mipmaps) are reported as
- * absent, and their limits as 0.
+ * Features that the simulated GPU lacks are reported as absent, and their limits as 0.
  */
 #include "tests/simcuda/driver/sim.h"
 
@@ -32,6 +31,7 @@ static const struct attribute fixed[] =
 		{62, 2048},       {63, 32768},  {64, 32768},     {65, 2048},
 		{69, 268435456},  {70, 131072}, {71, 65000}, /* from linear memory */
 		{72, 2097120},                               /* its pitch */
+		{73, 32768},      {74, 32768},  {77, 32768}, /* mipmapped ones */
 		{15, 1},                                     /* copies overlap kernels */
 		{17, 0},                                     /* no run-time limit */
 		{18, 0},                                     /* not integrated */

@@ -230,6 +230,7 @@ void ctx_delete(struct sim_ctx *c)
 	heap_close(c);
 	texture_drop_ctx(c);
 	array_drop_ctx(c);
+	mipmap_drop_ctx(c);
 	memory_free_all(c);
 	event_drop_ctx(c);
 	exec_ctx_close(c);

@@ -38,17 +38,12 @@ static const struct {
 	const char *name;
 	bool *flag;
 } switches[] = {
-	{"copy-tail", &sim_fault.copy_tail},
-	{"memset", &sim_fault.memset_value},
-	{"event-zero", &sim_fault.event_zero},
-	{"event-negative", &sim_fault.event_negative},
-	{"wait-event", &sim_fault.wait_ignored},
-	{"callback", &sim_fault.callback_dropped},
-	{"printf", &sim_fault.printf_dropped},
-	{"global-init", &sim_fault.global_init},
-	{"filter", &sim_fault.filter},
-	{"surface-row", &sim_fault.surface_row},
-	{"scrub", &sim_fault.scrub},
+	{"copy-tail", &sim_fault.copy_tail},     {"memset", &sim_fault.memset_value},
+	{"event-zero", &sim_fault.event_zero},   {"event-negative", &sim_fault.event_negative},
+	{"wait-event", &sim_fault.wait_ignored}, {"callback", &sim_fault.callback_dropped},
+	{"printf", &sim_fault.printf_dropped},   {"global-init", &sim_fault.global_init},
+	{"filter", &sim_fault.filter},           {"surface-row", &sim_fault.surface_row},
+	{"levels", &sim_fault.first_level},      {"scrub", &sim_fault.scrub},
 };
 
 static bool read_mutation(const char *what, uint64_t n)

@@ -517,11 +517,28 @@ struct sim_array {
 	uint64_t addr;                       /* 0: to be mapped later, which nobody can */
 	size_t pitch, slice, rows, slices;   /* slices: or layers; at least 1 */
 	size_t row_bytes, texel_bytes, size; /* size: of all of it */
+	bool is_level;                       /* of a mipmapped array, whose memory it is in */
 };
 CUresult array_get(CUarray handle, struct sim_array **out);
+CUresult array_check(const CUDA_ARRAY3D_DESCRIPTOR *d);
+/* An array of a description that is right, without memory yet; NULL: there is none left. */
+struct sim_array *array_new(struct sim_ctx *ctx, const CUDA_ARRAY3D_DESCRIPTOR *d);
+void array_free(struct sim_array *a);
 void array_drop_ctx(struct sim_ctx *ctx);
 /* Of an element's one channel; 0 for formats that are not known. */
 size_t array_channel_bytes(CUarray_format format);
+
+/* mipmap.c */
+struct sim_mipmap {
+	struct handle h;
+	struct sim_ctx *ctx;
+	uint64_t addr; /* 0: to be mapped later */
+	size_t size;
+	uint32_t levels;
+	struct sim_array *level[PTX_LEVELS];
+};
+CUresult mipmap_get(CUmipmappedArray handle, struct sim_mipmap **out);
+void mipmap_drop_ctx(struct sim_ctx *ctx);
 
 /* texture.c */
 const struct ptx_texture *texture_find(uint64_t handle, bool is_surface);
@@ -688,7 +705,7 @@ struct sim_fault {
 	uint64_t xid_launch, xid; /* number of the launch, code */
 	uint64_t copy_us, hang_copy;
 	bool copy_tail, memset_value, event_zero, event_negative, wait_ignored, callback_dropped,
-		printf_dropped, global_init, no_pace, scrub, filter, surface_row;
+		printf_dropped, global_init, no_pace, scrub, filter, surface_row, first_level;
 };
 extern struct sim_fault sim_fault;
 void fault_read(void);

@@ -177,6 +177,22 @@ static CUresult from_array(CUarray handle, struct ptx_texture *t)
 	return CUDA_SUCCESS;
 }
 
+static CUresult from_mipmap(CUmipmappedArray handle, struct ptx_texture *t)
+{
+	struct sim_mipmap *m;
+
+	TRY(mipmap_get(handle, &m));
+	TRY(from_array((CUarray)m->level[0], t));
+	for (uint32_t i = 1; i < m->levels; i++) {
+		struct ptx_texture level = {0};
+
+		TRY(from_array((CUarray)m->level[i], &level));
+		t->level[i] = level.level[0];
+	}
+	t->levels = sim_fault.first_level ? 1 : m->levels;
+	return CUDA_SUCCESS;
+}
+
 static uint64_t limit(int attribute)
 {
 	int value = 0;
@@ -209,7 +225,7 @@ static CUresult from_resource(const CUDA_RESOURCE_DESC *d, struct ptx_texture *t
 	case CU_RESOURCE_TYPE_ARRAY:
 		return from_array(d->res.array.hArray, t);
 	case CU_RESOURCE_TYPE_MIPMAPPED_ARRAY:
-		return CUDA_ERROR_INVALID_HANDLE; /* there are none */
+		return from_mipmap(d->res.mipmap.hMipmappedArray, t);
 	case CU_RESOURCE_TYPE_LINEAR:
 		texel = array_channel_bytes(d->res.linear.format) * d->res.linear.numChannels;
 		if (!texel || d->res.linear.sizeInBytes / texel > limit(69) ||
@@ -260,6 +276,12 @@ static CUresult how_it_is_read(const CUDA_TEXTURE_DESC *d, struct ptx_texture *t
 		return CUDA_ERROR_NOT_SUPPORTED;
 	t->is_linear = d->filterMode == CU_TR_FILTER_MODE_LINEAR && !sim_fault.filter;
 	t->is_normalized = d->flags & CU_TRSF_NORMALIZED_COORDINATES;
+	if (t->levels && !t->is_normalized)
+		return CUDA_ERROR_INVALID_VALUE; /* as the driver's manual asks */
+	t->mixes_levels = d->mipmapFilterMode == CU_TR_FILTER_MODE_LINEAR;
+	t->bias = d->mipmapLevelBias;
+	t->least_level = d->minMipmapLevelClamp;
+	t->most_level = d->maxMipmapLevelClamp;
 	t->as_integer = d->flags & CU_TRSF_READ_AS_INTEGER;
 	for (int i = 0; i < 4; i++)
 		t->border[i] = d->borderColor[i];
@@ -278,8 +300,10 @@ API(cuTexObjectCreate, CUtexObject *tex, const CUDA_RESOURCE_DESC *resource,
 	TRY(from_resource(resource, &x.t));
 	TRY(how_it_is_read(texture, &x.t));
 	if (view)
-		return resource->resType == CU_RESOURCE_TYPE_ARRAY ? CUDA_ERROR_NOT_SUPPORTED
-								   : CUDA_ERROR_INVALID_VALUE;
+		return resource->resType == CU_RESOURCE_TYPE_ARRAY ||
+				       resource->resType == CU_RESOURCE_TYPE_MIPMAPPED_ARRAY
+			       ? CUDA_ERROR_NOT_SUPPORTED
+			       : CUDA_ERROR_INVALID_VALUE;
 	x.resource = *resource;
 	x.desc = *texture;
 	x.ctx = ctx;

@@ -59,30 +59,34 @@ static void take_values(struct parser *p, struct raw *r, uint32_t n, enum type t
 	}
 }
 
-/* A gradient in each direction; there is one level to choose from. */
-static void check_gradient(struct parser *p, struct raw *r, uint32_t n, const struct tex_op *t)
+/* How coordinates change in one direction. */
+static void take_gradient(struct parser *p, struct raw *r, uint32_t n, const struct tex_op *t,
+			  uint32_t by[3])
 {
 	struct operand *o = &r->ops[n];
 	const uint32_t need = t->dims == 3 ? 4 : t->dims;
 
 	if (o->kind == OPK_VECTOR ? o->count != need : need > 1)
 		bad_operand(p, r, n);
-	for (uint32_t i = 0; i < need; i++)
-		src_operand(p, r, o->kind == OPK_VECTOR ? &o->elems[i] : o, TY_F32);
+	for (uint32_t i = 0; i < t->dims; i++)
+		by[i] = src_operand(p, r, o->kind == OPK_VECTOR ? &o->elems[i] : o, TY_F32);
 }
 
 /*
- * tex.geom.v4.type.coordinates d, [object, at]; level: and a level, which is always 0 here; grad:
- * and two gradients; tld4.channel: that channel of the four texels which filtering would take
+ * tex.geom.v4.type.coordinates d, [object, at]; base: the same; level: and a level; grad: and two
+ * gradients; tld4.channel: that channel of the four texels which filtering would take
  */
 static void decode_tex(struct parser *p, struct raw *r, int gathers)
 {
 	static const char *const channels[] = {"r", "g", "b", "a"};
 	struct tex_op *t = parse_alloc(p, sizeof(*t));
-	const bool level = take(r, "level"), grad = take(r, "grad");
+	const bool level = take(r, "level"), grad = !level && take(r, "grad");
 	const uint32_t n = level ? 3 : grad ? 4 : 2;
 	enum type type;
 	uint32_t a;
+
+	if (!level && !grad)
+		take(r, "base");
 
 	for (uint32_t i = 0; gathers && i < 4; i++)
 		if (take(r, channels[i]))
@@ -98,10 +102,11 @@ static void decode_tex(struct parser *p, struct raw *r, int gathers)
 	t->count = 4;
 	a = object_row(p, r, 1);
 	take_coordinates(p, r, 1, t);
+	t->level_by = level ? LEVEL_GIVEN : grad ? LEVEL_BY_GRADIENTS : LEVEL_FIRST;
 	if (level)
-		src(p, r, 2, TY_F32);
-	for (uint32_t i = 2; grad && i < 4; i++)
-		check_gradient(p, r, i, t);
+		t->by[0][0] = src(p, r, 2, TY_F32);
+	for (uint32_t i = 0; grad && i < 2; i++)
+		take_gradient(p, r, 2 + i, t, t->by[i]);
 	take_values(p, r, 0, type, t);
 	if (t->cls != CLS_W)
 		bad_operand(p, r, 0);
@@ -136,15 +141,21 @@ static void decode_surface(struct parser *p, struct raw *r, int store)
 
 static void decode_query(struct parser *p, struct raw *r, int is_surface)
 {
-	static const char *const names[] = {"width", "height", "depth", "array_size"};
+	static const char *const names[] = {"width", "height", "depth", "array_size",
+					    "num_mipmap_levels"};
 	struct tex_op *t = parse_alloc(p, sizeof(*t));
+	const bool level = take(r, "level");
 	uint32_t a;
 
 	while (!take(r, names[t->what]))
 		t->what++;
 	need_type(p, r);
 	done_mods(p, r);
-	need_operands(p, r, 2, 2);
+	need_operands(p, r, 2 + level, 2 + level);
+	if (level) {
+		t->level_by = LEVEL_GIVEN;
+		t->by[0][0] = src(p, r, 2, TY_B32);
+	}
 	t->is_surface = (uint8_t)is_surface;
 	if (r->ops[1].at)
 		bad_operand(p, r, 1);

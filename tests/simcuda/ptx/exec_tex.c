@@ -5,6 +5,10 @@
  * an object of another geometry than the instruction's, or of none, is a fault; channels that the
  * texels lack are 0, 0 and 1; integers of 8 and 16 bits that come back as such are filtered like
  * others and rounded, which FFmpeg's scalers rely on (unproven), those of 32 bits are not filtered.
+ * Levels of mipmapped arrays are chosen as graphics APIs choose them (unproven, too): a fetch that
+ * names none is of level 0; by gradients it is the binary logarithm of the longer one, in texels of
+ * level 0; then the texture's bias is added, and the result kept within its bounds. Integers are of
+ * the nearer level.
  */
 #include "tests/simcuda/ptx/exec.h"
 
@@ -21,6 +25,7 @@ union word {
 struct fetch {
 	struct warp *w;
 	const struct ptx_texture *t;
+	const struct ptx_level *level;
 	bool to_float; /* integers become fractions of one */
 };
 
@@ -115,10 +120,11 @@ static bool read_texel(const struct fetch *f, uint32_t lane, const int64_t at[3]
 {
 	const struct ptx_texture *t = f->t;
 	const uint32_t bytes = texel_bytes[t->texel];
-	uint64_t addr = t->base, stride[3] = {(uint64_t)bytes * t->channels, t->pitch, t->slice};
+	const struct ptx_level *v = f->level;
+	uint64_t addr = v->base, stride[3] = {(uint64_t)bytes * t->channels, v->pitch, v->slice};
 
 	for (uint32_t i = 0; i < 3; i++) {
-		int64_t k = i < dims ? wrapped(at[i], t->size[i], wrap_of(t, i)) : at[i];
+		int64_t k = i < dims ? wrapped(at[i], v->size[i], wrap_of(t, i)) : at[i];
 
 		if (k < 0 || (t->is_buffer && k != at[i])) {
 			for (uint32_t c = 0; c < 4; c++)
@@ -218,10 +224,11 @@ static int64_t layer_of(const struct ptx_texture *t, uint32_t wanted, uint32_t d
 	return wanted < t->size[dims] ? wanted : (int64_t)t->size[dims] - 1;
 }
 
-static bool sample(struct warp *w, const struct tex_op *op, const struct ptx_texture *t,
-		   uint32_t lane, union word out[4])
+static bool sample_level(const struct fetch *f, const struct tex_op *op, uint32_t lane,
+			 union word out[4])
 {
-	const struct fetch f = {.w = w, .t = t, .to_float = gives_float(t)};
+	const struct ptx_texture *t = f->t;
+	struct warp *w = f->w;
 	int64_t at[3] = {0};
 	float x[3];
 
@@ -234,15 +241,68 @@ static bool sample(struct warp *w, const struct tex_op *op, const struct ptx_tex
 		}
 		x[i] = ((const float *)row(w, op->at[i]))[lane];
 		if (t->is_normalized)
-			x[i] *= (float)t->size[i];
+			x[i] *= (float)f->level->size[i];
 		at[i] = to_number(x[i]);
 	}
 	if (op->gather)
-		return gathered(&f, lane, x, at, op->gather - 1u, out);
+		return gathered(f, lane, x, at, op->gather - 1u, out);
 	if (op->is_float && t->is_linear && t->texel != PTX_U32 && t->texel != PTX_S32 &&
 	    !t->is_buffer)
-		return filtered(&f, lane, x, at, op->dims, out);
-	return read_texel(&f, lane, at, op->dims, out);
+		return filtered(f, lane, x, at, op->dims, out);
+	return read_texel(f, lane, at, op->dims, out);
+}
+
+/* The logarithm of a gradient's length in texels of the first level. */
+static float detail(struct warp *w, const struct tex_op *op, const struct ptx_texture *t,
+		    uint32_t direction, uint32_t lane)
+{
+	float sum = 0;
+
+	for (uint32_t i = 0; i < op->dims; i++) {
+		const float d =
+			((const float *)row(w, op->by[direction][i]))[lane] * (float)t->size[i];
+
+		sum += d * d;
+	}
+	return log2f(sum) / 2;
+}
+
+static float level_of(struct warp *w, const struct tex_op *op, const struct ptx_texture *t,
+		      uint32_t lane)
+{
+	float level = 0;
+
+	if (op->level_by == LEVEL_GIVEN)
+		level = ((const float *)row(w, op->by[0][0]))[lane];
+	else if (op->level_by == LEVEL_BY_GRADIENTS)
+		level = fmaxf(detail(w, op, t, 0, lane), detail(w, op, t, 1, lane));
+	level = fminf(fmaxf(level + t->bias, t->least_level), t->most_level);
+	return fminf(fmaxf(level, 0), (float)(t->levels - 1));
+}
+
+static bool sample(struct warp *w, const struct tex_op *op, const struct ptx_texture *t,
+		   uint32_t lane, union word out[4])
+{
+	struct fetch f = {.w = w, .t = t, .level = t->level, .to_float = gives_float(t)};
+	const float level = t->levels > 1 ? level_of(w, op, t, lane) : 0;
+	float below = floorf(level), part = floorf((level - below) * 256 + 0.5f) / 256;
+	union word next[4];
+
+	if (!t->mixes_levels || !f.to_float || op->gather) {
+		below = floorf(level + 0.5f);
+		part = 0;
+	}
+	f.level = &t->level[(uint32_t)below];
+	if (!sample_level(&f, op, lane, out))
+		return false;
+	if (part == 0)
+		return true;
+	f.level++;
+	if (!sample_level(&f, op, lane, next))
+		return false;
+	for (uint32_t c = 0; c < 4; c++)
+		out[c].f += part * (next[c].f - out[c].f);
+	return true;
 }
 
 static const struct ptx_texture *find(struct warp *w, uint64_t handle, bool is_surface)
@@ -357,12 +417,20 @@ int op_query(struct warp *w, const struct insn *i, uint32_t mask)
 	for (uint32_t m = mask; m; m &= m - 1) {
 		const uint32_t l = (uint32_t)__builtin_ctz(m);
 		const struct ptx_texture *t = find(w, handle[l], op->is_surface);
+		uint32_t levels, level = 0;
 
 		if (!t)
 			return fault(w, l, PTX_FAULT_ADDRESS, handle[l]);
-		if (op->what < t->dims)
-			out[l] = t->size[op->what];
-		else if (op->what == 3 && t->layered)
+		levels = t->levels ? t->levels : 1;
+		if (op->level_by == LEVEL_GIVEN)
+			level = ((const uint32_t *)row(w, op->by[0][0]))[l];
+		if (op->what == QUERY_LEVELS)
+			out[l] = levels;
+		else if (level >= levels)
+			out[l] = 0;
+		else if (op->what < t->dims)
+			out[l] = t->level[level].size[op->what];
+		else if (op->what == QUERY_LAYERS && t->layered)
 			out[l] = t->size[t->dims];
 	}
 	put32(row(w, i->d), out, mask);

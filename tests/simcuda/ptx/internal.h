@@ -252,12 +252,17 @@ struct tex_op {
 	uint8_t store;
 	uint8_t outside;    /* surfaces: enum tex_outside */
 	uint8_t is_surface; /* txq or suq */
-	uint8_t what;       /* txq: number of the size, 3: layers */
+	uint8_t what;       /* txq: enum tex_query */
+	uint8_t level_by;   /* enum tex_level */
 	uint32_t layer;     /* row */
 	uint32_t at[3];     /* rows */
+	uint32_t by[2][3];  /* rows: the level, or two gradients */
 	uint32_t regs[4];
 };
 enum tex_outside { OUTSIDE_TRAP, OUTSIDE_CLAMP, OUTSIDE_ZERO };
+enum tex_level { LEVEL_FIRST, LEVEL_GIVEN, LEVEL_BY_GRADIENTS };
+/* The first three are numbers of sizes. */
+enum tex_query { QUERY_WIDTH, QUERY_HEIGHT, QUERY_DEPTH, QUERY_LAYERS, QUERY_LEVELS };
 
 struct pack_op {
 	uint8_t count, cls, whole_cls, bytes;

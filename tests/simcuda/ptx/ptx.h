@@ -126,10 +126,21 @@ enum ptx_private { PTX_SHARED, PTX_LOCAL };
 /* What a texture or surface object stands for: texels of an array or of linear memory. */
 enum ptx_texel { PTX_U8, PTX_U16, PTX_U32, PTX_S8, PTX_S16, PTX_S32, PTX_HALF, PTX_FLOAT };
 enum ptx_wrap { PTX_WRAP, PTX_CLAMP, PTX_MIRROR, PTX_BORDER };
-struct ptx_texture {
+#define PTX_LEVELS 16 /* the widest mipmapped array has 32,768 texels */
+struct ptx_level {
 	uint64_t base, pitch, slice; /* bytes; of one dimension the pitch lies between layers */
 	uint32_t size[3];            /* texels; [dims] of a layered one: its layers */
-	uint32_t dims;               /* 1 to 3, without layers */
+};
+struct ptx_texture {
+	union {
+		struct { /* the first level, and of most textures the only one */
+			uint64_t base, pitch, slice;
+			uint32_t size[3];
+		};
+		struct ptx_level level[PTX_LEVELS];
+	};
+	uint32_t levels; /* of a mipmapped array; 0: it is none */
+	uint32_t dims;   /* 1 to 3, without layers */
 	bool layered;
 	bool is_buffer; /* linear memory, read by number; zeros outside */
 	enum ptx_texel texel;
@@ -138,6 +149,10 @@ struct ptx_texture {
 	enum ptx_wrap wrap[3];
 	bool is_linear, is_normalized, as_integer;
 	float border[4];
+	/* Of which levels a fetch is: between two of them it mixes both, or takes the nearer one.
+	 */
+	bool mixes_levels;
+	float bias, least_level, most_level;
 };
 
 /* What a tensor map holds: 128 bytes that kernels pass on as they are. */
