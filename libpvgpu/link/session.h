@@ -125,7 +125,7 @@ enum pvgpu_patience pvgpu_wait_so(enum pvgpu_patience how);
  * is dead. */
 void pvgpu_count_wait(struct pvgpu_session *s, const uint32_t *count, uint32_t seen);
 
-/* Store a value in a word of the arena, for which a stream is held (pvgpu_do_hold()). Whoever
+/* Store a value in a word of the arena, for which a stream is held (pvgpu_do_hold()). A thread that
  * learns from the worker that the stream went on sees what this thread did before. */
 void pvgpu_let_go(struct pvgpu_session *s, uint32_t *word, uint32_t value);
 
