@@ -11,7 +11,7 @@ $(B)/lib/libcuda.so: $(B)/lib/libcuda.so.1
 	$(Q)ln -sf libcuda.so.1 $@
 
 # The tests' session executes commands in the calling thread.
-GUEST_TESTS := guest_calls_test guest_launch_test guest_context_test guest_copy_test guest_misc_test guest_pageable_test guest_trust_test guest_undefined_test guest_vmm_test
+GUEST_TESTS := guest_array_test guest_calls_test guest_launch_test guest_context_test guest_copy_test guest_misc_test guest_pageable_test guest_trust_test guest_undefined_test guest_vmm_test
 UNIT += $(GUEST_TESTS:%=$(B)/unit/%)
 $(GUEST_TESTS:%=$(B)/unit/%): $(B)/unit/%: $(B)/obj/tests/unit/guest/%.o $(call obj,tests/unit/guest/guest_fake.c) $(PVGPU_CUDA_OBJS)
 GUEST_TEST_LIBS = $(CHECK_LIBS)

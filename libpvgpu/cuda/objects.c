@@ -33,6 +33,7 @@ struct object_table object_tables[OBJECT_TYPES] = {
 	TABLE(PVGPU_H_GRAPH, graph),
 	TABLE(PVGPU_H_GRAPH_EXEC, graph_exec),
 	TABLE(PVGPU_H_ARRAY, array),
+	TABLE(PVGPU_H_MIPMAP, mipmap),
 	TABLE(PVGPU_H_TEXTURE, texture),
 	TABLE(PVGPU_H_PHYSICAL, physical),
 	TABLE(PVGPU_H_RESERVATION, reservation),

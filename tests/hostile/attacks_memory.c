@@ -181,10 +181,12 @@ struct array_copy {
 	uint64_t x, y, z, pitch, rows, width, height, depth;
 };
 
-/* From memory to an array of 16 x 16 x 4 bytes, or back. */
-static int copy_array(struct guest *g, bool to, uint64_t memory, const struct array_copy *b)
+#define ARRAY(i) PVGPU_HANDLE(PVGPU_H_ARRAY, 0, 0, i)
+
+/* From memory to an array, or back. */
+static int copy_array(struct guest *g, uint64_t a, bool to, uint64_t memory,
+		      const struct array_copy *b)
 {
-	const uint64_t a = PVGPU_HANDLE(PVGPU_H_ARRAY, 0, 0, 0);
 	struct pvgpu_wire_copy_array c = {HDR(copy_array, COPY_ARRAY),
 					  .ctx = g->ctx,
 					  .dst_array = to ? a : 0,
@@ -232,16 +234,61 @@ static void arrays(struct guest *g)
 				    ~0ull - 7};
 
 	WANT(!CALL(g, array_create, ARRAY_CREATE, .ctx = g->ctx, .width = 16, .height = 16,
-		   .depth = 4, .format = 1, .channels = 1,
-		   .array = PVGPU_HANDLE(PVGPU_H_ARRAY, 0, 0, 0)),
+		   .depth = 4, .format = 1, .channels = 1, .array = ARRAY(0)),
 	     "no array");
 	for (int to = 0; to < 2; to++) {
 		for (unsigned int i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-			WANT(copy_array(g, to, g->memory[0], &bad[i]), "copy %u, %d", i, to);
+			WANT(copy_array(g, ARRAY(0), to, g->memory[0], &bad[i]), "copy %u, %d", i,
+			     to);
 		for (unsigned int i = 0; i < sizeof(foreign) / sizeof(foreign[0]); i++)
-			WANT(copy_array(g, to, foreign[i], &good), "memory %u, %d", i, to);
-		WANT(!copy_array(g, to, g->memory[0], &good), "a good copy, %d", to);
+			WANT(copy_array(g, ARRAY(0), to, foreign[i], &good), "memory %u, %d", i,
+			     to);
+		WANT(!copy_array(g, ARRAY(0), to, g->memory[0], &good), "a good copy, %d", to);
 	}
+}
+
+#define MIPMAP(i) PVGPU_HANDLE(PVGPU_H_MIPMAP, 0, 0, i)
+
+static int create_mipmap(struct guest *g, uint64_t width, uint32_t levels, uint64_t mipmap)
+{
+	return CALL(g, mipmap_create, MIPMAP_CREATE, .ctx = g->ctx, .width = width, .height = 16,
+		    .depth = 4, .format = 1, .channels = 1, .levels = levels, .mipmap = mipmap);
+}
+
+/* More levels than there are, more than the quota, copies beyond a level, levels that are freed by
+ * themselves, twice named, and used when what they are of is gone. */
+static void mipmaps(struct guest *g)
+{
+	static const struct array_copy first = {0, 0, 0, 16, 16, 16, 16, 4};
+	static const struct array_copy second = {0, 0, 0, 8, 8, 8, 8, 2};
+
+	WANT(create_mipmap(g, 16, 6, MIPMAP(0)), "six levels of five");
+	WANT(create_mipmap(g, 1 << 30, 31, MIPMAP(1)), "a mipmapped array of 64 GiB");
+	WANT(!create_mipmap(g, 16, 5, MIPMAP(2)), "no mipmapped array");
+	WANT(create_mipmap(g, 16, 5, MIPMAP(2)), "the same handle twice");
+	for (uint32_t i = 0; i < 2; i++)
+		POST(g, mipmap_level, MIPMAP_LEVEL, .mipmap = MIPMAP(2), .level = 1,
+		     .array = ARRAY(i));
+	POST(g, mipmap_level, MIPMAP_LEVEL, .mipmap = MIPMAP(2), .level = 5, .array = ARRAY(2));
+	POST(g, mipmap_level, MIPMAP_LEVEL, .mipmap = MIPMAP(9), .level = 0, .array = ARRAY(3));
+	POST(g, mipmap_level, MIPMAP_LEVEL, .mipmap = MIPMAP(2), .level = 0, .array = ARRAY(0));
+	for (int to = 0; to < 2; to++) {
+		WANT(!copy_array(g, ARRAY(0), to, g->memory[0], &second), "a level, %d", to);
+		WANT(copy_array(g, ARRAY(0), to, g->memory[0], &first), "beyond it, %d", to);
+		WANT(copy_array(g, ARRAY(2), to, g->memory[0], &second), "no level, %d", to);
+		WANT(copy_array(g, ARRAY(3), to, g->memory[0], &second), "of nothing, %d", to);
+	}
+	POST(g, array_destroy, ARRAY_DESTROY, .array = ARRAY(0));
+	WANT(!copy_array(g, ARRAY(0), true, g->memory[0], &second), "a level freed by itself");
+	POST(g, mipmap_destroy, MIPMAP_DESTROY, .mipmap = MIPMAP(2));
+	POST(g, mipmap_destroy, MIPMAP_DESTROY, .mipmap = MIPMAP(2));
+	for (uint32_t i = 0; i < 2; i++)
+		WANT(copy_array(g, ARRAY(i), true, g->memory[0], &second),
+		     "level %u of what is gone", i);
+	WANT(CALL(g, tex_create, TEX_CREATE, .ctx = g->ctx, .kind = 1, .array = MIPMAP(2),
+		  .texture = PVGPU_HANDLE(PVGPU_H_TEXTURE, 0, 0, 0)),
+	     "a texture of what is gone");
+	settle(g);
 }
 
 /* ---- memory that the guest maps itself ---- */
@@ -481,6 +528,7 @@ const struct attack attacks_memory[] = {
 	{"memory_edges", MEMORY, LIVES, edges, 0},
 	{"memory_workers_own", MEMORY, LIVES, workers_own, 0},
 	{"memory_arrays", MEMORY, LIVES, arrays, 0},
+	{"memory_mipmaps", MEMORY, LIVES, mipmaps, 0},
 	{"memory_mappings", MEMORY, LIVES, mappings, 0},
 	{"memory_pitches", MEMORY, LIVES, pitches, 0},
 	{"memory_sizes", MEMORY, LIVES, sizes, 0},

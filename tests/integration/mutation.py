@@ -38,6 +38,7 @@ FAULTS = {
                          "graphpages"],
     "mutate:filter": ["textures"],
     "mutate:surface-row": ["textures"],
+    "mutate:levels": ["mipmaps"],
     "mutate:memset": ["memsets", "meminfo", "meanwhile", "release", "graphs", "graphattrs"],
     "mutate:event-zero": ["streams"],
     "mutate:event-negative": ["streams"],

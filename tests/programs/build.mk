@@ -6,6 +6,7 @@ TESTPROGS     += $(TEST_PROGRAMS)
 PROGRAM_LIBS_fatbin := -llz4 -lzstd
 PROGRAM_LIBS_math   := -lm
 PROGRAM_LIBS_textures := -lm
+PROGRAM_LIBS_mipmaps := -lm
 PROGRAM_LIBS_cublas := -lm -ldl
 PROGRAM_LIBS_cublaslt := -lm -ldl
 PROGRAM_LIBS_trainstep := -lm -ldl

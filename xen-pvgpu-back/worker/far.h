@@ -154,6 +154,10 @@
 	X(cuArray3DCreate_v2)                                                                      \
 	X(cuArrayDestroy)                                                                          \
 	X(cuArrayGetMemoryRequirements)                                                            \
+	X(cuMipmappedArrayCreate)                                                                  \
+	X(cuMipmappedArrayGetLevel)                                                                \
+	X(cuMipmappedArrayDestroy)                                                                 \
+	X(cuMipmappedArrayGetMemoryRequirements)                                                   \
 	X(cuTexObjectCreate)                                                                       \
 	X(cuTexObjectDestroy)                                                                      \
 	X(cuSurfObjectCreate)                                                                      \

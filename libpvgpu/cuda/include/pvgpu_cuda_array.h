@@ -39,6 +39,31 @@ static inline uint64_t pvgpu_texel_bytes(CUarray_format format, unsigned int cha
 		       : 0;
 }
 
+/* Levels of a mipmapped array at most: down to one of a single element. */
+static inline unsigned int pvgpu_levels_most(const CUDA_ARRAY3D_DESCRIPTOR *d)
+{
+	const uint64_t depth = d->Flags & CUDA_ARRAY3D_LAYERED ? 0 : d->Depth;
+	const uint64_t all = d->Width | d->Height | depth; /* as many bits as the largest */
+	unsigned int n = 1;
+
+	while (n < 64 && all >> n)
+		n++;
+	return n;
+}
+
+/* The description of a level of it, which is one of those. */
+static inline CUDA_ARRAY3D_DESCRIPTOR pvgpu_level_of(const CUDA_ARRAY3D_DESCRIPTOR *d,
+						     unsigned int n)
+{
+	CUDA_ARRAY3D_DESCRIPTOR level = *d;
+
+	level.Width = d->Width >> n ? d->Width >> n : 1;
+	level.Height = d->Height >> n || !d->Height ? d->Height >> n : 1;
+	if (!(d->Flags & CUDA_ARRAY3D_LAYERED))
+		level.Depth = d->Depth >> n || !d->Depth ? d->Depth >> n : 1;
+	return level;
+}
+
 /* The memory that such a texture reads, from its address on; 0: the description is not valid. */
 static inline uint64_t pvgpu_texture_bytes(const CUDA_RESOURCE_DESC *d)
 {

@@ -65,7 +65,7 @@ static bool too_large(const CUDA_ARRAY3D_DESCRIPTOR *d, int dev)
 	return exceeds(dev, d->Width, CU_DEVICE_ATTRIBUTE_MAXIMUM_TEXTURE1D_WIDTH);
 }
 
-static int check(const CUDA_ARRAY3D_DESCRIPTOR *d, int device)
+int array_check(const CUDA_ARRAY3D_DESCRIPTOR *d, int device)
 {
 	const bool layered = d->Flags & CUDA_ARRAY3D_LAYERED;
 
@@ -81,6 +81,16 @@ static int check(const CUDA_ARRAY3D_DESCRIPTOR *d, int device)
 								       : 0;
 }
 
+void array_describe(struct array *a, struct ctx *c, const CUDA_ARRAY3D_DESCRIPTOR *d)
+{
+	a->o.ctx = c;
+	a->desc = *d;
+	a->texel_bytes = pvgpu_texel_bytes(d->Format, d->NumChannels);
+	a->row_bytes = d->Width * a->texel_bytes;
+	a->rows = d->Height ? d->Height : 1;
+	a->slices = d->Depth ? d->Depth : 1;
+}
+
 static int create(CUarray *out, const CUDA_ARRAY3D_DESCRIPTOR *d)
 {
 	unsigned int tries = 0;
@@ -92,18 +102,13 @@ static int create(CUarray *out, const CUDA_ARRAY3D_DESCRIPTOR *d)
 		return r;
 	if (!out || !d)
 		return CUDA_ERROR_INVALID_VALUE;
-	r = check(d, c->device);
+	r = array_check(d, c->device);
 	if (r)
 		return r;
 	a = object_new(PVGPU_H_ARRAY);
 	if (!a)
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	a->o.ctx = c;
-	a->desc = *d;
-	a->texel_bytes = pvgpu_texel_bytes(d->Format, d->NumChannels);
-	a->row_bytes = d->Width * a->texel_bytes;
-	a->rows = d->Height ? d->Height : 1;
-	a->slices = d->Depth ? d->Depth : 1;
+	array_describe(a, c, d);
 	do {
 		r = pvgpu_do_array_create(session(), c->o.wire, d->Width, d->Height, d->Depth,
 					  (uint32_t)d->Format, d->NumChannels, d->Flags, a->o.wire);
@@ -173,7 +178,7 @@ PUBLIC CUresult cuArrayDestroy(CUarray array)
 	if (r)
 		return r;
 	a = object_find(PVGPU_H_ARRAY, array);
-	if (!a)
+	if (!a || a->is_level) /* a level goes with its mipmapped array */
 		return CUDA_ERROR_INVALID_HANDLE;
 	r = atomic_load(&a->o.ctx->state);
 	wire = a->o.wire;

@@ -84,11 +84,12 @@ static int describe(uint64_t number, bool is_surface, CUDA_RESOURCE_DESC *resour
 	return t ? 0 : CUDA_ERROR_INVALID_VALUE;
 }
 
-/* The array's wire handle, or 0; linear memory must be the application's. */
+/* The wire handle of the array, mipmapped or not, or 0; linear memory must be the application's. */
 static int check_resource(const CUDA_RESOURCE_DESC *d, uint64_t *array)
 {
 	uint64_t addr, bytes;
 	const struct array *a;
+	struct mipmap *m;
 	struct range range;
 	int r;
 
@@ -100,7 +101,10 @@ static int check_resource(const CUDA_RESOURCE_DESC *d, uint64_t *array)
 			*array = a->o.wire;
 		return r;
 	case CU_RESOURCE_TYPE_MIPMAPPED_ARRAY:
-		return CUDA_ERROR_INVALID_HANDLE; /* there are none */
+		r = mipmap_enter(d->res.mipmap.hMipmappedArray, &m);
+		if (!r)
+			*array = m->o.wire;
+		return r;
 	case CU_RESOURCE_TYPE_LINEAR:
 	case CU_RESOURCE_TYPE_PITCH2D:
 		addr = d->resType == CU_RESOURCE_TYPE_LINEAR ? d->res.linear.devPtr

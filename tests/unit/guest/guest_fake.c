@@ -369,10 +369,11 @@ static const uint32_t reply_size[FAKE_OPS] = {
 
 static const struct {
 	int attr, value;
-} device_attrs[] = {{1, 1024},   {2, 1024},  {3, 1024},  {4, 64},    {5, 0x7fffffff},
-		    {6, 65535},  {7, 65535}, {8, 49152}, {10, 32},   {11, 0x7fffffff},
-		    {12, 65536}, {16, 8},    {19, 1},    {39, 2048}, {75, 9},
-		    {95, 1},     {102, 1}};
+} device_attrs[] = {{1, 1024},   {2, 1024},  {3, 1024},    {4, 64},     {5, 0x7fffffff},
+		    {6, 65535},  {7, 65535}, {8, 49152},   {10, 32},    {11, 0x7fffffff},
+		    {12, 65536}, {16, 8},    {19, 1},      {39, 2048},  {75, 9},
+		    {95, 1},     {102, 1},   {22, 131072}, {23, 65536}, {73, 32768},
+		    {74, 32768}};
 
 static uint32_t reply_snapshot(uint32_t device, struct pvgpu_wire_device_snapshot_reply *r)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Arrays and textures: what the vGPU pays, copies beyond an array, memory that is not the
- * session's, objects that go before others. */
+/* Arrays, mipmapped ones too, and textures: what the vGPU pays, copies beyond an array, memory that
+ * is not the session's, objects that go before others. */
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +11,7 @@
 #define MIB        (1ull << 20)
 #define ARRAY(i)   PVGPU_HANDLE(PVGPU_H_ARRAY, 0, 0, i)
 #define TEXTURE(i) PVGPU_HANDLE(PVGPU_H_TEXTURE, 0, 0, i)
+#define MIPMAP(i)  PVGPU_HANDLE(PVGPU_H_MIPMAP, 0, 0, i)
 
 static struct worker *w;
 
@@ -259,7 +260,7 @@ START_TEST(textures_read_what_is_the_sessions)
 	ck_assert_int_eq(texture(18, 1, &t), CUDA_ERROR_INVALID_VALUE);
 	t.kind = CU_RESOURCE_TYPE_ARRAY;
 	ck_assert_int_eq(texture(19, 1, &t), CUDA_ERROR_INVALID_HANDLE);
-	t.kind = CU_RESOURCE_TYPE_MIPMAPPED_ARRAY;
+	t.kind = CU_RESOURCE_TYPE_MIPMAPPED_ARRAY; /* without a mipmapped array */
 	ck_assert_int_eq(texture(20, 1, &t), CUDA_ERROR_INVALID_HANDLE);
 	ck_assert_int_eq(fake_far.textures, 1);
 	FAKE_SUBMIT(w, TEX_DESTROY, 0, d);
@@ -335,6 +336,179 @@ START_TEST(tensor_maps_are_of_the_sessions_memory)
 }
 END_TEST
 
+/* 16 texels of 4 bytes, 8 rows, 4 slices in the first level */
+static int create_mipmap(uint32_t seq, uint32_t i, uint32_t levels)
+{
+	struct pvgpu_wire_mipmap_create c = {.ctx = FAKE_CTX,
+					     .width = 16,
+					     .height = 8,
+					     .depth = 4,
+					     .format = CU_AD_FORMAT_FLOAT,
+					     .channels = 1,
+					     .levels = levels,
+					     .mipmap = MIPMAP(i)};
+
+	FAKE_SUBMIT(w, MIPMAP_CREATE, seq, c);
+	return fake_result(w, PVGPU_REP_REPLY, seq);
+}
+
+static void destroy_mipmap(uint32_t i)
+{
+	struct pvgpu_wire_mipmap_destroy d = {.mipmap = MIPMAP(i)};
+
+	FAKE_SUBMIT(w, MIPMAP_DESTROY, 0, d);
+	ck_assert(fake_until(w, no_jobs, NULL));
+}
+
+static void name_level(uint32_t mipmap, uint32_t level, uint32_t array)
+{
+	struct pvgpu_wire_mipmap_level l = {
+		.mipmap = MIPMAP(mipmap), .level = level, .array = ARRAY(array)};
+
+	FAKE_SUBMIT(w, MIPMAP_LEVEL, 0, l);
+}
+
+START_TEST(a_mipmapped_array_is_paid_for)
+{
+	ck_assert_int_eq(create_mipmap(11, 0, 5), 0);
+	ck_assert_int_eq(fake_far.mipmaps, 1); /* the one that was measured is gone */
+	ck_assert_uint_eq(w->leased, 4 * MIB);
+	w->quota = 6 * MIB;
+	ck_assert_int_eq(create_mipmap(12, 1, 5), CUDA_ERROR_OUT_OF_MEMORY);
+	ck_assert_int_eq(create_mipmap(13, 1, 6), CUDA_ERROR_INVALID_VALUE);
+	name_level(0, 1, 0);
+	ck_assert_uint_eq(w->leased, 4 * MIB); /* its level costs nothing */
+	destroy_mipmap(0);
+	ck_assert_int_eq(fake_far.mipmaps, 0);
+	ck_assert_uint_eq(w->leased, 0);
+}
+END_TEST
+
+static CUresult no_mipmap_needs(const char *call)
+{
+	return strcmp(call, "mipmap_needs") ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+}
+
+static CUresult no_level(const char *call)
+{
+	return strcmp(call, "mipmap_level") ? CUDA_SUCCESS : CUDA_ERROR_UNKNOWN;
+}
+
+START_TEST(mipmaps_of_other_drivers)
+{
+	struct pvgpu_wire_mipmap_create c = {.ctx = FAKE_CTX,
+					     .width = 1u << 30,
+					     .height = 1u << 30,
+					     .depth = 1u << 30,
+					     .format = CU_AD_FORMAT_FLOAT,
+					     .channels = 4,
+					     .levels = 31,
+					     .mipmap = MIPMAP(1)};
+
+	fake_far.fail = no_mipmap_needs;
+	ck_assert_int_eq(create_mipmap(11, 0, 5), 0);
+	ck_assert_uint_eq(w->leased, 5 * (64u << 10));
+	FAKE_SUBMIT(w, MIPMAP_CREATE, 12, c);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 12), CUDA_ERROR_OUT_OF_MEMORY);
+	c.channels = 3;
+	FAKE_SUBMIT(w, MIPMAP_CREATE, 13, c);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 13), CUDA_ERROR_INVALID_VALUE);
+	fake_far.fail = no_level;
+	ck_assert_int_eq(create_mipmap(14, 2, 5), CUDA_ERROR_UNKNOWN);
+	ck_assert_int_eq(fake_far.mipmaps, 1);
+	ck_assert_uint_eq(w->leased, 5 * (64u << 10));
+	fake_far.fail = NULL;
+	destroy_mipmap(0);
+}
+END_TEST
+
+/* Levels are as large as they are, and go with what they are of. */
+START_TEST(levels_are_arrays)
+{
+	struct pvgpu_wire_array_destroy d = {.array = ARRAY(0)};
+	uint64_t before;
+
+	ck_assert_int_eq(create_mipmap(11, 0, 3), 0);
+	name_level(0, 1, 0); /* 8 texels, 4 rows, 2 slices */
+	COPY(20, 0, how.width = 32, how.height = 4, how.depth = 2);
+	COPY(21, 1, how.width = 36, how.height = 4, how.depth = 2);
+	COPY(22, 1, how.width = 32, how.height = 5, how.depth = 2);
+	COPY(23, 1, how.width = 32, how.height = 4, how.depth = 3);
+	name_level(0, 2, 1);
+	COPY(24, 0, how.dst_array = ARRAY(1), how.width = 16, how.height = 2, how.depth = 1);
+	COPY(25, 1, how.dst_array = ARRAY(1), how.width = 32, how.height = 2, how.depth = 1);
+	fake_complete(-1, 100);
+	name_level(0, 3, 2); /* there is none */
+	COPY(26, 1, how.dst_array = ARRAY(2), how.width = 4, how.height = 1, how.depth = 1);
+	FAKE_SUBMIT(w, ARRAY_DESTROY, 0, d); /* a level is not its own */
+	ck_assert(fake_until(w, no_jobs, NULL));
+	COPY(27, 0, how.width = 32, how.height = 4, how.depth = 2);
+	fake_complete(-1, 100);
+	ck_assert_int_eq(surface(28, 0, ARRAY(0)), 0);
+	destroy_mipmap(0);
+	COPY(29, 1, how.width = 32, how.height = 4, how.depth = 2);
+	ck_assert_int_eq(surface(30, 1, ARRAY(0)), CUDA_ERROR_INVALID_HANDLE);
+	name_level(0, 1, 3); /* of what is gone */
+	COPY(31, 1, how.dst_array = ARRAY(3), how.width = 4, how.height = 1, how.depth = 1);
+	ck_assert_int_eq(create(32, 0), 0); /* the handle is free again */
+	destroy(0);
+}
+END_TEST
+
+/* Work that was issued before the destroy ends before it. */
+START_TEST(a_mipmap_waits_for_its_levels)
+{
+	struct pvgpu_wire_mipmap_destroy d = {.mipmap = MIPMAP(0)};
+	uint64_t before;
+
+	ck_assert_int_eq(create_mipmap(11, 0, 3), 0);
+	name_level(0, 0, 0);
+	fake_far.manual = true;
+	COPY(20, 0, how.depth = 4);
+	FAKE_SUBMIT(w, MIPMAP_DESTROY, 0, d);
+	COPY(21, 1, how.depth = 4);
+	ck_assert_int_eq(fake_far.mipmaps, 1);
+	ck_assert_uint_eq(w->leased, 4 * MIB);
+	fake_far.manual = false;
+	fake_complete(-1, 100);
+	ck_assert(fake_until(w, no_jobs, NULL));
+	ck_assert_int_eq(fake_far.mipmaps, 0);
+	ck_assert_uint_eq(w->leased, 0);
+}
+END_TEST
+
+START_TEST(textures_of_mipmaps)
+{
+	struct pvgpu_wire_tex_create t = {.kind = CU_RESOURCE_TYPE_MIPMAPPED_ARRAY,
+					  .array = MIPMAP(0)};
+	struct pvgpu_wire_tex_destroy d = {.texture = TEXTURE(0)};
+
+	ck_assert_int_eq(create_mipmap(11, 0, 3), 0);
+	name_level(0, 1, 0);
+	ck_assert_int_eq(texture(12, 0, &t), 0);
+	ck_assert_int_eq(fake_far.textures, 1);
+	t.kind = CU_RESOURCE_TYPE_ARRAY;
+	ck_assert_int_eq(texture(13, 1, &t), CUDA_ERROR_INVALID_HANDLE);
+	t.array = ARRAY(0);
+	ck_assert_int_eq(texture(14, 1, &t), 0);
+	t.kind = CU_RESOURCE_TYPE_MIPMAPPED_ARRAY;
+	ck_assert_int_eq(texture(15, 2, &t), CUDA_ERROR_INVALID_HANDLE);
+	t.array = 0;
+	ck_assert_int_eq(texture(16, 2, &t), CUDA_ERROR_INVALID_HANDLE);
+	t.array = MIPMAP(7);
+	ck_assert_int_eq(texture(17, 2, &t), CUDA_ERROR_INVALID_HANDLE);
+	destroy_mipmap(0);
+	t.array = MIPMAP(0);
+	ck_assert_int_eq(texture(18, 2, &t), CUDA_ERROR_INVALID_HANDLE);
+	ck_assert_int_eq(fake_far.textures, 2);
+	FAKE_SUBMIT(w, TEX_DESTROY, 0, d);
+	d.texture = TEXTURE(1);
+	FAKE_SUBMIT(w, TEX_DESTROY, 0, d);
+	ck_assert(fake_until(w, no_jobs, NULL));
+	ck_assert_int_eq(fake_far.textures, 0);
+}
+END_TEST
+
 START_TEST(all_go_with_their_context)
 {
 	struct pvgpu_wire_tex_create t = {.kind = CU_RESOURCE_TYPE_ARRAY, .array = ARRAY(0)};
@@ -345,6 +519,9 @@ START_TEST(all_go_with_their_context)
 	ck_assert_int_eq(texture(13, 0, &t), 0);
 	ck_assert_int_eq(surface(14, 1, ARRAY(1)), 0);
 	ck_assert_int_eq(surface(15, 2, ARRAY(7)), CUDA_ERROR_INVALID_HANDLE);
+	ck_assert_int_eq(create_mipmap(18, 0, 3), 0);
+	name_level(0, 1, 4);
+	name_level(0, 2, 5);
 	destroy(1);
 	ck_assert_int_eq(surface(16, 3, ARRAY(1)), CUDA_ERROR_INVALID_HANDLE);
 	ck_assert_int_eq(fake_far.textures, 2);
@@ -352,6 +529,7 @@ START_TEST(all_go_with_their_context)
 	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 17), 0);
 	ck_assert_int_eq(fake_far.textures, 0);
 	ck_assert_int_eq(fake_far.arrays, 0);
+	ck_assert_int_eq(fake_far.mipmaps, 0);
 	ck_assert_uint_eq(w->leased, 0);
 }
 END_TEST
@@ -372,6 +550,11 @@ int main(void)
 	tcase_add_test(t, copies_stay_in_the_array);
 	tcase_add_test(t, textures_read_what_is_the_sessions);
 	tcase_add_test(t, tensor_maps_are_of_the_sessions_memory);
+	tcase_add_test(t, a_mipmapped_array_is_paid_for);
+	tcase_add_test(t, mipmaps_of_other_drivers);
+	tcase_add_test(t, levels_are_arrays);
+	tcase_add_test(t, a_mipmap_waits_for_its_levels);
+	tcase_add_test(t, textures_of_mipmaps);
 	tcase_add_test(t, all_go_with_their_context);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);

@@ -350,6 +350,7 @@ void fake_close(struct worker *w)
 	FAKE_CHECK(f->libraries == 0);
 	FAKE_CHECK(f->links == 0);
 	FAKE_CHECK(f->arrays == 0);
+	FAKE_CHECK(f->mipmaps == 0);
 	FAKE_CHECK(f->textures == 0);
 	FAKE_CHECK(f->physical == 0);
 	FAKE_CHECK(f->mapped == 0);

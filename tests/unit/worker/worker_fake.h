@@ -39,8 +39,8 @@ struct fake_far {
 	atomic_bool manual; /* work ends by fake_complete() */
 	struct fake_stream stream[FAKE_STREAMS];
 	/* Counts of what exists: all must be zero at the end. */
-	int ctxs, streams, events, modules, libraries, links, arrays, textures, reserved, physical,
-		mapped, registered, greens;
+	int ctxs, streams, events, modules, libraries, links, arrays, mipmaps, textures, reserved,
+		physical, mapped, registered, greens;
 	bool greens_last; /* no stream may be left when a green context goes */
 	int hosts;        /* host functions that have not returned */
 	/* The result that a call fails with, by the call's name. */

@@ -161,6 +161,35 @@ static CUresult f_array_needs(CUDA_ARRAY_MEMORY_REQUIREMENTS *needs, CUarray a, 
 	return CUDA_SUCCESS;
 }
 
+static CUresult f_mipmap(CUmipmappedArray *m, const CUDA_ARRAY3D_DESCRIPTOR *d, unsigned int levels)
+{
+	ENTER("mipmap");
+	fake_count(&F->mipmaps, 1);
+	*m = (CUmipmappedArray)(uintptr_t)fake_fresh();
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_mipmap_level(CUarray *a, CUmipmappedArray m, unsigned int level)
+{
+	ENTER("mipmap_level");
+	*a = (CUarray)(uintptr_t)fake_fresh();
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_mipmap_destroy(CUmipmappedArray m)
+{
+	fake_count(&F->mipmaps, -1);
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_mipmap_needs(CUDA_ARRAY_MEMORY_REQUIREMENTS *needs, CUmipmappedArray m,
+			       CUdevice dev)
+{
+	ENTER("mipmap_needs");
+	needs->size = 4u << 20;
+	return CUDA_SUCCESS;
+}
+
 static CUresult f_texture(CUtexObject *t, const CUDA_RESOURCE_DESC *r, const CUDA_TEXTURE_DESC *d,
 			  const CUDA_RESOURCE_VIEW_DESC *v)
 {
@@ -231,6 +260,10 @@ void fake_far_memory(struct far *far)
 	far->cuArray3DCreate_v2 = f_array;
 	far->cuArrayDestroy = f_array_destroy;
 	far->cuArrayGetMemoryRequirements = f_array_needs;
+	far->cuMipmappedArrayCreate = f_mipmap;
+	far->cuMipmappedArrayGetLevel = f_mipmap_level;
+	far->cuMipmappedArrayDestroy = f_mipmap_destroy;
+	far->cuMipmappedArrayGetMemoryRequirements = f_mipmap_needs;
 	far->cuTexObjectCreate = f_texture;
 	far->cuTexObjectDestroy = f_texture_destroy;
 	far->cuSurfObjectCreate = f_surface;

@@ -357,6 +357,8 @@ static void destroy_objects(struct gpu *g, struct obj_list *dead)
 			texture_retire(g, (struct texture *)o);
 		if (o->type == PVGPU_H_ARRAY)
 			array_retire(g, (struct array *)o);
+		if (o->type == PVGPU_H_MIPMAP)
+			mipmap_retire(g, (struct mipmap *)o);
 		if (o->type == PVGPU_H_EVENT)
 			event_retire((struct event *)o);
 		if (o->type == PVGPU_H_GRAPH_EXEC)

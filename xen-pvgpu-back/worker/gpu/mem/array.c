@@ -36,8 +36,8 @@ static uint64_t up(uint64_t v, uint64_t step)
 	return (v + step - 1) / step * step;
 }
 
-/* The numbers are below 2^30 each, their product need not fit. UINT64_MAX: it does not. */
-static uint64_t bound(const struct array *a)
+/* The numbers are below 2^30 each, their product need not fit. */
+uint64_t array_bound(const struct array *a)
 {
 	uint64_t bytes;
 
@@ -57,13 +57,23 @@ static uint64_t measured(struct gpu *g, const struct array_job *j)
 	CUresult r;
 
 	if (!g->far->cuArrayGetMemoryRequirements)
-		return bound(j->a);
+		return array_bound(j->a);
 	d.Flags |= CUDA_ARRAY3D_DEFERRED_MAPPING;
 	if (g->far->cuArray3DCreate_v2(&twin, &d))
-		return bound(j->a);
+		return array_bound(j->a);
 	r = g->far->cuArrayGetMemoryRequirements(&needs, twin, g->far->dev);
 	g->far->cuArrayDestroy(twin);
-	return r || !needs.size ? bound(j->a) : needs.size;
+	return r || !needs.size ? array_bound(j->a) : needs.size;
+}
+
+bool array_lease(struct gpu *g, uint64_t bytes)
+{
+	if (lease_get(g->w, bytes))
+		return true;
+	if (!mem_free_bytes(g))
+		return false;
+	mem_trim(g);
+	return lease_get(g->w, bytes);
 }
 
 static int make(struct gpu *g, const struct array_job *j)
@@ -75,13 +85,8 @@ static int make(struct gpu *g, const struct array_job *j)
 	if (r)
 		return r;
 	bytes = measured(g, j);
-	if (!lease_get(g->w, bytes)) {
-		if (!mem_free_bytes(g))
-			return CUDA_ERROR_OUT_OF_MEMORY;
-		mem_trim(g);
-		if (!lease_get(g->w, bytes))
-			return CUDA_ERROR_OUT_OF_MEMORY;
-	}
+	if (!array_lease(g, bytes))
+		return CUDA_ERROR_OUT_OF_MEMORY;
 	r = ctx_result(a->o.ctx, (int)g->far->cuArray3DCreate_v2(&a->far, &j->desc));
 	if (r)
 		lease_put(g->w, bytes);
@@ -126,11 +131,26 @@ static struct array_job *job_new(struct array *a, uint32_t seq)
 	return j;
 }
 
+void array_describe(struct array *a, const CUDA_ARRAY3D_DESCRIPTOR *d)
+{
+	const uint64_t texel = pvgpu_texel_bytes(d->Format, d->NumChannels);
+
+	a->texel = (uint32_t)texel;
+	a->row_bytes = d->Width * texel;
+	a->rows = d->Height ? d->Height : 1;
+	a->slices = d->Depth ? d->Depth : 1;
+}
+
 int handle_array_create(struct worker *w, const struct pvgpu_in_array_create *in,
 			struct pvgpu_out_array_create *out)
 {
 	struct gpu *g = worker_gpu(w);
-	const uint64_t texel = pvgpu_texel_bytes((CUarray_format)in->format, in->channels);
+	const CUDA_ARRAY3D_DESCRIPTOR desc = {.Width = in->width,
+					      .Height = in->height,
+					      .Depth = in->depth,
+					      .Format = (CUarray_format)in->format,
+					      .NumChannels = in->channels,
+					      .Flags = in->flags};
 	struct ctx *c = in->ctx;
 	struct array_job *j;
 	struct array *a;
@@ -138,26 +158,18 @@ int handle_array_create(struct worker *w, const struct pvgpu_in_array_create *in
 
 	if (r || !far_arrays(g->far))
 		return r ? r : CUDA_ERROR_NOT_SUPPORTED;
-	if (!texel)
+	if (!pvgpu_texel_bytes(desc.Format, desc.NumChannels))
 		return CUDA_ERROR_INVALID_VALUE;
 	a = obj_new(g, PVGPU_H_ARRAY, in->array_h, sizeof(*a), c, &c->o, &r);
 	if (!a)
 		return r;
-	a->texel = (uint32_t)texel;
-	a->row_bytes = in->width * texel;
-	a->rows = in->height ? in->height : 1;
-	a->slices = in->depth ? in->depth : 1;
+	array_describe(a, &desc);
 	j = job_new(a, in->hdr->seq);
 	if (!j) {
 		obj_ready(a, CUDA_ERROR_OUT_OF_MEMORY);
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	}
-	j->desc = (CUDA_ARRAY3D_DESCRIPTOR){.Width = in->width,
-					    .Height = in->height,
-					    .Depth = in->depth,
-					    .Format = (CUarray_format)in->format,
-					    .NumChannels = in->channels,
-					    .Flags = in->flags};
+	j->desc = desc;
 	j->wait.attempt = create_attempt;
 	mem_wait_push(g, &j->wait);
 	return PVGPU_PENDING;
@@ -165,7 +177,7 @@ int handle_array_create(struct worker *w, const struct pvgpu_in_array_create *in
 
 void array_retire(struct gpu *g, struct array *a)
 {
-	if (a->far && !obj_error(a) && !ctx_enter(a->o.ctx))
+	if (a->far && !a->is_level && !obj_error(a) && !ctx_enter(a->o.ctx))
 		g->far->cuArrayDestroy(a->far);
 	a->far = NULL;
 	lease_put(g->w, a->charge);
@@ -187,8 +199,11 @@ int handle_array_destroy(struct worker *w, const struct pvgpu_in_array_destroy *
 	struct gpu *g = worker_gpu(w);
 	struct array *a = in->array;
 	struct ctx *c = a->o.ctx;
-	struct array_job *j = job_new(a, in->hdr->seq);
+	struct array_job *j;
 
+	if (a->is_level)
+		return CUDA_ERROR_INVALID_HANDLE;
+	j = job_new(a, in->hdr->seq);
 	if (!j)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	obj_remove(g, &a->o);

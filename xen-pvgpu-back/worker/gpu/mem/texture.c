@@ -20,13 +20,13 @@
 struct texture_job {
 	struct job job;
 	struct texture *t; /* referenced */
-	struct array *a;   /* referenced, or NULL */
+	struct obj *a;     /* an array or a mipmapped one, referenced, or NULL */
 	uint32_t seq;
 	CUDA_RESOURCE_DESC resource;
 	CUDA_TEXTURE_DESC desc;
 };
 
-static struct texture_job *job_new(struct texture *t, struct array *a, uint32_t seq,
+static struct texture_job *job_new(struct texture *t, struct obj *a, uint32_t seq,
 				   void (*run)(struct gpu *g, struct job *j))
 {
 	struct texture_job *j = calloc(1, sizeof(*j));
@@ -53,10 +53,12 @@ static int resource_of(struct texture_job *j)
 {
 	if (!j->a)
 		return 0;
-	if (!j->a->far)
-		return CUDA_ERROR_INVALID_HANDLE;
-	j->resource.res.array.hArray = j->a->far;
-	return 0;
+	if (j->a->type == PVGPU_H_MIPMAP) {
+		j->resource.res.mipmap.hMipmappedArray = ((struct mipmap *)j->a)->far;
+		return j->resource.res.mipmap.hMipmappedArray ? 0 : CUDA_ERROR_INVALID_HANDLE;
+	}
+	j->resource.res.array.hArray = ((struct array *)j->a)->far;
+	return j->resource.res.array.hArray ? 0 : CUDA_ERROR_INVALID_HANDLE;
 }
 
 static void run_create(struct gpu *g, struct job *job)
@@ -107,7 +109,7 @@ static int check_objects(void *ctx, void *array, bool wants_array)
 }
 
 /* A job that makes an object for the handle; NULL with *err set. */
-static struct texture_job *begin(struct gpu *g, struct ctx *c, struct array *a, uint64_t handle,
+static struct texture_job *begin(struct gpu *g, struct ctx *c, struct obj *a, uint64_t handle,
 				 uint32_t seq, bool is_surface, int *err)
 {
 	struct texture *t = obj_new(g, PVGPU_H_TEXTURE, handle, sizeof(*t), c, &c->o, err);
@@ -166,7 +168,8 @@ static void describe(const struct pvgpu_in_tex_create *in, CUDA_TEXTURE_DESC *d)
 int handle_tex_create(struct worker *w, const struct pvgpu_in_tex_create *in,
 		      struct pvgpu_out_tex_create *out)
 {
-	const bool of_array = in->kind == CU_RESOURCE_TYPE_ARRAY;
+	const bool mipmapped = in->kind == CU_RESOURCE_TYPE_MIPMAPPED_ARRAY;
+	const bool of_array = in->kind == CU_RESOURCE_TYPE_ARRAY || mipmapped;
 	struct gpu *g = worker_gpu(w);
 	CUDA_RESOURCE_DESC resource = {.resType = (CUresourcetype)in->kind};
 	struct texture_job *j;
@@ -174,7 +177,7 @@ int handle_tex_create(struct worker *w, const struct pvgpu_in_tex_create *in,
 
 	if (r)
 		return r;
-	if (in->kind == CU_RESOURCE_TYPE_MIPMAPPED_ARRAY)
+	if (of_array && (in->array_type == PVGPU_H_MIPMAP) != mipmapped)
 		return CUDA_ERROR_INVALID_HANDLE;
 	if (!g->far->cuTexObjectCreate || !g->far->cuTexObjectDestroy)
 		return CUDA_ERROR_NOT_SUPPORTED;
