@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Arrays, a texture and a surface; a driver without them says so, and says it the same way everywhere. */
+/* Arrays, mipmapped ones, too, and textures; a driver without them says so, and says it the same way everywhere. */
 #include "test.h"
 
 enum { W = 20, H = 12 };
@@ -17,6 +17,57 @@ __device__ float fetch(cudaTextureObject_t t, float x, float y)
 __global__ void shifted(cudaTextureObject_t t, float *out)
 {
 	out[threadIdx.y * W + threadIdx.x] = fetch(t, threadIdx.x + 1.5f, threadIdx.y + 0.5f);
+}
+
+__global__ void levels(cudaTextureObject_t t, float *out)
+{
+	float v, a, b, c;
+
+	asm volatile("tex.level.2d.v4.f32.f32 {%0, %1, %2, %3}, [%4, {%5, %5}], %6;"
+		     : "=f"(v), "=f"(a), "=f"(b), "=f"(c)
+		     : "l"(t), "f"(0.99f), "f"((float)threadIdx.x / 2));
+	out[threadIdx.x] = v;
+}
+
+/* Three levels, each of one value: themselves, and what lies between two. */
+static void mipmapped(struct cudaChannelFormatDesc desc)
+{
+	const float want[] = {1, 2, 3, 4, 5, 5};
+	struct cudaResourceDesc r = {};
+	struct cudaTextureDesc t = {};
+	struct cudaExtent extent;
+	cudaTextureObject_t texture;
+	cudaMipmappedArray_t m;
+	cudaArray_t level;
+	both<float> out(6);
+	float in[H * W];
+
+	RT(cudaMallocMipmappedArray(&m, &desc, {W, H, 0}, 3, 0));
+	for (unsigned int n = 0; n < 3; n++) {
+		for (int i = 0; i < H * W; i++)
+			in[i] = (float)(1 + 2 * n);
+		RT(cudaGetMipmappedArrayLevel(&level, m, n));
+		RT(cudaArrayGetInfo(NULL, &extent, NULL, level));
+		CHECK(extent.width == W >> n && extent.height == H >> n, "level %u", n);
+		RT(cudaMemcpy2DToArray(level, 0, 0, in, sizeof(float) * extent.width,
+				       sizeof(float) * extent.width, extent.height,
+				       cudaMemcpyHostToDevice));
+	}
+	WANT(cudaErrorInvalidValue, cudaGetMipmappedArrayLevel(&level, m, 3));
+	cudaGetLastError();
+	r.resType = cudaResourceTypeMipmappedArray;
+	r.res.mipmap.mipmap = m;
+	t.addressMode[0] = t.addressMode[1] = cudaAddressModeClamp;
+	t.normalizedCoords = 1;
+	t.mipmapFilterMode = cudaFilterModeLinear;
+	t.maxMipmapLevelClamp = 99;
+	RT(cudaCreateTextureObject(&texture, &r, &t, NULL));
+	levels<<<1, 6>>>(texture, out.dev);
+	DONE();
+	out.same(want, "levels");
+	RT(cudaDestroyTextureObject(texture));
+	RT(cudaFreeMipmappedArray(m));
+	RT(cudaFreeMipmappedArray(NULL));
 }
 
 int main()
@@ -70,6 +121,7 @@ int main()
 	RT(cudaMemcpy3D(&c));
 	for (int y = 0; y < 4; y++)
 		CHECK(!memcmp(back[y], &in[y + 2][3], 5 * sizeof(float)) && !back[y][5], "row %d", y);
+	mipmapped(desc);
 	desc.y = 16;
 	WANT(cudaErrorInvalidChannelDescriptor, cudaMallocArray(&array, &desc, W, H, 0));
 	cudaGetLastError();

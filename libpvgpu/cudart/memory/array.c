@@ -112,9 +112,11 @@ RT_API(cudaMallocMipmappedArray, cudaMipmappedArray_t *array,
 	return rt_fail(e);
 }
 
-RT_API(cudaGetMipmappedArrayLevel, cudaArray_t *level, cudaMipmappedArray_t array, unsigned int n)
+RT_API(cudaGetMipmappedArrayLevel, cudaArray_t *level, cudaMipmappedArray_const_t array,
+       unsigned int n)
 {
-	RT_THROUGH(cuMipmappedArrayGetLevel((CUarray *)level, (CUmipmappedArray)array, n));
+	RT_THROUGH(
+		cuMipmappedArrayGetLevel((CUarray *)level, (CUmipmappedArray)(uintptr_t)array, n));
 }
 
 RT_API(cudaFreeMipmappedArray, cudaMipmappedArray_t array)
@@ -175,4 +177,16 @@ RT_API(cudaArrayGetSparseProperties, void *properties, cudaArray_t array)
 RT_API(cudaArrayGetMemoryRequirements, void *needs, cudaArray_t array, int device)
 {
 	RT_THROUGH(cuArrayGetMemoryRequirements(needs, (CUarray)(uintptr_t)array, device));
+}
+
+RT_API(cudaMipmappedArrayGetSparseProperties, void *properties, cudaMipmappedArray_t array)
+{
+	RT_THROUGH(cuMipmappedArrayGetSparseProperties(properties,
+						       (CUmipmappedArray)(uintptr_t)array));
+}
+
+RT_API(cudaMipmappedArrayGetMemoryRequirements, void *needs, cudaMipmappedArray_t array, int device)
+{
+	RT_THROUGH(cuMipmappedArrayGetMemoryRequirements(needs, (CUmipmappedArray)(uintptr_t)array,
+							 device));
 }
