@@ -112,7 +112,7 @@ def stages(full=False):
         Stage("mutation", "faults switched on in simcuda must make the programs fail",
               [f"{MAKE} check-mutation"]),
         Stage("simcuda-fuzz", "random kernels on simcuda against a model on the CPU; planted faults are found",
-              [f"{MAKE} check-simcuda-fuzz KERNELS={100000 if full else 300}"], limit=7200 if full else 900),
+              [f"{MAKE} check-simcuda-fuzz RANDOM_KERNELS={100000 if full else 300}"], limit=7200 if full else 900),
         *(waiters if full else []),
         Stage("hostile", "a hostile guest on the ring, the sockets and in images",
               [f"{MAKE} check-hostile"] + ([f"{MAKE} check-hostile-tame"] if full else []), limit=1800 if full else 900),

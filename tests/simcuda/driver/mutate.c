@@ -5,7 +5,8 @@
  *   add sub mul fma   arithmetic gives a wrong result     store   a global store is dropped
  *   bar               a barrier is skipped                 shared  a shared store is dropped
  *   atom              an atomic's update is lost           shfl    a shuffle returns its own value
- *   cmp               a comparison's result is inverted
+ *   cmp               a comparison's result is inverted   half    one of two halves is an operand
+ *   matrix            a matrix is not stored
  */
 #include <stdlib.h>
 #include <string.h>
@@ -89,7 +90,17 @@ static bool is_mul(const char *op)
 
 static bool is_fma(const char *op)
 {
-	return starts(op, "fma.") || (starts(op, "mad.") && is_data(op));
+	return (starts(op, "fma.") || starts(op, "mad.")) && is_data(op);
+}
+
+static bool is_half(const char *op)
+{
+	return strstr(op, "f16x2") && !starts(op, "cvt") && !starts(op, "set");
+}
+
+static bool is_matrix(const char *op)
+{
+	return starts(op, "stmatrix.");
 }
 
 static bool is_store(const char *op)
@@ -159,6 +170,12 @@ static void write_first(struct text *out, const char *op, const char *args)
 	puts_to(out, type);
 	put(out, args, second ? (size_t)(second - args) : strlen(args));
 	puts_to(out, ";");
+}
+
+/* op d, a, b of a pair of halves becomes a copy of a. */
+static void write_pair(struct text *out, const char *op, const char *args)
+{
+	write_first(out, ".b32", args);
 }
 
 /* The old value is read, the new one is not written. A reduction discards the old value. */
@@ -234,6 +251,7 @@ static const struct mutation mutations[] = {
 	{"store", is_store, write_nothing}, {"shared", is_shared_store, write_nothing},
 	{"bar", is_bar, write_nothing},     {"atom", is_atom, write_atom},
 	{"shfl", is_shfl, write_shfl},      {"cmp", is_cmp, write_cmp},
+	{"half", is_half, write_pair},      {"matrix", is_matrix, write_nothing},
 };
 
 bool mutate_select(const char *what, uint64_t n)

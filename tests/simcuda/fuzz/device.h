@@ -71,13 +71,39 @@ WORDS(szext, "szext.wrap.s32 %0, %1, %2;")
 WORDS(pack_s8, "cvt.pack.sat.s8.s32.b32 %0, %1, %2, %3;")
 WORDS(carried, "{\n.reg .u32 t;\nadd.cc.u32 t, %1, %2;\naddc.u32 %0, %3, 0;\n}")
 WORDS(no_borrow, "{\n.reg .u32 t;\nsub.cc.u32 t, %1, %2;\naddc.u32 %0, %3, 0;\n}")
-FN u32 fp8(float a, float b)
-{
-	u32 r;
+WORDS(h_add, "add.rn.f16x2 %0, %1, %2;")
+WORDS(h_sub, "sub.rn.f16x2 %0, %1, %2;")
+WORDS(h_mul, "mul.rn.f16x2 %0, %1, %2;")
+WORDS(h_sat, "add.rn.sat.f16x2 %0, %1, %2;")
+WORDS(h_fma, "fma.rn.f16x2 %0, %1, %2, %3;")
+WORDS(h_relu, "fma.rn.relu.f16x2 %0, %1, %2, %3;")
+WORDS(h_min, "min.f16x2 %0, %1, %2;")
+WORDS(h_max_nan, "max.NaN.f16x2 %0, %1, %2;")
+WORDS(b_fma, "fma.rn.bf16x2 %0, %1, %2, %3;")
+WORDS(b_relu, "fma.rn.relu.bf16x2 %0, %1, %2, %3;")
+WORDS(b_min_nan, "min.NaN.bf16x2 %0, %1, %2;")
+WORDS(b_max, "max.bf16x2 %0, %1, %2;")
 
-	__asm__("{\n.reg .b16 t;\ncvt.rn.satfinite.e4m3x2.f32 t, %1, %2;\ncvt.u32.u16 %0, t;\n}"
-		: "=r"(r)
-		: "f"(a), "f"(b));
+/* Two floats as one word of smaller ones. */
+#define NARROW(name, text)                                                                         \
+	FN u32 name(float a, float b)                                                              \
+	{                                                                                          \
+		u32 r;                                                                             \
+		__asm__("{\n.reg .b16 t;\n" text "\n}" : "=r"(r) : "f"(a), "f"(b));                \
+		return r;                                                                          \
+	}
+NARROW(fp8, "cvt.rn.satfinite.e4m3x2.f32 t, %1, %2;\ncvt.u32.u16 %0, t;")
+NARROW(fp8_wide, "cvt.rn.satfinite.e5m2x2.f32 t, %1, %2;\ncvt.u32.u16 %0, t;")
+NARROW(halves, "cvt.rn.f16x2.f32 %0, %1, %2;")
+NARROW(halves_rz, "cvt.rz.f16x2.f32 %0, %1, %2;")
+NARROW(brains, "cvt.rn.bf16x2.f32 %0, %1, %2;")
+NARROW(brains_relu, "cvt.rn.relu.bf16x2.f32 %0, %1, %2;")
+
+FN float half_of(u32 v)
+{
+	float r;
+
+	__asm__("{\n.reg .b16 t;\ncvt.u16.u32 t, %1;\ncvt.f32.f16 %0, t;\n}" : "=f"(r) : "r"(v));
 	return r;
 }
 
@@ -98,7 +124,8 @@ PICK(max)
 	extern "C" __attribute__((global)) void k##n(u32 *out, const u32 *in)                      \
 	{                                                                                          \
 		enum { T = t };                                                                    \
-		static __attribute__((shared)) u32 sh[THREADS_MAX], acc[ACC_WORDS];                \
+		static __attribute__((shared, aligned(16))) u32 sh[THREADS_MAX];                   \
+		static __attribute__((shared)) u32 acc[ACC_WORDS];                                 \
 		u32 m_0 = (u32)__nvvm_activemask_like();                                           \
 		u32 a = in[TID * IN_WORDS], b = in[TID * IN_WORDS + 1],                            \
 		    c = in[TID * IN_WORDS + 2], d = TID;                                           \
@@ -232,6 +259,31 @@ FN s32 shfl_lane(int mode, s32 lane, s32 by, s32 width)
 				 : "+r"(v), "+r"(w)                                                \
 				 : "r"(a_), "r"(b_));                                              \
 	}
+/* A matrix of 16-bit elements from rows of shared memory, and one into the warp's own rows. */
+#define LOAD_MATRIX(v, how, e)                                                                     \
+	{                                                                                          \
+		SYNC const u32 *const row_ = &sh[(e) % (T / 4) * 4];                               \
+		__asm__ volatile("{\n.reg .u64 s;\ncvta.to.shared.u64 s, %1;\n"                    \
+				 "ldmatrix.sync.aligned.m8n8.x1" matrix_##how                      \
+				 ".shared.b16 {%0}, [s];\n}"                                       \
+				 : "=r"(v)                                                         \
+				 : "l"(row_)                                                       \
+				 : "memory");                                                      \
+		SYNC                                                                               \
+	}
+#define STORE_MATRIX(how, n, e)                                                                    \
+	{                                                                                          \
+		const u32 e_ = (e);                                                                \
+		SYNC __asm__ volatile(                                                             \
+			"{\n.reg .u64 s;\ncvta.to.shared.u64 s, %0;\n"                             \
+			"stmatrix.sync.aligned.m8n8.x1" matrix_##how                               \
+			".shared.b16 [s], {%1};\n}" ::"l"(&sh[(TID & ~31u) + (LANE + n) % 8 * 4]), \
+			"r"(e_)                                                                    \
+			: "memory");                                                               \
+		SYNC                                                                               \
+	}
+#define matrix_rows        ""
+#define matrix_columns     ".trans"
 #define BARRED(v, kind, c) v += (u32)__nvvm_bar0_##kind((c) ? 1 : 0);
 #define ATOM(op, e)        atom_##op((e));
 #define SUM(v, n)                                                                                  \

@@ -4,6 +4,8 @@ import random
 
 U32, U64, F32, F64 = "abcd", "pq", "xy", "z"
 SPECIAL = ["0u", "1u", "31u", "32u", "0x7fffffffu", "0x80000000u", "0xffffffffu", "0x8000u", "0xffu"]
+NARROW = ["fp8", "fp8_wide", "halves", "halves_rz", "brains", "brains_relu"]
+HALVES = ["h_add", "h_sub", "h_mul", "h_sat", "h_fma", "h_relu", "h_min", "h_max_nan", "b_fma", "b_relu", "b_min_nan", "b_max"]
 FLOATS = ["0.0f", "(-0.0f)", "1.0f", "(-1.5f)", "0x1p-149f", "0x1p127f", "__builtin_inff()", "3.0e9f", "0.3f"]
 
 
@@ -33,10 +35,11 @@ class Kernel:
             return r.choice([f"prmt({one()}, {two}, {three})", f"sad_u({one()}, {two}, {three})",
                              f"({self.cond(depth - 1)} ? {one()} : {two})", f"(u32)(u8)({one()})", f"(u32)(s32)(short)({one()})",
                              f"{r.choice(['bmsk', 'szext', 'pack_s8', 'carried', 'no_borrow'])}({one()}, {two}, {three})",
+                             f"{r.choice(HALVES)}({one()}, {two}, {three})",
                              f"bmsk({one()} & 63, {two} & 63, 0u)", f"bits({one()}, {r.randrange(20)}, {r.randrange(1, 12)})", f"sbits({one()}, {r.randrange(20)}, {r.randrange(1, 12)})"])
         if kind == 9:
             return r.choice([f"f2i({self.f32(depth - 1)})", f"f2u({self.f32(depth - 1)})", f"f2i_rn({self.f32(depth - 1)})",
-                             f"d2i({self.f64(depth - 1)})", f"fp8({self.f32(depth - 1)}, {self.f32(depth - 1)})", f"fbits({self.f32(depth - 1)})"])
+                             f"d2i({self.f64(depth - 1)})", f"{r.choice(NARROW)}({self.f32(depth - 1)}, {self.f32(depth - 1)})", f"fbits({self.f32(depth - 1)})"])
         if kind == 10:
             return r.choice([f"(u32)({self.u64(depth - 1)})", f"(u32)(({self.u64(depth - 1)}) >> 32)", f"popc64({self.u64(depth - 1)})"])
         return f"fn{r.randrange(4)}({one()}, {two})"
@@ -58,7 +61,8 @@ class Kernel:
         return r.choice([f"({a} {r.choice('+-*/')} {b})", f"({a} {r.choice('+-*')} {b})", f"ffma({a}, {b}, {self.f32(depth - 1)})", f"fsqrt({a})",
                          f"ffmin({a}, {b})", f"ffmax({a}, {b})", f"add_rz({a}, {b})", f"mul_rp({a}, {b})", f"mul_rm({a}, {b})", f"sat({a})",
                          f"(-{a})", f"__builtin_fabsf({a})", f"(float)(s32)({self.u32(depth - 1)})", f"(float)({self.u32(depth - 1)})",
-                         f"(float)({self.f64(depth - 1)})", f"({self.cond(depth - 1)} ? {a} : {b})", f"(float)({self.u64(depth - 1)})"])
+                         f"(float)({self.f64(depth - 1)})", f"({self.cond(depth - 1)} ? {a} : {b})", f"(float)({self.u64(depth - 1)})",
+                         f"half_of({self.u32(depth - 1)})"])
 
     def f64(self, depth=2):
         r = self.r
@@ -107,10 +111,13 @@ class Kernel:
 
     def shared(self):
         r, v = self.r, self.r.choice(U32)
-        self.put(r.choice([
-            f"PUT({self.u32(1)})", f"GET({v}, {self.u32(1)})", f"SUM({v}, {r.randrange(8)})",
-            f"BARRED({v}, {r.choice(['popc', 'and', 'or'])}, {self.cond()})"]
-            + [f"MMA({v}, {'bacd'['abcd'.index(v)] if v in 'ab' else 'dc'['cd'.index(v)]}, {self.u32(1)}, {self.u32(1)})"] * (3 * self.whole)))
+        options = [f"PUT({self.u32(1)})", f"GET({v}, {self.u32(1)})", f"GET({v}, {self.u32(1)})", f"SUM({v}, {r.randrange(8)})",
+                   f"BARRED({v}, {r.choice(['popc', 'and', 'or'])}, {self.cond()})"]
+        if self.whole:
+            how, back = r.choices(["rows", "columns"], k=2)
+            options += [f"MMA({v}, {'bacd'['abcd'.index(v)] if v in 'ab' else 'dc'['cd'.index(v)]}, {self.u32(1)}, {self.u32(1)})"] * 3
+            options += [f"STORE_MATRIX({how}, {r.randrange(8)}, {self.u32(1)})\nLOAD_MATRIX({v}, {back}, {self.u32(1)})"] * 2
+        self.put(r.choice(options))
 
     def atom(self):
         self.put(f"ATOM({self.r.choice(['add', 'umin', 'umax', 'and', 'or', 'xor', 'smin', 'smax'])}, {self.u32(1)})")
@@ -118,7 +125,7 @@ class Kernel:
     def block(self, size, depth, mask):
         """mask: the number of the lanes' mask, None where lanes leave a loop on their own."""
         for _ in range(size):
-            pick = self.r.randrange(20)
+            pick = self.r.randrange(22)
             if pick < 8 or depth == 0:
                 self.set()
             elif pick < 12 and mask is not None:
@@ -127,12 +134,12 @@ class Kernel:
                 self.put(self.r.choice([f"PUT({self.u32(1)})", f"PUT({self.u32(1)})", f"COPY({self.r.randrange(4)})"]))
             elif pick < 14:
                 self.atom()
-            elif pick < 15 and depth == 3:
+            elif pick < 17 and depth == 3:
                 self.shared()
-            elif pick < 16 and depth == 3:
+            elif pick < 18 and depth == 3:
                 self.put(f"RET_IF({self.cond()} && {self.cond()})")
                 self.whole = False
-            elif pick < 18:
+            elif pick < 20:
                 self.branch(depth, mask)
             else:
                 self.loop(depth, mask)

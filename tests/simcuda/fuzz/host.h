@@ -80,32 +80,7 @@ FN u32 clamped(s32 v)
 #define carried(a, b, c)   ((c) + (u32)((u64)(u32)(a) + (u32)(b) >> 32))
 #define no_borrow(a, b, c) ((c) + (u32)((u32)(a) >= (u32)(b)))
 
-/* The nearest of the 127 numbers, of two the even one. */
-FN u32 fp8_one(float v)
-{
-	const double d = fabs((double)v);
-	double best = 1e300;
-	u32 r = 0;
-
-	if (v != v)
-		return 0x7f;
-	if (d >= 448)
-		return 0x7e | (signbit(v) ? 0x80 : 0);
-	for (u32 i = 0; i < 127; i++) {
-		double is = i < 8 ? i / 512.0 : ldexp(8 + i % 8, (int)(i / 8) - 10);
-
-		if (fabs(is - d) < best || (fabs(is - d) == best && !(i & 1))) {
-			best = fabs(is - d);
-			r = i;
-		}
-	}
-	return r | (signbit(v) ? 0x80 : 0);
-}
-
-FN u32 fp8(float a, float b)
-{
-	return fp8_one(a) << 8 | fp8_one(b);
-}
+#include "tests/simcuda/fuzz/halves.h"
 
 /* Row `row` of the signed bytes of a by column `col` of the unsigned ones of b, of one warp. */
 FN u32 bytes_dot(const u32 *a, const u32 *b, u32 row, u32 col)
@@ -119,6 +94,33 @@ FN u32 bytes_dot(const u32 *a, const u32 *b, u32 row, u32 col)
 		sum += (u32)(x * y);
 	}
 	return sum;
+}
+
+FN u32 load_rows(const u32 *sh, const u32 *row, u32 lane)
+{
+	return sh[row[lane / 4] + lane % 4];
+}
+
+FN u32 load_columns(const u32 *sh, const u32 *row, u32 lane)
+{
+	const u32 column = lane / 4, at = column / 2, shift = column % 2 * 16;
+	const u32 one = sh[row[lane % 4 * 2] + at], two = sh[row[lane % 4 * 2 + 1] + at];
+
+	return (one >> shift & 0xffff) | (two >> shift & 0xffff) << 16;
+}
+
+FN void store_rows(u32 *sh, u32 n, u32 lane, u32 v)
+{
+	sh[(lane / 4 + n) % 8 * 4 + lane % 4] = v;
+}
+
+FN void store_columns(u32 *sh, u32 n, u32 lane, u32 v)
+{
+	for (u32 i = 0; i < 2; i++) {
+		u16 *row = (u16 *)(sh + (lane % 4 * 2 + i + n) % 8 * 4);
+
+		row[lane / 4] = (u16)(v >> 16 * i);
+	}
 }
 
 /* Of two zeros the minimum is the negative one; a NaN gives way to a number. */
@@ -349,6 +351,19 @@ FN int shuffled(int mode, const u8 *e, int t, int by, int width, int n)
 			v[t] += bytes_dot(of_a, of_b, LANE / 4, LANE % 4 * 2);                     \
 			w[t] += bytes_dot(of_a, of_b, LANE / 4, LANE % 4 * 2 + 1);                 \
 		}                                                                                  \
+	}
+/* Here, too: lane l has elements 2 (l % 4) and the next of row l / 4, or of column l / 4. */
+#define LOAD_MATRIX(v, how, x)                                                                     \
+	{                                                                                          \
+		u32 row_[T];                                                                       \
+		EACH row_[t] = (x) % (T / 4) * 4;                                                  \
+		EACH v[t] = load_##how(sh, row_ + (t & ~31), LANE);                                \
+	}
+#define STORE_MATRIX(how, n, x)                                                                    \
+	{                                                                                          \
+		u32 v_[T];                                                                         \
+		EACH v_[t] = (x);                                                                  \
+		EACH store_##how(sh + (t & ~31), n, LANE, v_[t]);                                  \
 	}
 #define GET(v, x) EACH_E v[t] = sh[(x) % T];
 #define BARRED(v, kind, x)                                                                         \

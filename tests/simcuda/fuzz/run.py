@@ -23,7 +23,7 @@ import generate  # noqa: E402
 
 ROOT = HERE.parents[2]
 BATCH = 100
-FAULTS = ["add", "sub", "mul", "fma", "cmp", "shared", "bar", "atom", "shfl"]
+FAULTS = ["add", "sub", "mul", "fma", "cmp", "shared", "bar", "atom", "shfl", "half", "matrix"]
 DEVICE = ["-x", "cuda", "--cuda-device-only", "--cuda-gpu-arch=sm_80", "--cuda-path=/nonexistent", "-nocudainc", "-nocudalib",
           "-Xclang", "-target-feature", "-Xclang", "+ptx71", "-include", "tests/simcuda/fuzz/device.h", "-S"]
 # Not optimised: the model shall not share the GPU compiler's view.
