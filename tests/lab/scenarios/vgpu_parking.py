@@ -42,7 +42,7 @@ def counted(v):
 
 
 def keeps(guest, v):
-    """A program that has filled memory, and what it has on the GPU besides."""
+    """A program that has filled memory, and the bytes that it has on the GPU besides."""
     c = vgpu.Cuda(guest)
     c.want("check", "right")
     before = counted(v)["memory-used"]
@@ -51,7 +51,7 @@ def keeps(guest, v):
 
 
 def wait_parked(v, besides):
-    """All that it keeps is listed as parked, and no more is on the GPU than what it had besides."""
+    """All that it keeps is listed as parked, and no more is on the GPU than `besides`."""
     def away():
         used, parked = listed(v)
         return used >= KEPT and parked >= KEPT and used - parked <= besides
