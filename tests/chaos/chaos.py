@@ -28,7 +28,7 @@ from pvgpu_env import build_dir  # noqa: E402
 from world import Wrong, World, enter_mounts, own_file_systems  # noqa: E402
 
 # Faults after which a second pvgpud would be the next one.
-RESTARTS = ("kill", "hand-over", "terminate", "early signal", "junk in usage", "delete workers")
+RESTARTS = ("kill", "hand-over", "terminate", "early signal", "junk in usage", "delete workers", "section")
 ROWS = os.path.join(HERE, "rows.txt")
 OPEN = " open: "  # begins the cause of a row that is not mended
 ROUNDS_OF_A_WORLD = 25
@@ -114,13 +114,15 @@ class Round:
 
     def make_plan(self):
         """(second, what) in order: what is a class of guests or a fault's name."""
-        only = self.args.only
-        kinds = [k for k in GUESTS if k in only] or list(GUESTS)
-        names = [n for n, (_, _, needs) in FAULTS.items() if (not only or n in only) and self.possible(needs)]
+        only, without = self.args.only, self.args.without
+        kinds = [k for k in GUESTS if k in only] or [k for k in GUESTS if k not in without]
+        names = [n for n, (_, _, needs) in FAULTS.items() if (not only or n in only) and n not in without and self.possible(needs)]
         length = self.rng.uniform(0.2, 2)
         guests = self.rng.choices(kinds, [GUESTS[k][1] for k in kinds], k=self.rng.randint(2, 7))
         faults = self.rng.choices(names, [FAULTS[n][1] for n in names], k=self.rng.randint(1, 6)) if names else []
         plan = [(self.rng.random() * length * 0.7, GUESTS[k][0]) for k in guests] + [(self.rng.random() * length, n) for n in faults]
+        if "park" in names and self.rng.random() < 0.6:
+            plan.append((0, "park"))  # it lasts until pvgpud is started again
         return sorted(plan, key=lambda p: p[0])
 
     def possible(self, needs):
@@ -189,7 +191,7 @@ class Round:
 class Driver:
     def __init__(self, args):
         self.args = args
-        self.wrong, self.rounds, self.counts = [], 0, {}
+        self.wrong, self.rounds, self.counts, self.moves = [], 0, {}, [0, 0, 0]
         self.world = self.invariants = None
 
     def say(self, text):
@@ -197,7 +199,7 @@ class Driver:
 
     def open_world(self, number):
         rng = random.Random(f"{self.args.seed}/world/{number}")
-        self.world = World(rng, self.args.build)
+        self.world = World(rng, self.args.build, "park" not in self.args.without)
         try:
             self.world.open()
             self.invariants = Invariants(self.world)
@@ -211,6 +213,7 @@ class Driver:
     def close_world(self, clean):
         world, self.world = self.world, None
         if world:
+            self.moves = [a + b for a, b in zip(self.moves, world.moves())]
             world.close(clean)
 
     def show(self):
@@ -266,7 +269,10 @@ class Driver:
         guests = sum(self.counts.get(n, 0) for n in self.counts if n not in FAULTS)
         faults = sum(self.counts.get(n, 0) for n in FAULTS)
         self.say(f"seed {self.args.seed}: {self.rounds} rounds in {seconds:.0f} s, {guests} guests, {faults} faults, {len(self.wrong)} wrong")
+        parked, back, refused = self.moves
+        self.say(f"memory was parked {parked} times, came back {back} times, was refused {refused} times on a full GPU")
         return {"seed": self.args.seed, "rounds": self.rounds, "seconds": round(seconds, 1), "guests": guests, "faults": faults,
+                "parked": parked, "back": back, "refused": refused,
                 "counts": dict(sorted(self.counts.items())), "wrong": self.wrong}
 
 
@@ -294,6 +300,7 @@ def parser():
     ap.add_argument("--seconds", type=float, metavar="S", help="no round begins after so many seconds (default 60 where no --rounds are given)")
     ap.add_argument("--first", type=int, default=0, metavar="N", help="the first round's number, to repeat a part of a run")
     ap.add_argument("--only", action="append", default=[], metavar="KIND", help="only these guests or faults; may be given several times")
+    ap.add_argument("--without", action="append", default=[], metavar="KIND", help="none of these guests or faults; without park no memory moves at all")
     ap.add_argument("--rows", action="store_true", help="before the run, the rows of rows.txt: seeds that have failed, with their causes")
     ap.add_argument("--open", action="store_true", help="with --rows: those whose cause is not mended, too")
     ap.add_argument("--most-wrong", type=int, default=5, metavar="N", help="end after so many violations (default %(default)s)")
@@ -307,8 +314,8 @@ def complete(ap, words):
     args = ap.parse_args(words)
     if args.rounds is None and args.seconds is None:
         args.seconds = 60
-    if unknown := [k for k in args.only if k not in GUESTS and k not in FAULTS]:
-        ap.error(f"--only {unknown[0]}: no kind of guest or fault; --list shows them")
+    if unknown := [k for k in args.only + args.without if k not in GUESTS and k not in FAULTS]:
+        ap.error(f"{unknown[0]}: no kind of guest or fault; --list shows them")
     args.build = os.path.abspath(args.build)
     return args
 

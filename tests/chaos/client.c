@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * chaos-client SEED STEPS [THREADS [KIND,KIND...]]: does STEPS random pieces of work in each thread
- * (0: until standard input ends) and checks every value against a copy of its own. Prints "ready"
- * after the first piece.
+ * chaos-client SEED STEPS [THREADS [KIND,KIND... [MIB]]]: does STEPS random pieces of work in each
+ * thread (0: until standard input ends) and checks every value against a copy of its own, and keeps
+ * so many MIB of device memory, which nobody writes to. Prints "ready" after the first piece.
  *
  * chaos-client first THING: stops itself, and prints the result of making a THING when it goes on.
  *
@@ -50,6 +50,11 @@ struct range {
 };
 
 static CUcontext context;
+static struct {
+	CUdeviceptr at;
+	uint32_t *words; /* what must be there */
+	uint32_t n;
+} kept;
 static pthread_mutex_t ending = PTHREAD_MUTEX_INITIALIZER;
 
 /* Calls that make something: after a session's end each of them says so. */
@@ -177,6 +182,19 @@ static uint32_t *some_host(struct lane *l, struct buffer *b, bool *pageable)
 
 	*pageable = way == 0;
 	return way == 0 ? host_alloc(BYTES) : way == 1 ? b->pinned : b->registered;
+}
+
+/* A part of the kept memory, at times after a pause in which it may be parked. */
+static void look(struct lane *l)
+{
+	const uint32_t from = below(l, kept.n), n = kept.n - from < WORDS ? kept.n - from : WORDS;
+	uint32_t *to = host_alloc(BYTES);
+
+	if (below(l, 2))
+		usleep(below(l, 60000));
+	DO(cuMemcpyDtoH(to, kept.at + from * 4ul, n * 4ul));
+	must_be(to, kept.words + from, n, "kept memory");
+	free(to);
 }
 
 static void check(struct lane *l)
@@ -471,12 +489,34 @@ static void *work(void *number)
 	open_lane(l);
 	do {
 		chosen[below(l, n_chosen)]->step(l);
+		if (kept.n && !below(l, 4))
+			look(l);
 		if (!l->steps++ && !number)
 			puts("ready");
 	} while (steps ? l->steps < steps : !__atomic_load_n(&over, __ATOMIC_RELAXED));
 	close_lane(l);
 	free(l);
 	return NULL;
+}
+
+static void keep(size_t mib)
+{
+	kept.n = (uint32_t)(mib << 18);
+	kept.words = host_alloc(mib << 20);
+	random_fill(kept.words, mib << 20, (uint32_t)seed);
+	DO(cuMemAlloc(&kept.at, mib << 20));
+	DO(cuMemcpyHtoD(kept.at, kept.words, mib << 20));
+}
+
+static void let_go(void)
+{
+	uint32_t *all = host_alloc(kept.n * 4ul);
+
+	DO(cuMemcpyDtoH(all, kept.at, kept.n * 4ul));
+	must_be(all, kept.words, kept.n, "kept memory at the end");
+	DO(cuMemFree(kept.at));
+	free(all);
+	free(kept.words);
 }
 
 static void *watch_input(void *unused)
@@ -508,7 +548,7 @@ static void choose(char *names)
 
 int main(int argc, char **argv)
 {
-	size_t threads = argument(argc, argv, 3, 1);
+	const size_t threads = argument(argc, argv, 3, 1), mib = argument(argc, argv, 5, 0);
 	pthread_t ids[MAX_THREADS], input;
 	CUdevice device;
 
@@ -516,7 +556,7 @@ int main(int argc, char **argv)
 		return make_first(argv[2]);
 	setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
 	CHECK(argc > 2 && threads && threads <= MAX_THREADS,
-	      "usage: chaos-client SEED STEPS [THREADS [KIND,...]], at most %d threads",
+	      "usage: chaos-client SEED STEPS [THREADS [KIND,... [MIB]]], at most %d threads",
 	      MAX_THREADS);
 	seed = strtoull(argv[1], NULL, 10);
 	steps = strtoull(argv[2], NULL, 10);
@@ -524,12 +564,17 @@ int main(int argc, char **argv)
 	DO(cuInit(0));
 	DO(cuDeviceGet(&device, 0));
 	DO(cuDevicePrimaryCtxRetain(&context, device));
+	DO(cuCtxSetCurrent(context));
+	if (mib)
+		keep(mib);
 	if (!steps)
 		CHECK(!pthread_create(&input, NULL, watch_input, NULL), "no thread");
 	for (uintptr_t i = 0; i < threads; i++)
 		CHECK(!pthread_create(&ids[i], NULL, work, (void *)i), "no thread");
 	for (size_t i = 0; i < threads; i++)
 		pthread_join(ids[i], NULL);
+	if (mib)
+		let_go();
 	DO(cuDevicePrimaryCtxRelease(device));
 	puts("right");
 	return 0;

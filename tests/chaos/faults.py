@@ -92,6 +92,28 @@ def early_signal(d):
     heard()
 
 
+@fault("section", 2, "up")
+def section(d):
+    """A vGPU's section is gone from pvgpud.conf, and is put back: its sessions end unless that was soon."""
+    if len(d.world.vgpus) < 2:
+        return
+    vgpu = d.some_vgpu()
+    keys = d.world.vgpus.pop(vgpu)
+    for error in (LOST, REFUSED):
+        d.while_it_lasts(error, "its section is gone", vgpu)
+    d.world.end_by(d.rng.choice((signal.SIGKILL, signal.SIGUSR1)))
+    back_later(d, 0.5)
+
+    def undo():
+        if not d.world.answers():
+            d.later(0.1, undo)
+            return
+        d.over("its section is gone", vgpu)
+        d.world.vgpus[vgpu] = keys
+        kill(d)
+    d.later(d.rng.random() * 3, undo)
+
+
 @fault("stop", 2, "up")
 def stop(d):
     pid = d.world.pid
@@ -177,6 +199,21 @@ def memory(d):
     d.while_it_lasts(MEMORY, f"memory={mib}M", vgpu)
     if d.world.ctl("set", vgpu, f"memory={mib}M")[0] == 0:
         d.world.shown[vgpu]["memory"] = str(mib << 20)
+
+
+@fault("park", 4, "up")
+def park(d, word="park"):
+    """From now on memory of idle sessions is parked, or stays on the GPU: of one vGPU's or of all."""
+    allowed = d.world.pool["mode"] == "shared" or word == "resume"
+    for vgpu in [d.some_vgpu()] if d.rng.random() < 0.5 else sorted(d.world.vgpus):
+        status, _, err = d.world.ctl(word, vgpu)
+        if d.world.answers() and (status == 0) != allowed:
+            raise Wrong(f"pvgpuctl {word} {vgpu}: status {status}: {err}")
+
+
+@fault("resume", 3, "up")
+def resume(d):
+    park(d, "resume")
 
 
 @fault("drain", 2, "up")

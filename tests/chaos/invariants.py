@@ -49,6 +49,7 @@ class Rest:
             "spare workers, as pvgpud counts": int(tree["daemon"]["spare-workers"]),
             "sessions": {n: v["sessions"] for n, v in tree["vgpu"].items() if v["sessions"] != "0" or v["session"]},
             "memory in use": {n: v["memory-used"] for n, v in tree["vgpu"].items() if v["memory-used"] != "0"},
+            "memory that is parked": {n: v["memory-parked"] for n, v in tree["vgpu"].items() if v["memory-parked"] != "0"},
             "processes on the GPU that are no spare worker": sorted(set(gpu) - set(processes.get("pvgpu-worker", []))),
             "memory of the GPU": sum(gpu.values()),
             "files in the run directory": names(world.run_dir),
@@ -59,7 +60,7 @@ class Rest:
         }
         self.wanted = {
             "processes": {"pvgpu-health": 1, **({"pvgpu-worker": spare} if spare else {}), "pvgpud": 1},
-            "spare workers, as pvgpud counts": spare, "sessions": {}, "memory in use": {},
+            "spare workers, as pvgpud counts": spare, "sessions": {}, "memory in use": {}, "memory that is parked": {},
             "processes on the GPU that are no spare worker": [], "memory of the GPU": 0, "stopped processes": [],
         }
         self.memory = own_memory(world.pid)

@@ -47,7 +47,8 @@ def enter_mounts():
 
 
 class World(PvgpuEnv):
-    def __init__(self, rng, build):
+    def __init__(self, rng, build, parks=True):
+        """parks: memory may be parked, and promised more than once."""
         self.rng = rng
         names = [f"v{i}" for i in range(rng.randint(2, 5))]
         self.memory = {n: rng.choice((64, 96, 128)) for n in names}
@@ -60,7 +61,17 @@ class World(PvgpuEnv):
         sim.update([os.environ["CHAOS_SIM"].split("=", 1)] if "CHAOS_SIM" in os.environ else [])
         settings = {"adopt_timeout_ms": 120000, "health_timeout_ms": 60000, "open_timeout_ms": 60000,
                     "cgroup": rng.choice(("auto", "auto", "off"))}
-        super().__init__({n: f"{m}M" for n, m in self.memory.items()}, build=build, sim=sim, settings=settings)
+        self.keeps = parks and (2, 4, 6)  # MiB that programs keep
+        self.crowded = parks and self.pool["mode"] == "shared" and rng.random() < 0.7
+        reserve = ""
+        if parks:
+            settings["park_idle_ms"] = rng.choice((0, 0, 20))
+        if self.crowded:
+            # The GPU has room for some of a round's programs.
+            sim["SIMCUDA_MEMORY"] = f"{rng.choice((16, 24, 32))}M"
+            self.pool.update(overcommit="32", park_memory="2G", park_share=rng.choice(("10%", "50%")))
+            reserve = ",memory_reserve=1M"
+        super().__init__({n: f"memory={m}M{reserve}" for n, m in self.memory.items()}, build=build, sim=sim, settings=settings)
         self.ready, self.spawned, self.gone_since, self.stopped = False, None, None, False
         self.expected_end = False
         self.lives = 0
@@ -73,7 +84,8 @@ class World(PvgpuEnv):
 
     def describe(self):
         return (f"{len(self.vgpus)} vGPUs, {self.pool['mode']} pool, policy {self.pool['policy']}, {self.conf['spare_workers']} spare workers, "
-                f"{self.sim['SIMCUDA_THREADS']} threads of the GPU")
+                f"{self.sim['SIMCUDA_THREADS']} threads of the GPU"
+                + (f", {self.sim['SIMCUDA_MEMORY']} of its memory for {sum(self.memory.values())}M" if self.crowded else ""))
 
     def text(self):
         section = "\n".join
@@ -195,6 +207,17 @@ class World(PvgpuEnv):
             text = f.read()
         self.log_seen += len(text)
         return text.decode(errors="replace")
+
+    def moves(self):
+        """Times that memory was parked, that it came back, and that some was refused because the GPU was full."""
+        log = self.log()
+        return [len(re.findall(p, log)) for p in (r" MiB are parked, ", r" MiB are back on the GPU", r" MiB are refused: ")]
+
+    def refused_memory(self, vgpu, since):
+        """Whether pvgpud's log says, from that byte on, that the GPU was full for it."""
+        with open(self.log_path, "rb") as f:
+            f.seek(since)
+            return re.search(rf" {vgpu}: \d+ MiB are refused: ".encode(), f.read())
 
     def shared_memory(self):
         """But for the simulated GPU itself."""

@@ -91,9 +91,13 @@ class Parking(unittest.TestCase):
             self.assertGreaterEqual(sum(n > 0 for n in under.values()), 8, under)
             print(json.dumps({"cycles": cycles(env), "under": under, "runs": len(runs), "wrong": len(wrong)}))
 
-    def parked(self, env):
+    def slow(self):
+        """On this GPU a gigabyte takes a second."""
+        return PvgpuEnv({"vgpu0": "2G"}, settings={"park_idle_ms": 0}, sim={"SIMCUDA_LINK_GBPS": "1"})
+
+    def parked(self, env, mib=64):
         """A program that holds memory and sleeps; its memory is parked."""
-        p = subprocess.Popen([os.path.join(env.build, "tests", "parked")], env=env.guest_env(), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        p = subprocess.Popen([os.path.join(env.build, "tests", "parked"), str(mib)], env=env.guest_env(), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.assertEqual(p.stdout.readline(), b"ready\n")
         wait_for("parked memory", lambda: int(env.read("/vgpu/vgpu0/memory-parked")) > 0)
         return p
@@ -116,10 +120,11 @@ class Parking(unittest.TestCase):
             self.finish(p)
 
     def test_it_comes_back_when_an_operator_says_so(self):
+        """Its copies are no use of the GPU outside its turns."""
         ctl = [program("pvgpuctl"), "--local", "--run-dir"]
-        with self.env({"vgpu0": "1G"}) as env:
+        with self.slow() as env:
             subprocess.run([*ctl, env.run_dir, "park", "vgpu0"], check=True)
-            p = self.parked(env)
+            p = self.parked(env, 256)
             subprocess.run([*ctl, env.run_dir, "resume", "vgpu0"], check=True)
             wait_for("memory to come back", lambda: env.read("/vgpu/vgpu0/memory-parked") == "0")
 
@@ -149,6 +154,16 @@ class Parking(unittest.TestCase):
             p.stdin.write(b"\n")
             p.stdin.flush()
             env.start()
+            self.finish(p)
+
+    def test_pvgpud_is_restarted_while_it_comes_back(self):
+        """The next one does not take the copies that a former one has allowed for use of the GPU."""
+        with self.slow() as env:
+            env.write("/vgpu/vgpu0/park", "1")
+            p = self.parked(env, 512)
+            env.write("/vgpu/vgpu0/park", "0")
+            wait_for("the lease", lambda: env.read("/vgpu/vgpu0/memory-parked") == "0")
+            env.restart()
             self.finish(p)
 
     def test_a_worker_is_killed(self):

@@ -17,6 +17,8 @@
  *   stop              end such kernels
  *   sync              wait for all work of the context
  *   launch N          launch N small kernels without waiting between them, then compare
+ *   keep BYTES        fill device memory, which stays until the end
+ *   kept              a kernel on the first of it, and all of it back, compared; as often as wanted
  *   memory            cuMemGetInfo: free and total bytes
  *   quit              release everything and end; the end of input does the same
  *
@@ -258,6 +260,54 @@ static const char *launch(uint32_t n)
 	return r == CUDA_SUCCESS ? bad : name_of(r);
 }
 
+/* Device memory with all words as filled, but the first, to which each kernel has added one. */
+static struct {
+	CUdeviceptr at;
+	uint32_t words, added;
+} store;
+
+enum { KEPT_SEED = 271828 };
+
+static const char *keep(size_t bytes)
+{
+	uint32_t n = (uint32_t)(bytes / sizeof(uint32_t));
+	uint32_t *words = malloc(n * sizeof(*words));
+	CUresult r;
+
+	if (!words || n < WORDS || store.at) {
+		free(words);
+		return "no host memory, too few bytes, or some are kept";
+	}
+	fill(words, n, KEPT_SEED);
+	r = cuMemAlloc(&store.at, n * sizeof(*words));
+	if (r == CUDA_SUCCESS)
+		r = cuMemcpyHtoD(store.at, words, n * sizeof(*words));
+	store.words = n;
+	free(words);
+	return name_of(r);
+}
+
+static const char *kept(void)
+{
+	uint32_t *words = calloc(store.words, sizeof(*words));
+	CUresult r;
+	bool same;
+
+	if (!words || !store.at) {
+		free(words);
+		return "no host memory, or none is kept";
+	}
+	r = run_increment(store.at, WORDS, NULL);
+	if (r == CUDA_SUCCESS)
+		r = cuMemcpyDtoH(words, store.at, store.words * sizeof(*words));
+	store.added++;
+	for (uint32_t i = 0; i < WORDS; i++)
+		words[i] -= store.added;
+	same = filled(words, store.words, KEPT_SEED);
+	free(words);
+	return r != CUDA_SUCCESS ? name_of(r) : same ? "right" : "wrong";
+}
+
 static CUresult set_stop(uint32_t value)
 {
 	CUresult r;
@@ -315,6 +365,10 @@ static bool obey(const char *word, size_t a, size_t b)
 		say("sync %s", name_of(cuCtxSynchronize()));
 	else if (!strcmp(word, "launch"))
 		say("launch %s", (bad = launch((uint32_t)a)) ? bad : "right");
+	else if (!strcmp(word, "keep"))
+		say("keep %s", keep(a));
+	else if (!strcmp(word, "kept"))
+		say("kept %s", kept());
 	else if (!strcmp(word, "memory"))
 		memory();
 	else

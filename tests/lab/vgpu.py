@@ -11,6 +11,7 @@ TOP = "/opt/pvgpu"
 CTL = f"{TOP}/bin/pvgpuctl"
 RUN_DIR = "/run/pvgpu"
 GPU = "/dev/shm/gpu"
+POOLS = "/run/pools.conf"
 GUEST_ENV = f"LD_LIBRARY_PATH={TOP}/lib PVGPU_POLL_ITERATIONS=0"
 # The emulator has one CPU: a side that polls would block the other.
 WORKER_ENV = {"SIMCUDA_GPU": GPU, "SIMCUDA_MEMORY": "1G", "SIMCUDA_THREADS": "1", "PVGPU_POLL_ITERATIONS": "0",
@@ -34,9 +35,9 @@ RESET = {"gpu_reset": f"{TOP}/simcuda/simcuda-reset"}
 class Pvgpud:
     """pvgpud on the simulated GPU, in dom0 or, with place, in a guest that is a driver domain."""
 
-    def __init__(self, lab, place=None, env=None, top=TOP, **settings):
-        """env: of the workers; top: folder of pvgpud and its worker; settings: keys of [daemon]."""
-        self.top = top
+    def __init__(self, lab, place=None, env=None, top=TOP, pools="", **settings):
+        """env: of the workers; top: folder of pvgpud and its worker; pools: sections of its configuration; settings: keys of [daemon]."""
+        self.top, self.pools = top, pools
         self.lab, self.place = lab, place or lab.dom0
         self.domid = place.domid if place else 0
         self.env = {**WORKER_ENV, **(env or {})}
@@ -51,6 +52,9 @@ class Pvgpud:
 
     def start(self):
         words = [f"--set env={k}={v}" for k, v in self.env.items()] + [f"--set {k}={v}" for k, v in self.settings.items()]
+        if self.pools:
+            self.place.put_file(POOLS, self.pools.encode())
+            words.append(f"--config {POOLS}")
         self.process = self.place.start(f"echo pid $$; exec {self.top}/bin/pvgpud --run-dir {RUN_DIR} {' '.join(words)}")
         self.pid = int(self.process.wait_output(r"^pid (\d+)$")[1])
         if self not in self.lab.keepers:

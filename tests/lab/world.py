@@ -42,13 +42,15 @@ class World:
 class TwoGuests(World):
     """pvgpud in dom0; a PV and a PVH guest, each with one vGPU that is connected."""
     KINDS = ("pv", "pvh")
+    PVGPUD = {}     # of vgpu.Pvgpud
+    VGPU = {}       # of its attach()
 
     def make(self):
         lab = self.lab
-        self.pvgpud = vgpu.Pvgpud(lab, **CHEAP).start()
+        self.pvgpud = vgpu.Pvgpud(lab, **self.PVGPUD, **CHEAP).start()
         self.guests = {g.name: g for g in lab.create_all(self.KINDS, self.KINDS, memory=256, payload=True)}
         vars(self).update(self.guests)
-        self.vgpus = {g: self.pvgpud.attach(g, wait=False) for g in self.guests.values()}
+        self.vgpus = {g: self.pvgpud.attach(g, **self.VGPU, wait=False) for g in self.guests.values()}
         for v in self.vgpus.values():
             v.wait_connected()
 

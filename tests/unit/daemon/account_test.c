@@ -164,6 +164,33 @@ START_TEST(who_cheats_is_ended)
 }
 END_TEST
 
+/* A worker that moves memory uses the GPU without a turn, as much as its copies may, however long
+ * they take; all of it is charged. Later use is judged. */
+START_TEST(copies_are_no_guilt)
+{
+	w.parking.copies_until = UINT64_MAX;
+	w.parking.copies_ns = 400 * MS;
+	for (unsigned int i = 0; i < 4; i++)
+		used(100);
+	ck_assert_uint_eq(kills, 0);
+	ck_assert_uint_ge(charged, 300 * MS);
+	for (unsigned int i = 0; i < 8 && !kills; i++)
+		used(100);
+	ck_assert_uint_eq(kills, 1);
+}
+END_TEST
+
+START_TEST(copies_have_ended)
+{
+	used(100);
+	w.parking.copies_ns = 400 * MS;
+	w.parking.copies_until = told;
+	for (unsigned int i = 0; i < 2 && !kills; i++)
+		used(100);
+	ck_assert_uint_eq(kills, 1);
+}
+END_TEST
+
 /* The driver says that a worker which has turns uses the GPU all the time: as it says of all. */
 START_TEST(coarse_use_is_neither_guilt_nor_charged)
 {
@@ -463,6 +490,8 @@ int main(void)
 
 	tcase_add_checked_fixture(t, setup, NULL);
 	tcase_add_test(t, who_cheats_is_ended);
+	tcase_add_test(t, copies_are_no_guilt);
+	tcase_add_test(t, copies_have_ended);
 	tcase_add_test(t, coarse_use_is_neither_guilt_nor_charged);
 	tcase_add_test(t, the_judge_only_observes);
 	tcase_add_test(t, judged_late);

@@ -81,6 +81,34 @@ START_TEST(parks_and_resumes)
 }
 END_TEST
 
+static bool may_copy(void)
+{
+	return pvgpu_poll_now() < k->w->parking.copies_until;
+}
+
+/* A worker that an operator has bring its memory back asks for the lease, and then answers the
+ * question: its copies have begun. */
+START_TEST(answers_while_it_comes)
+{
+	struct pvgpu_sup q;
+	char why[160];
+
+	open_with_memory();
+	say(PVGPU_SUP_PARKED, asked().id, 6 * MIB);
+	ck_assert(!may_copy());
+	ck_assert(parking_want(fake.v, false, why, sizeof(why)));
+	q = heard(PVGPU_SUP_PARK);
+	ck_assert_uint_eq(q.a, 0);
+	say(PVGPU_SUP_RESUME, 2, 6 * MIB);
+	ck_assert_uint_eq(heard(PVGPU_SUP_LEASED).a, 6 * MIB);
+	say(PVGPU_SUP_PARKED, q.id, 0);
+	ck_assert(may_copy());
+	say(PVGPU_SUP_RESUMED, 0, 6 * MIB);
+	ck_assert(!may_copy());
+	ck_assert(!k->w->killed);
+}
+END_TEST
+
 /* The books hold nothing of it afterwards. */
 START_TEST(dies_while_parked)
 {
@@ -174,7 +202,10 @@ START_TEST(comes_back_after_a_restart)
 {
 	open_with_memory();
 	k->w->adopted = true;
+	parking_adopted(k->w);
+	ck_assert(may_copy());
 	say(PVGPU_SUP_RESUMED, 0, MIB);
+	ck_assert(!may_copy());
 	ck_assert(!k->w->killed);
 	ck_assert_uint_eq(pvgpu_latency_count(&fake.v->parking.resumes), 0);
 }
@@ -185,7 +216,9 @@ START_TEST(says_again_what_is_parked)
 {
 	open_with_memory();
 	k->w->adopted = true;
+	parking_adopted(k->w);
 	say(PVGPU_SUP_PARKED, 0, MIB);
+	ck_assert(may_copy());
 	say(PVGPU_SUP_PARKED, 0, MIB);
 	ck_assert(!k->w->killed);
 	ck_assert_uint_eq(k->w->parking.bytes, 2 * MIB);
@@ -238,6 +271,7 @@ END_TEST
 static void add(TCase *t)
 {
 	tcase_add_test(t, parks_and_resumes);
+	tcase_add_test(t, answers_while_it_comes);
 	tcase_add_test(t, dies_while_parked);
 	tcase_add_test(t, answers_what_was_not_asked);
 	tcase_add_test(t, speaks_unasked);

@@ -247,7 +247,8 @@ struct parking {
 	uint64_t came_ns;            /* its memory came to the GPU */
 	uint64_t active_ns;
 	uint64_t seen;         /* its counters at the last look */
-	uint64_t copies_until; /* CLOCK_MONOTONIC: its use of the GPU may be copies until then */
+	uint64_t copies_until; /* CLOCK_MONOTONIC: its use of the GPU may be copies until then, */
+	uint64_t copies_ns;    /* up to this time on the GPU */
 };
 
 struct vgpu {

@@ -96,6 +96,17 @@ static void guilty_of_use(struct worker *w, const char *why)
 	guilty(w, GUILTY_OF_USE, all);
 }
 
+/* The use less the copies that may be in it, of memory that moves (workers/parking.h). */
+static uint64_t beside_copies(struct parking *k, uint64_t begin_ns, uint64_t busy)
+{
+	uint64_t copies = 0;
+
+	if (begin_ns < k->copies_until)
+		copies = busy < k->copies_ns ? busy : k->copies_ns;
+	k->copies_ns -= copies;
+	return busy - copies;
+}
+
 static void use(struct worker *w, const struct health_msg *m, uint64_t now)
 {
 	/* Kernels and memory overlap: the larger of the two times counts. */
@@ -117,9 +128,7 @@ static void use(struct worker *w, const struct health_msg *m, uint64_t now)
 	/* At the end of a session the driver itself causes use: it is charged but not judged. */
 	if (w->state == CHECK_ENDED || !w->gate)
 		return;
-	/* It moves memory (workers/parking.h). */
-	if (m->process.begin_ns < w->parking.copies_until)
-		busy = 0;
+	busy = beside_copies(&w->parking, m->process.begin_ns, busy);
 	if (judge_use(&a->judge, m->process.begin_ns, m->process.end_ns, busy, granted, now, why,
 		      sizeof(why)))
 		guilty_of_use(w, why);

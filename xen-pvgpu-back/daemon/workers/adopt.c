@@ -6,6 +6,7 @@
  * protocol. It may have less: memory that it gave back, or a lease that it never heard of, while
  * there was no pvgpud. It learns of the difference by MEMINFO and returns it.
  */
+#include "xen-pvgpu-back/daemon/workers/parking.h"
 #include "xen-pvgpu-back/daemon/workers/workers.h"
 
 #include <dirent.h>
@@ -418,6 +419,7 @@ void adopt_state(struct worker *w, const struct pvgpu_sup *m)
 	w->parking.knows = m->knows & PVGPU_SUP_KNOWS_PARK;
 	w->parking.knows_busy = m->knows & PVGPU_SUP_KNOWS_BUSY;
 	w->parking.knows_more = m->knows & PVGPU_SUP_KNOWS_MORE;
+	parking_adopted(w);
 	worker_deadline(w, 0, NULL);
 	watchdog_wake(d);
 	find_guest(w);

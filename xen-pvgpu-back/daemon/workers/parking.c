@@ -17,13 +17,27 @@
 #define FIRST_MS    500u /* without a command, at most, before memory is parked at first */
 #define LOOK_LEAST  1u   /* ms between two questions */
 #define LOOK_MOST   250u
-#define COPY_FOR_NS 5000000000u /* for a question's way and a machine that is busy, and then */
+#define COPY_FOR_NS 5000000000u /* use of the GPU by copies, and then */
+#define COPY_A_BYTE 16u         /* ns: the simulated GPU copies while its thread has a processor */
 #define TOLD_MOST   2u /* by an adopted worker: what it has, and what it was about to park */
-#define COPY_A_BYTE 4u /* ns: a quarter of a gigabyte a second */
 
-static uint64_t copies_until(uint64_t bytes)
+static void copies_begin(struct worker *w, uint64_t bytes)
 {
-	return pvgpu_poll_now() + COPY_FOR_NS + bytes * COPY_A_BYTE;
+	w->parking.copies_until = UINT64_MAX;
+	w->parking.copies_ns = COPY_FOR_NS + bytes * COPY_A_BYTE;
+}
+
+static void copies_end(struct worker *w)
+{
+	w->parking.copies_until = pvgpu_poll_now();
+}
+
+void parking_adopted(struct worker *w)
+{
+	if (!w->parking.knows)
+		return;
+	copies_begin(w, w->leased);
+	w->parking.copies_until = pvgpu_poll_now() + w->parking.copies_ns;
 }
 
 /* ---- how much host memory there is for it ---- */
@@ -101,9 +115,9 @@ static void ask(struct worker *w, uint64_t most, unsigned int how, uint64_t ms)
 
 	w->parking.waits = true;
 	w->parking.most = most;
-	w->parking.copies_until = copies_until(w->leased);
+	copies_begin(w, w->leased);
 	if (how & PVGPU_SUP_PARK_BUSY)
-		w->parking.copies_until += (uint32_t)ms * 1000000ull;
+		w->parking.copies_ns += (uint32_t)ms * 1000000ull;
 	supervise_tell(w, &m, -1);
 }
 
@@ -265,7 +279,10 @@ static void parked(struct worker *w, const struct pvgpu_sup *m)
 			    m->a, w->leased);
 		return;
 	}
-	w->parking.copies_until = pvgpu_poll_now();
+	/* A worker that was asked to bring its memory back answers when its copies have begun. An
+	 * adopted one says what is parked while it may move more. */
+	if (m->id && !w->parking.began_ns)
+		copies_end(w);
 	if (w->parking.wants && w->parking.most)
 		lease_unparked(w); /* it asks again, with what it needs now */
 	residency_parked(w, m->a, m->c == 1);
@@ -290,7 +307,7 @@ void parking_resumes(struct worker *w, uint32_t id)
 	w->parking.came = true;
 	w->parking.began_ns = pvgpu_poll_now();
 	w->parking.coming = bytes;
-	w->parking.copies_until = copies_until(bytes);
+	copies_begin(w, bytes);
 	supervise_say(w, PVGPU_SUP_LEASED, id, bytes);
 	vgpu_changed(w->vgpu);
 }
@@ -313,6 +330,7 @@ static void resumed(struct worker *w, const struct pvgpu_sup *m)
 
 	/* A former pvgpud granted it. */
 	if (!w->parking.began_ns && w->adopted) {
+		copies_end(w);
 		residency_came(w, m->a, 0);
 		return;
 	}
@@ -323,7 +341,7 @@ static void resumed(struct worker *w, const struct pvgpu_sup *m)
 	pvgpu_latency_add(&w->vgpu->parking.resumes, now - w->parking.began_ns);
 	residency_came(w, m->a, now - w->parking.began_ns);
 	w->parking.began_ns = 0;
-	w->parking.copies_until = now;
+	copies_end(w);
 	log_info("%s: %" PRIu64 " MiB are back on the GPU", worker_name(w), m->a >> 20);
 }
 

@@ -7,9 +7,9 @@
  *
  * pvgpud asks and the worker decides whether it is idle. The worker brings its memory back when a
  * program needs it, and asks for the lease first. Its copies are work on the GPU that its gate does
- * not let through: they are not judged for the time that they may take. That time begins with a
- * question or an answer of pvgpud's and ends with the worker's report, or when the bytes could
- * have been copied at a low rate.
+ * not let through: from a question or an answer of pvgpud's to the worker's report it is not
+ * judged, up to the time on the GPU that the bytes take at a low rate. Only use counts, as the
+ * driver tells it: a worker that is starved of CPU copies later.
  */
 #ifndef PVGPU_PARKING_H
 #define PVGPU_PARKING_H
@@ -43,6 +43,8 @@ void parking_resumes(struct worker *w, uint32_t id);
 /* Bytes of the machine's memory; 0: not known. */
 uint64_t parking_machine(void);
 
+/* A former pvgpud's worker may be moving its memory. */
+void parking_adopted(struct worker *w);
 /* A message of the worker's: PARKED, RESUME, RESUMED. */
 void parking_heard(struct worker *w, const struct pvgpu_sup *m);
 /* It is dead: takes what was parked out of the books. */
