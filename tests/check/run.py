@@ -55,6 +55,7 @@ def count(text, ok):
 
 
 running = set()  # process groups
+starts = threading.Lock()  # held while a command begins, which is not in `running` yet
 stopping = threading.Event()
 SHOWN = 20       # failed tests of one command whose texts are shown
 
@@ -81,14 +82,51 @@ def wait(p, limit):
     return None if late.is_set() else p.returncode, used.ru_utime + used.ru_stime
 
 
+class Interrupt:
+    """A signal ends the check with KeyboardInterrupt, but not while this thread begins a command: that would be left behind."""
+
+    def __init__(self):
+        self.beginning = self.late = False
+
+    def __call__(self, sig, frame):
+        if self.beginning:
+            self.late = True
+        else:
+            raise KeyboardInterrupt
+
+    @contextlib.contextmanager
+    def deferred(self):
+        """Only the main thread takes signals."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        self.beginning = True
+        try:
+            yield
+        finally:
+            self.beginning = False
+        if self.late:
+            raise KeyboardInterrupt
+
+
+interrupt = Interrupt()
+
+
+def begin(cmd, log):
+    with interrupt.deferred(), starts:
+        if stopping.is_set():
+            sys.exit()  # ends a lane's thread
+        p = subprocess.Popen(cmd, shell=True, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+        running.add(p.pid)
+    return p
+
+
 def run_command(cmd, log, limit):
     """Run one shell command in a process group of its own; returns (ok, output, processor seconds)."""
     start = log.tell()
     log.write(f"$ {cmd}\n".encode())
     log.flush()
-    p = subprocess.Popen(cmd, shell=True, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-                         start_new_session=True)
-    running.add(p.pid)
+    p = begin(cmd, log)
     rc, used = wait(p, limit)
     if rc is None:
         log.write(f"\ncheck: stopped after {limit} s\n".encode())
@@ -134,7 +172,8 @@ def run_stage(stage, logdir):
 
 def end_all():
     """End the commands that run, which have sessions of their own: the terminal's key reaches none of them."""
-    stopping.set()
+    with starts:
+        stopping.set()
     for group in list(running):
         with contextlib.suppress(ProcessLookupError):  # it has just ended by itself
             os.killpg(group, signal.SIGTERM)
@@ -244,8 +283,8 @@ def main():
     if not args.full and not args.stage:
         print("make check takes 17 to 31 minutes on two cores", flush=True)
     begun = time.monotonic()
-    for sig in signal.SIGTERM, signal.SIGHUP:
-        signal.signal(sig, signal.default_int_handler)  # the commands have sessions of their own: nobody else ends them
+    for sig in signal.SIGINT, signal.SIGTERM, signal.SIGHUP:
+        signal.signal(sig, interrupt)  # the commands have sessions of their own: nobody else ends them
     try:
         rows = run_all(todo, args.logs)
     except KeyboardInterrupt:

@@ -155,8 +155,14 @@ class Lanes(unittest.TestCase):
         self.assertEqual([r[0] for r in rows], ["long", "build"])
 
     def test_a_signal_ends_what_runs(self):
+        self.end_by_signal("")
+
+    def test_a_signal_ends_what_begins(self):
+        self.end_by_signal("popen = subprocess.Popen; subprocess.Popen = lambda *a, **k: (popen(*a, **k), time.sleep(1))[0]; ")
+
+    def end_by_signal(self, before):
         with tempfile.TemporaryDirectory() as folder:
-            code = ("import sys, run, stages; "
+            code = ("import subprocess, sys, time, run, stages; " + before +
                     "stages.stages = lambda full: [stages.Stage('long', '', ['echo $$ >pid.new; mv pid.new pid; exec sleep 1000'])]; "
                     "sys.argv = ['run.py', '--logs', '.']; sys.exit(run.main())")
             check = subprocess.Popen([sys.executable, "-c", code], cwd=folder, env={**os.environ, "PYTHONPATH": sys.path[0]},
