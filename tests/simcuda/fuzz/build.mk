@@ -7,4 +7,4 @@ LDLIBS_differ = -L$(B)/simcuda -lcuda -ldl
 # RANDOM_KERNELS: how many; the long run is 100,000.
 .PHONY: check-simcuda-fuzz
 check-simcuda-fuzz: $(B)/tests/differ
-	$(Q)$(PYTHON) tests/simcuda/fuzz/run.py --build $(B) --cc $(KERNELCC) --kernels $(or $(RANDOM_KERNELS),300) --planted 1000
+	$(Q)$(PYTHON) tests/simcuda/fuzz/run.py --build $(B) --cc $(KERNELCC) --kernels $(or $(RANDOM_KERNELS),300) --planted 2000

@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 sys.dont_write_bytecode = True
@@ -35,6 +36,7 @@ class Fuzz:
     def __init__(self, opts):
         self.opts, self.build = opts, pathlib.Path(opts.build).resolve()
         self.work = pathlib.Path(tempfile.mkdtemp(prefix="pvgpu-simcuda-fuzz-"))
+        self.compiling = threading.Lock()  # of a batch for planted faults, which several look for
 
     def compile(self, first):
         """The batch that begins with that number: its PTX and its model."""
@@ -96,8 +98,9 @@ class Fuzz:
         """How many kernels it takes to find the fault; None: more than there are."""
         for n, first in enumerate(range(self.opts.first, self.opts.first + self.opts.planted, BATCH)):
             at = self.work / str(first)
-            if not at.with_suffix(".ptx").exists():
-                self.compile(first)
+            with self.compiling:
+                if not at.with_suffix(".so").exists():
+                    self.compile(first)
             for line in self.differ(at, f"mutate:{fault}"):
                 if m := re.match(r"k(\d+): thread", line):
                     return n * BATCH + 1 + int(m[1]) - first
