@@ -117,6 +117,11 @@ int device_value(int device, CUdevice_attribute attr)
 	return d && !d->attr[attr].result ? d->attr[attr].value : 0;
 }
 
+bool device_exceeds(int device, size_t size, CUdevice_attribute limit)
+{
+	return size > (size_t)device_value(device, limit);
+}
+
 PUBLIC CUresult cuDeviceGet(CUdevice *dev, int ordinal)
 {
 	const int r = guest_enter();

@@ -36,6 +36,8 @@ int device_snapshot_all(struct pvgpu_session *s, int *count);
 struct device *device_at(CUdevice dev);
 /* A device attribute's value; 0 where the driver refused it. */
 int device_value(int device, CUdevice_attribute attr);
+/* Is a size beyond the limit that such an attribute states? */
+bool device_exceeds(int device, size_t size, CUdevice_attribute limit);
 
 /* visible.c: fill order with the numbers of the devices to be seen; returns how many. */
 int visible_devices(const struct device *all, int count, int *order);

@@ -35,34 +35,35 @@ bool array_holds(const struct array *a, uint64_t x, uint64_t width, uint64_t y, 
 	       depth <= a->slices - z;
 }
 
-static bool exceeds(int device, size_t size, CUdevice_attribute limit)
-{
-	return size > (size_t)device_value(device, limit);
-}
-
 /* Each kind of array has limits of its own. */
 static bool too_large(const CUDA_ARRAY3D_DESCRIPTOR *d, int dev)
 {
 	if (d->Flags & CUDA_ARRAY3D_LAYERED)
 		return d->Height
-			       ? exceeds(dev, d->Width,
+			       ? device_exceeds(
+					 dev, d->Width,
 					 CU_DEVICE_ATTRIBUTE_MAXIMUM_TEXTURE2D_LAYERED_WIDTH) ||
-					 exceeds(dev, d->Height,
+					 device_exceeds(
+						 dev, d->Height,
 						 CU_DEVICE_ATTRIBUTE_MAXIMUM_TEXTURE2D_LAYERED_HEIGHT) ||
-					 exceeds(dev, d->Depth,
+					 device_exceeds(
+						 dev, d->Depth,
 						 CU_DEVICE_ATTRIBUTE_MAXIMUM_TEXTURE2D_LAYERED_LAYERS)
-			       : exceeds(dev, d->Width,
+			       : device_exceeds(
+					 dev, d->Width,
 					 CU_DEVICE_ATTRIBUTE_MAXIMUM_TEXTURE1D_LAYERED_WIDTH) ||
-					 exceeds(dev, d->Depth,
+					 device_exceeds(
+						 dev, d->Depth,
 						 CU_DEVICE_ATTRIBUTE_MAXIMUM_TEXTURE1D_LAYERED_LAYERS);
 	if (d->Depth)
-		return exceeds(dev, d->Width, CU_DEVICE_ATTRIBUTE_MAXIMUM_TEXTURE3D_WIDTH) ||
-		       exceeds(dev, d->Height, CU_DEVICE_ATTRIBUTE_MAXIMUM_TEXTURE3D_HEIGHT) ||
-		       exceeds(dev, d->Depth, CU_DEVICE_ATTRIBUTE_MAXIMUM_TEXTURE3D_DEPTH);
+		return device_exceeds(dev, d->Width, CU_DEVICE_ATTRIBUTE_MAXIMUM_TEXTURE3D_WIDTH) ||
+		       device_exceeds(dev, d->Height,
+				      CU_DEVICE_ATTRIBUTE_MAXIMUM_TEXTURE3D_HEIGHT) ||
+		       device_exceeds(dev, d->Depth, CU_DEVICE_ATTRIBUTE_MAXIMUM_TEXTURE3D_DEPTH);
 	if (d->Height)
-		return exceeds(dev, d->Width, CU_DEVICE_ATTRIBUTE_MAXIMUM_TEXTURE2D_WIDTH) ||
-		       exceeds(dev, d->Height, CU_DEVICE_ATTRIBUTE_MAXIMUM_TEXTURE2D_HEIGHT);
-	return exceeds(dev, d->Width, CU_DEVICE_ATTRIBUTE_MAXIMUM_TEXTURE1D_WIDTH);
+		return device_exceeds(dev, d->Width, CU_DEVICE_ATTRIBUTE_MAXIMUM_TEXTURE2D_WIDTH) ||
+		       device_exceeds(dev, d->Height, CU_DEVICE_ATTRIBUTE_MAXIMUM_TEXTURE2D_HEIGHT);
+	return device_exceeds(dev, d->Width, CU_DEVICE_ATTRIBUTE_MAXIMUM_TEXTURE1D_WIDTH);
 }
 
 int array_check(const CUDA_ARRAY3D_DESCRIPTOR *d, int device)

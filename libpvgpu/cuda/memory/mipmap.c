@@ -25,11 +25,6 @@ int mipmap_enter(CUmipmappedArray h, struct mipmap **out)
 	return *out ? atomic_load(&(*out)->o.ctx->state) : CUDA_ERROR_INVALID_HANDLE;
 }
 
-static bool exceeds(int device, size_t size, CUdevice_attribute limit)
-{
-	return size > (size_t)device_value(device, limit);
-}
-
 /* Of one and of two dimensions the limits are below those of other arrays. */
 static int check(const CUDA_ARRAY3D_DESCRIPTOR *d, int dev)
 {
@@ -38,13 +33,14 @@ static int check(const CUDA_ARRAY3D_DESCRIPTOR *d, int dev)
 	if (r || d->Depth || (d->Flags & CUDA_ARRAY3D_LAYERED))
 		return r;
 	if (d->Height)
-		return exceeds(dev, d->Width,
-			       CU_DEVICE_ATTRIBUTE_MAXIMUM_TEXTURE2D_MIPMAPPED_WIDTH) ||
-				       exceeds(dev, d->Height,
+		return device_exceeds(dev, d->Width,
+				      CU_DEVICE_ATTRIBUTE_MAXIMUM_TEXTURE2D_MIPMAPPED_WIDTH) ||
+				       device_exceeds(
+					       dev, d->Height,
 					       CU_DEVICE_ATTRIBUTE_MAXIMUM_TEXTURE2D_MIPMAPPED_HEIGHT)
 			       ? CUDA_ERROR_INVALID_VALUE
 			       : 0;
-	return exceeds(dev, d->Width, CU_DEVICE_ATTRIBUTE_MAXIMUM_TEXTURE1D_MIPMAPPED_WIDTH)
+	return device_exceeds(dev, d->Width, CU_DEVICE_ATTRIBUTE_MAXIMUM_TEXTURE1D_MIPMAPPED_WIDTH)
 		       ? CUDA_ERROR_INVALID_VALUE
 		       : 0;
 }
