@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 import time
 
-from world import Wrong
+from world import WHOLE_MEMORY, Wrong
 
 LOST, REFUSED, MEMORY = "CUDA_ERROR_DEVICE_UNAVAILABLE", "CUDA_ERROR_NO_DEVICE", "CUDA_ERROR_OUT_OF_MEMORY"
 ERROR_BY = 30        # seconds from a session's end to its program's error
@@ -153,7 +153,8 @@ class Program(Guest):
         path = os.path.join(world.build, "programs", name)
         if name not in self.outputs:
             gpu = f"{world.gpu_file}-direct"  # pvgpud warns of a process on its own GPU that is no worker
-            self.outputs[name] = subprocess.run([path], env={**world.guest_env(direct=True), "SIMCUDA_GPU": gpu}, capture_output=True, text=True,
+            env = {**world.guest_env(direct=True), "SIMCUDA_GPU": gpu, "SIMCUDA_MEMORY": WHOLE_MEMORY}
+            self.outputs[name] = subprocess.run([path], env=env, capture_output=True, text=True,
                                                 timeout=ENDS_BY, check=True).stdout
             os.unlink(gpu)
         super().__init__(world, vgpu, [path], self.outputs[name], name)

@@ -18,6 +18,7 @@ from pvgpu_env import LIMIT, MARK, PvgpuEnv, marked_processes, program  # noqa: 
 
 MIB = 1 << 20
 RUN_DIR_SIZE = 2 * MIB
+WHOLE_MEMORY = "2G"  # of a GPU where all programs have room
 # Settings that a reload changes, and those values.
 RELOADED = {"spare_workers": (0, 1, 2, 3), "health_period_ms": (50, 100, 300), "log_level": ("info", "debug"), "max_opening": (16, 64)}
 POOL = {"policy": ("fair", "equal", "best-effort"), "slice_ms": (0, 1, 5), "starvation_ms": (0, 100)}
@@ -56,7 +57,7 @@ class World(PvgpuEnv):
         self.conf = {k: rng.choice(v) for k, v in RELOADED.items()}
         self.pool = {k: rng.choice(v) for k, v in POOL.items()}
         self.pool["mode"] = rng.choice(("shared", "shared", "exclusive"))
-        sim = {"SIMCUDA_MEMORY": "2G", "SIMCUDA_THREADS": str(rng.choice((1, 2)))}
+        sim = {"SIMCUDA_MEMORY": WHOLE_MEMORY, "SIMCUDA_THREADS": str(rng.choice((1, 2)))}
         # For chaos_test.py: NAME=VALUE, what the simulated GPU does wrong.
         sim.update([os.environ["CHAOS_SIM"].split("=", 1)] if "CHAOS_SIM" in os.environ else [])
         settings = {"adopt_timeout_ms": 120000, "health_timeout_ms": 60000, "open_timeout_ms": 60000,

@@ -1,74 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* A pool whose GPU is full: who leaves it for whom, who waits, and who is refused. */
 #include "ring/poll.h"
-#include "tests/unit/daemon/xenctl_case.h"
+#include "tests/unit/daemon/residency_case.h"
 #include "xen-pvgpu-back/daemon/workers/parking.h"
-#include "xen-pvgpu-back/daemon/workers/residency.h"
-#include "xen-pvgpu-back/daemon/workers/workers.h"
-
-#define MIB (1ull << 20)
-#define GIB (1ull << 30)
-
-static struct vgpu other; /* it has no session */
-
-static void say(struct fake_worker *k, uint32_t kind, uint32_t id, uint64_t a, uint64_t c)
-{
-	const struct pvgpu_sup m = {.kind = kind, .id = id, .a = a, .c = c};
-
-	ck_assert_int_eq(msg_send(k->control, &m, sizeof(m), NULL, 0), 0);
-	fake_settle();
-}
-
-/* The worker's next message of that kind, which comes within a turn of the pool's timer. */
-static struct pvgpu_sup heard(struct fake_worker *k, uint32_t kind)
-{
-	struct pvgpu_sup_assign m;
-	unsigned int fds;
-
-	while (!fake_hear(k, kind, &m, &fds))
-		ev_run(fake.d.loop, EVRUN_ONCE);
-	return m.head;
-}
-
-static bool hears_nothing(struct fake_worker *k, uint32_t kind)
-{
-	struct pvgpu_sup_assign m;
-	unsigned int fds;
-
-	return !fake_hear(k, kind, &m, &fds);
-}
-
-/* A GPU of 16 MiB; the vGPU may have 1 GiB, of which 4 MiB are reserved. */
-static void make_pool(void)
-{
-	struct pool *p = fake.v->pool;
-
-	p->device_memory = 16 * MIB;
-	p->cfg.park_memory = 4096 * MIB;
-	p->cfg.park_ppm = CONFIG_PARK_PPM;
-	fake.v->cfg.policy.memory_reserve = 4 * MIB;
-	lease_quota_known(fake.v);
-}
-
-static struct fake_worker *session(uint32_t number)
-{
-	const uint64_t memory = fake.v->pool->device_memory;
-	struct fake_worker *k = opened(number);
-
-	/* A worker that got ready has reported another. */
-	fake.v->pool->device_memory = memory;
-	k->w->sealed = k->w->parking.knows = k->w->parking.knows_busy = true;
-	return k;
-}
-
-static struct fake_worker *with_memory(uint32_t number, uint64_t bytes)
-{
-	struct fake_worker *k = session(number);
-
-	say(k, PVGPU_SUP_LEASE, number, bytes, 0);
-	ck_assert_uint_eq(heard(k, PVGPU_SUP_LEASED).a, bytes);
-	return k;
-}
 
 static struct fake_worker *a, *b;
 
@@ -311,7 +245,7 @@ END_TEST
 static struct pvgpu_sup lacks(uint64_t bytes)
 {
 	make_pool();
-	fake.v->pool->device_memory = 16 * GIB;
+	set_gpu(16 * GIB);
 	fake.v->pool->cfg.park_memory = 4096 * GIB;
 	fake.v->cfg.memory = 64 * GIB;
 	fake.v->cfg.policy.memory_reserve = 4 * GIB;
@@ -362,7 +296,7 @@ END_TEST
 START_TEST(of_older_workers_all_leaves)
 {
 	make_pool();
-	fake.v->pool->device_memory = 16 * GIB;
+	set_gpu(16 * GIB);
 	fake.v->cfg.memory = 64 * GIB;
 	fake.v->cfg.policy.memory_reserve = 4 * GIB;
 	fake.v->pool->cfg.park_memory = 4096 * GIB;
@@ -464,71 +398,6 @@ START_TEST(lies_about_the_rest)
 }
 END_TEST
 
-static void add_other(uint64_t memory, uint64_t reserve)
-{
-	other = (struct vgpu){.d = &fake.d,
-			      .pool = fake.v->pool,
-			      .cfg = {.memory = memory, .policy = {.memory_reserve = reserve}}};
-	fake.vgpus[1] = &other;
-	fake.d.vgpu_n = 2;
-}
-
-/* Memory that another vGPU has reserved is not lent. */
-START_TEST(reserves_are_kept)
-{
-	struct pvgpu_sup q;
-
-	make_pool();
-	add_other(64 * MIB, 8 * MIB);
-	ck_assert_uint_eq(residency_room(fake.v), 8 * MIB);
-	ck_assert_uint_eq(residency_room(&other), 12 * MIB);
-	a = with_memory(SESSION, 6 * MIB);
-	ck_assert_uint_eq(residency_room(&other), 10 * MIB);
-	other.ledger.used = 8 * MIB;
-	fake.v->cfg.policy.memory_reserve = 4 * MIB;
-	b = session(SESSION + 1);
-	say(b, PVGPU_SUP_LEASE, 7, 4 * MIB, 0);
-	q = heard(a, PVGPU_SUP_PARK);
-	ck_assert_uint_eq(q.a, 6 * MIB);
-	fake.d.vgpu_n = 1;
-}
-END_TEST
-
-static bool admits(uint64_t memory, uint64_t reserve, char why[POOL_REASON])
-{
-	const struct config_vgpu cfg = {.memory = memory, .policy = {.memory_reserve = reserve}};
-
-	why[0] = '\0';
-	return residency_admits(fake.v->pool, &cfg, NULL, why);
-}
-
-/* The sum of reserves fits the GPU, and that of the rest what is there for it. */
-START_TEST(admission)
-{
-	char why[POOL_REASON];
-
-	make_pool();
-	fake.v->pool->cfg.park_memory = 1100 * MIB;
-	ck_assert(admits(12 * MIB, 0, why));
-	ck_assert(!admits(13 * MIB, 0, why));
-	ck_assert_str_eq(why, "pool default: 17 MiB would be reserved of 16: lower memory-reserve, "
-			      "or detach a vGPU");
-	ck_assert(admits(84 * MIB, 4 * MIB, why));
-	ck_assert(!admits(85 * MIB, 4 * MIB, why));
-	ck_assert_str_eq(why, "pool default: 1101 MiB might be parked, park_memory is 1100: raise "
-			      "it or memory-reserve");
-	ck_assert(admits(12 * MIB, 64 * MIB, why));
-	/* Instead of itself. */
-	ck_assert(residency_admits(fake.v->pool, &fake.v->cfg, fake.v, why));
-	fake.v->pool->cfg.park_memory = 0;
-	ck_assert(admits(64 * MIB, 0, why));
-	ck_assert(!admits(64 * MIB, 4 * MIB, why));
-	ck_assert_str_eq(why, "pool default: memory-reserve is 4 of 64 MiB, and the pool has no "
-			      "park_memory: set that, or reserve all");
-	ck_assert_uint_eq(residency_room(fake.v), UINT64_MAX);
-}
-END_TEST
-
 static void add(TCase *t)
 {
 	tcase_add_test(t, one_leaves_for_another);
@@ -551,8 +420,6 @@ static void add(TCase *t)
 	LOOP(comes_back_after_its_answer, 2);
 	LOOP(lies_about_the_rest, 2);
 	tcase_add_test(t, waits_until_the_gpu_is_known);
-	tcase_add_test(t, reserves_are_kept);
-	tcase_add_test(t, admission);
 }
 
 int main(void)

@@ -185,7 +185,8 @@ void cgroup_weigh(struct worker *w)
 
 int spawn_worker(struct worker *w)
 {
-	const struct pvgpu_sup ready = {.kind = PVGPU_SUP_READY, .b = 1 << 30};
+	const struct pvgpu_sup ready = {.kind = PVGPU_SUP_READY,
+					.b = fake.gpu_memory ? fake.gpu_memory : 1 << 30};
 	struct fake_worker *k = unused();
 	int pair[2], fd;
 

@@ -50,6 +50,7 @@ struct fake {
 	int fail_map, fail_channel;                  /* errno */
 	bool drops; /* the worker's next answer is one after which an honest one has no such file */
 	bool keeps; /* but it has */
+	uint64_t gpu_memory; /* that workers report; 0: 1 GiB */
 	unsigned int idle, changed;
 	unsigned int asked; /* how often a worker was rung */
 	bool unheard;       /* the worker does not take the ring */

@@ -57,28 +57,30 @@ static uint64_t available(const struct vgpu *v)
 }
 
 /* Memory that was parked for the first claim is not for others, unless it is reserved for them. */
-static bool has_room(const struct worker *w, uint64_t bytes, const struct claim *c)
+static bool has_room(const struct claim *c)
 {
-	const struct pool *p = w->vgpu->pool;
-	uint64_t n = residency_room(w->vgpu);
+	const struct vgpu *v = c->w->vgpu;
+	const struct pool *p = v->pool;
+	uint64_t n = residency_room_for(c);
 
 	/* Adopted sessions wait until a worker has told what the GPU has. */
-	if (n < bytes || (residency_is_on(p) && !p->device_memory))
+	if (n < c->bytes || (residency_is_on(p) && !p->device_memory))
 		return false;
-	return !p->first || c == p->first || n - bytes >= p->freed ||
-	       residency_is_reserved(w->vgpu, bytes);
+	return !p->first || c == p->first || n - c->bytes >= p->freed ||
+	       residency_is_reserved(v, c->bytes);
 }
 
-/* Recorded before the worker hears of it. c: its claim; NULL: none. */
-static bool take(struct worker *w, uint64_t bytes, const struct claim *c)
+/* Recorded before the worker hears of it. */
+static bool take(const struct claim *c)
 {
+	struct worker *w = c->w;
 	struct vgpu *v = w->vgpu;
 
-	if (bytes > available(v) || !has_room(w, bytes, c) ||
-	    !ledger_take(&v->ledger, &w->leased, bytes))
+	if (c->bytes > available(v) || !residency_fits(c) || !has_room(c) ||
+	    !ledger_take(&v->ledger, &w->leased, c->bytes))
 		return false;
 	if (held_set_leased(w->held, w->leased + w->parking.bytes) < 0) {
-		ledger_give(&v->ledger, &w->leased, bytes);
+		ledger_give(&v->ledger, &w->leased, c->bytes);
 		return false;
 	}
 	if (!w->parking.came_ns)
@@ -128,8 +130,8 @@ static bool waits_for_room(const struct claim *c)
 static bool grant(struct claim *c)
 {
 	if (!c->parked)
-		return take(c->w, c->bytes, c);
-	return !parking_grows(c->w) && has_room(c->w, c->bytes, c);
+		return take(c);
+	return !parking_grows(c->w) && has_room(c);
 }
 
 static void answer_claim(struct claim *c, bool granted)
@@ -144,17 +146,25 @@ static void answer_claim(struct claim *c, bool granted)
 	vgpu_changed(was.w->vgpu);
 }
 
-static void refuse_full(struct worker *w, uint64_t bytes)
+static void refuse_full(const struct claim *c)
 {
-	struct vgpu *v = w->vgpu;
+	struct vgpu *v = c->w->vgpu;
+	const uint64_t has = c->w->leased + c->w->parking.bytes;
 
 	v->parking.refused++;
-	if (log_room(&v->noise, now_ms(), v->cfg.name))
+	if (!log_room(&v->noise, now_ms(), v->cfg.name))
+		return;
+	if (residency_fits(c))
 		log_warning("%s: %" PRIu64 " MiB are refused: the GPU has %" PRIu64
 			    " MiB left for it, and no session can leave; its vGPU may have %" PRIu64
 			    " MiB of which %" PRIu64 " are reserved",
-			    worker_name(w), bytes >> 20, residency_room(v) >> 20,
+			    worker_name(c->w), c->bytes >> 20, residency_room(v) >> 20,
 			    v->ledger.quota >> 20, config_reserve(&v->cfg) >> 20);
+	else
+		log_warning("%s: %" PRIu64 " MiB are refused: with its %" PRIu64
+			    " MiB they are more than the GPU has beside what is reserved for "
+			    "others",
+			    worker_name(c->w), c->bytes >> 20, has >> 20);
 }
 
 /* Grants claims that fit now, and refuses those that ask for more than their vGPU will have. */
@@ -183,7 +193,7 @@ static bool choose_first(struct pool *p)
 {
 	struct claim *c, *last = NULL;
 
-	if (p->first && residency_can(p->first->w, p->first->bytes))
+	if (p->first && residency_can(p->first))
 		return true;
 	p->first = NULL;
 	p->freed = 0;
@@ -191,7 +201,7 @@ static bool choose_first(struct pool *p)
 	{
 		if (!waits_for_room(c))
 			continue;
-		if (residency_can(c->w, c->bytes)) {
+		if (residency_can(c)) {
 			p->first = c;
 			return true;
 		}
@@ -199,7 +209,7 @@ static bool choose_first(struct pool *p)
 	}
 	if (!last)
 		return true;
-	refuse_full(last->w, last->bytes);
+	refuse_full(last);
 	answer_claim(last, false);
 	return false;
 }
@@ -249,25 +259,26 @@ void lease_quota_known(struct vgpu *v)
 
 /* Will there be memory for it? Without a quota, no worker has reported the GPU's memory yet: an
  * adopted session must wait. */
-static bool is_coming(struct worker *w, uint64_t bytes)
+static bool is_coming(const struct claim *c)
 {
-	const struct vgpu *v = w->vgpu;
+	const struct vgpu *v = c->w->vgpu;
 
-	if (bytes > lease_free(v) && v->ledger.quota)
+	if (c->bytes > lease_free(v) && v->ledger.quota)
 		return false;
-	if (bytes > available(v) || residency_can(w, bytes))
+	if (c->bytes > available(v) || residency_can(c))
 		return true;
-	refuse_full(w, bytes);
+	refuse_full(c);
 	return false;
 }
 
 void lease_asked(struct worker *w, const struct pvgpu_sup *m)
 {
+	const struct claim want = {.w = w, .id = m->id, .bytes = m->a};
 	struct pool *p = w->vgpu->pool;
-	const bool granted = take(w, m->a, NULL);
+	const bool granted = take(&want);
 	struct claim *c = NULL;
 
-	if (!granted && w->claims < CLAIMS_MAX && is_coming(w, m->a))
+	if (!granted && w->claims < CLAIMS_MAX && is_coming(&want))
 		c = calloc(1, sizeof(*c));
 	if (!c) {
 		answer(w, m->id, m->a, granted);
@@ -275,7 +286,7 @@ void lease_asked(struct worker *w, const struct pvgpu_sup *m)
 			vgpu_changed(w->vgpu);
 		return;
 	}
-	*c = (struct claim){.w = w, .id = m->id, .bytes = m->a};
+	*c = want;
 	add_claim(c);
 	if (residency_is_on(p))
 		lease_serve(p);

@@ -95,11 +95,19 @@ bool residency_admits(const struct pool *p, const struct config_vgpu *cfg, const
 	return false;
 }
 
-uint64_t residency_room(const struct vgpu *v)
+/* The vGPU's part of the GPU's memory: its reserve, or all that it has there if that is more. */
+static uint64_t kept(const struct vgpu *v)
+{
+	return reserved(v) > on_gpu(v) ? reserved(v) : on_gpu(v);
+}
+
+/* The GPU's memory less `own` and what `of` says of all others. */
+static uint64_t left_by_others(const struct vgpu *v, uint64_t (*of)(const struct vgpu *v),
+			       uint64_t own)
 {
 	const struct pool *p = v->pool;
 	const struct daemon *d = p->d;
-	uint64_t n = on_gpu(v);
+	uint64_t n = own;
 
 	/* Before the GPU's memory is known nothing is too much. */
 	if (!residency_is_on(p) || !p->device_memory)
@@ -108,9 +116,29 @@ uint64_t residency_room(const struct vgpu *v)
 		const struct vgpu *u = d->vgpus[i];
 
 		if (u != v && u->pool == p)
-			n += reserved(u) > on_gpu(u) ? reserved(u) : on_gpu(u);
+			n += of(u);
 	}
-	return n < p->device_memory ? p->device_memory - n : 0;
+	return minus(p->device_memory, n);
+}
+
+uint64_t residency_room(const struct vgpu *v)
+{
+	return left_by_others(v, kept, on_gpu(v));
+}
+
+bool residency_fits(const struct claim *c)
+{
+	const struct worker *w = c->w;
+	const uint64_t parked = w->parking.bytes, more = c->parked ? 0 : c->bytes;
+
+	return w->leased + parked + more <= left_by_others(w->vgpu, reserved, 0);
+}
+
+uint64_t residency_room_for(const struct claim *c)
+{
+	const struct vgpu *v = c->w->vgpu;
+
+	return residency_fits(c) ? residency_room(v) : left_by_others(v, on_gpu, on_gpu(v));
 }
 
 uint64_t residency_host_room(const struct vgpu *v)
@@ -163,28 +191,29 @@ static uint64_t beyond(const struct vgpu *v, uint64_t more)
 	return minus(on_gpu(v) + more, reserved(v));
 }
 
-bool residency_can(const struct worker *asks, uint64_t bytes)
+bool residency_can(const struct claim *c)
 {
-	const struct pool *p = asks->vgpu->pool;
+	const struct vgpu *v = c->w->vgpu;
 	const uint64_t now = pvgpu_poll_now();
-	struct daemon *d = p->d;
-	uint64_t n = residency_room(asks->vgpu);
+	struct daemon *d = v->d;
+	uint64_t n = residency_room_for(c);
 	struct worker *w;
 
+	if (!c->parked && !residency_fits(c))
+		return false;
 	for (unsigned int i = 0; i < d->vgpu_n; i++)
-		d->vgpus[i]->parking.may =
-			beyond(d->vgpus[i], d->vgpus[i] == asks->vgpu ? bytes : 0);
+		d->vgpus[i]->parking.may = beyond(d->vgpus[i], d->vgpus[i] == v ? c->bytes : 0);
 	TAILQ_FOREACH(w, &d->workers, link)
 	{
 		uint64_t part;
 
-		if (!w->vgpu || w->vgpu->pool != p || w == asks)
+		if (!w->vgpu || w->vgpu->pool != v->pool || w == c->w)
 			continue;
 		part = less(can_leave(w, now), w->vgpu->parking.may);
 		w->vgpu->parking.may -= part;
 		n = n > UINT64_MAX - part ? UINT64_MAX : n + part;
 	}
-	return bytes <= n;
+	return c->bytes <= n;
 }
 
 /* Has it work, also such as waits for its turn, or had it some since the last look? */
@@ -316,7 +345,7 @@ static uint64_t expected(const struct pool *p)
 /* Bytes that are missing for the claim, and for all that wait with it. */
 static uint64_t missing(const struct claim *c)
 {
-	uint64_t n = minus(c->bytes, residency_room(c->w->vgpu));
+	uint64_t n = minus(c->bytes, residency_room_for(c));
 	const struct claim *x;
 
 	TAILQ_FOREACH(x, &c->w->vgpu->pool->claims, link)
@@ -339,7 +368,7 @@ static uint64_t enough(const struct worker *w, const struct claim *c, uint64_t m
 static void make_room(struct pool *p, const struct claim *c)
 {
 	const uint64_t now = pvgpu_poll_now();
-	const uint64_t lacks = minus(c->bytes, residency_room(c->w->vgpu));
+	const uint64_t lacks = minus(c->bytes, residency_room_for(c));
 	struct worker *w;
 
 	while (expected(p) < lacks && (w = next_to_go(c, now))) {

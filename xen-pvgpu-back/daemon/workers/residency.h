@@ -27,6 +27,11 @@ bool residency_admits(const struct pool *p, const struct config_vgpu *cfg, const
 void residency_promised(const struct pool *p, uint64_t *reserved, uint64_t *parked);
 /* Bytes that the vGPU's sessions may have on the GPU beside what they have now. */
 uint64_t residency_room(const struct vgpu *v);
+/* Can the claim's session have all of its memory there at once, beside the others' reserves? */
+bool residency_fits(const struct claim *c);
+/* Bytes that there are for the claim now. A session that does not fit, since others got their
+ * reserves later, is lent what lies unused of them, or it could never come back. */
+uint64_t residency_room_for(const struct claim *c);
 /* Bytes of the pool's host memory that the vGPU's sessions may park beside what they have: its own
  * part, and what is promised to no vGPU. */
 uint64_t residency_host_room(const struct vgpu *v);
@@ -40,7 +45,7 @@ void residency_stop(struct pool *p);
 /* Asks sessions to leave for the pool's first claim, now and until there is room. */
 void residency_look(struct pool *p);
 /* Could the sessions that can leave make room for it? The requester's own does not leave. */
-bool residency_can(const struct worker *w, uint64_t bytes);
+bool residency_can(const struct claim *c);
 /* The worker's answer to parking_leave(): bytes, which are for the pool's first claim; again: it
  * has work, and may be asked again. */
 void residency_parked(struct worker *w, uint64_t bytes, bool again);
