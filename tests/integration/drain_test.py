@@ -5,6 +5,7 @@ what a restart, a section that is removed and put back, and a shutdown that is c
 import errno
 import os
 import signal
+import struct
 import subprocess
 import time
 import unittest
@@ -147,6 +148,24 @@ class Restarts(unittest.TestCase):
             adopted(env)
             outlives(self, env, s)
             started(env).close()
+            s.close()
+
+    def test_memory_while_a_section_is_gone(self):
+        """What the vGPU may have is not known then: the program waits for it, and is not told that there is none."""
+        with PvgpuEnv({"vgpu0": "1G", "other": "1G"}, settings={"shutdown_grace_ms": LONG_MS, "log_level": "debug"}) as env:
+            s = started(env)
+            had = s.mem_info()
+            memory = env.vgpus.pop("vgpu0")
+            env.restart()
+            wait_for("the announcement", lambda: "the guest may finish for" in env.log())
+            self.assertEqual(s.mem_info(), had)
+            asked = s.post(raw.MEM_ALLOC, struct.pack("<QQ", raw.CTX, 4 << 20))
+            wait_for("the request", lambda: "lease of 4194304 bytes waits" in env.log())
+            env.vgpus["vgpu0"] = memory
+            env.restart()
+            result, body = s.wait(asked)
+            self.assertEqual(result, 0)
+            self.assertNotEqual(body, bytes(8))
             s.close()
 
     def test_a_shutdown_that_is_cut_short(self):

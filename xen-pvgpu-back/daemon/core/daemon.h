@@ -282,6 +282,7 @@ struct vgpu {
 	uint64_t refused;            /* openings that got no session */
 	char refusing[CHECK_REASON]; /* why the latest opening got none; "": it did */
 	char unfit[CHECK_REASON];    /* its memory cannot be promised; "": it is */
+	bool former;                 /* it is configured no more, and its sessions are ended */
 	bool unsettled;              /* its place waits for a prediction of latencies */
 	uint64_t predicted_us;       /* goals.c: 99 of 100 waits; 0: it has no latency goal */
 	char last_reason[160];       /* why the last session ended */

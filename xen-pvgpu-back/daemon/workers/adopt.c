@@ -138,7 +138,8 @@ static int reach(const struct daemon *d, const char *file)
 	return -1;
 }
 
-/* A vGPU that is not configured any more: its sessions are ended. */
+/* A vGPU that is not configured any more: its sessions are ended, and it is not known what they may
+ * have. */
 static struct vgpu *former_vgpu(struct daemon *d, const char *name, struct pool *pool)
 {
 	struct config_vgpu cfg = {.memory = 1};
@@ -150,6 +151,8 @@ static struct vgpu *former_vgpu(struct daemon *d, const char *name, struct pool 
 	v = daemon_add_vgpu(d, &cfg, pool);
 	if (v) {
 		v->drain = PVGPU_DRAIN_NOW;
+		v->former = true;
+		v->ledger.quota = vgpu_quota(v);
 		log_warning("vgpu %s: not configured any more: its sessions may finish for %u ms, "
 			    "new ones are refused",
 			    name, d->cfg.shutdown_ms);

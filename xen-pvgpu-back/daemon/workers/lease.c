@@ -124,7 +124,9 @@ static void drop(struct claim *c)
 /* Is it what it may have that it waits for, or the GPU's room? */
 static bool waits_for_room(const struct claim *c)
 {
-	return c->parked || c->bytes <= available(c->w->vgpu);
+	const struct vgpu *v = c->w->vgpu;
+
+	return v->ledger.quota && (c->parked || c->bytes <= available(v));
 }
 
 static bool grant(struct claim *c)
@@ -287,6 +289,7 @@ void lease_asked(struct worker *w, const struct pvgpu_sup *m)
 		return;
 	}
 	*c = want;
+	log_debug("%s: lease of %" PRIu64 " bytes waits", worker_name(w), m->a);
 	add_claim(c);
 	if (residency_is_on(p))
 		lease_serve(p);
@@ -344,7 +347,7 @@ uint64_t lease_most(const struct vgpu *v)
 	const uint64_t most = v->cfg.memory ? v->ledger.quota : pool_room(v);
 
 	/* Before the GPU's memory is known nothing is too much. */
-	if (!v->ledger.quota)
+	if (!v->ledger.quota && !v->former)
 		return UINT64_MAX;
 	return most > v->ledger.used ? most : v->ledger.used;
 }

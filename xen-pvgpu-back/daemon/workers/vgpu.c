@@ -34,6 +34,8 @@ static const struct budget_rule budget_connections = {
 
 uint64_t vgpu_quota(const struct vgpu *v)
 {
+	if (v->former)
+		return 0;
 	return v->cfg.memory ? v->cfg.memory : v->pool->device_memory;
 }
 
