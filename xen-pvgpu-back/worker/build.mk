@@ -61,6 +61,11 @@ $(B)/unit/link_xen_test: $(call obj,tests/unit/worker/link_xen_test.c \
 	xen-pvgpu-back/worker/gpu/mem/chunks.c) $$(CONTRACT)
 LDLIBS_link_xen_test = $(CHECK_LIBS) -Wl,--wrap=mmap
 
+# What pvgpud and its successor hear of leases.
+UNIT += $(B)/unit/worker_lease_test
+$(B)/unit/worker_lease_test: $(call obj,tests/unit/worker/worker_lease_test.c xen-pvgpu-back/worker/frame/lease.c) $$(CONTRACT)
+LDLIBS_worker_lease_test = $(CHECK_LIBS)
+
 # The test itself stands for all that loop.c and link.c call.
 UNIT += $(B)/unit/loop_test
 $(B)/unit/loop_test: $(call obj,tests/unit/worker/loop_test.c $(addprefix xen-pvgpu-back/worker/frame/,loop.c link.c))

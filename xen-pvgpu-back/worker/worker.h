@@ -84,13 +84,14 @@ bool share_drop(struct worker *w, uint64_t number);
 
 /*
  * Parked memory (gpu/swap.c) is leased no more, but counts against the vGPU's quota. Any thread.
- * lease_parked: so many bytes have been parked as pvgpud's message `id` asks, in us microseconds;
- * 0: none, with a reason. lease_resumed: all that was parked is on the GPU again.
+ * lease_parked: so many bytes have been parked as pvgpud's question asks, in us microseconds; 0:
+ * none, with a reason. A pvgpud that has not asked hears only of bytes. lease_resumed: all that was
+ * parked is on the GPU again.
  *
  * Decoding thread. lease_resume: all that is parked is to be on the GPU again: bytes that may be at
  * once, or 0: gpu_resume() will be called. lease_unask: it will not, and is to be asked again.
  */
-void lease_parked(struct worker *w, uint32_t id, uint64_t bytes, uint64_t us, bool busy,
+void lease_parked(struct worker *w, uint32_t question, uint64_t bytes, uint64_t us, bool busy,
 		  const char *reason);
 uint64_t lease_resume(struct worker *w);
 void lease_unask(struct worker *w);

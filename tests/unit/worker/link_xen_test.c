@@ -105,8 +105,9 @@ void share_heard(struct worker *v, const struct pvgpu_sup *m, int fd)
 	ck_abort_msg("message %u of shared memory, fd %d", m->kind, fd);
 }
 
-void lease_park_asked(struct worker *v)
+uint32_t lease_park_asked(struct worker *v, uint32_t id)
 {
+	return id;
 }
 
 void gpu_resume(struct worker *v, uint64_t bytes)

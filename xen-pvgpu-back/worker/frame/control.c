@@ -129,8 +129,7 @@ static bool read_one(struct worker *w)
 		take_gate(w, in.fds);
 		break;
 	case PVGPU_SUP_PARK:
-		lease_park_asked(w);
-		gpu_park(w, m.head.id, m.head.a, m.head.b, m.head.c);
+		gpu_park(w, lease_park_asked(w, m.head.id), m.head.a, m.head.b, m.head.c);
 		break;
 	case PVGPU_SUP_LEASED:
 	case PVGPU_SUP_MEMINFO:

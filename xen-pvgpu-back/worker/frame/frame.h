@@ -55,8 +55,10 @@ struct lease {
 	uint64_t parked; /* of what was leased; it counts against the quota */
 	/* What pvgpud is still to hear of parked memory: kind 0: nothing. */
 	struct pvgpu_sup to_say[2];
-	bool asked; /* this pvgpud has asked to park: it knows the question's number */
-	bool deaf;  /* it is an older one, to which parked memory is leased */
+	/* PARK that waits for its answer, as the worker counts them: what a former pvgpud asked may
+	 * have the same id. 0: none. */
+	uint32_t question, questions, question_id;
+	bool deaf; /* pvgpud is an older one, to which parked memory is leased */
 	/* Since a successor's adoption until its first MEMINFO; the lease that STATE said, parked
 	 * bytes included. */
 	bool unsettled;
@@ -230,10 +232,10 @@ uint64_t lease_heard(struct worker *w, const struct pvgpu_sup *m);
 bool lease_is_up(struct worker *w);
 void lease_down(struct worker *w);
 int lease_up(struct worker *w);
-void lease_park_asked(struct worker *w); /* PARK */
-void lease_ended(struct worker *w);      /* no caller need wait any more */
-void lease_tell(struct worker *w);       /* report changes to pvgpud */
-bool lease_behind(struct worker *w);     /* there are unreported changes */
+uint32_t lease_park_asked(struct worker *w, uint32_t id); /* PARK; for lease_parked() */
+void lease_ended(struct worker *w);                       /* no caller need wait any more */
+void lease_tell(struct worker *w);                        /* report changes to pvgpud */
+bool lease_behind(struct worker *w);                      /* there are unreported changes */
 
 /* share.c, with the lease's lock held */
 void share_tell(struct worker *w);

@@ -222,28 +222,35 @@ static void say_parked(struct worker *w, unsigned int place, const struct pvgpu_
 	tell(w);
 }
 
-void lease_parked(struct worker *w, uint32_t id, uint64_t bytes, uint64_t us, bool busy,
+void lease_parked(struct worker *w, uint32_t question, uint64_t bytes, uint64_t us, bool busy,
 		  const char *reason)
 {
-	struct pvgpu_sup m = {.kind = PVGPU_SUP_PARKED, .id = id, .a = bytes, .b = us, .c = busy};
+	struct pvgpu_sup m = {.kind = PVGPU_SUP_PARKED, .a = bytes, .b = us, .c = busy};
 	struct lease *l = &w->lease;
 
 	snprintf(m.reason, sizeof(m.reason), "%s", reason);
 	pthread_mutex_lock(&l->lock);
 	l->leased -= bytes;
 	l->parked += bytes;
-	if (!l->asked)
-		m.id = 0;
+	if (question == l->question) {
+		m.id = l->question_id;
+		l->question = 0;
+	}
 	if ((m.id || bytes) && l->up && !l->unsettled && !l->deaf)
 		say_parked(w, 0, &m);
 	pthread_mutex_unlock(&l->lock);
 }
 
-void lease_park_asked(struct worker *w)
+uint32_t lease_park_asked(struct worker *w, uint32_t id)
 {
-	pthread_mutex_lock(&w->lease.lock);
-	w->lease.asked = true;
-	pthread_mutex_unlock(&w->lease.lock);
+	struct lease *l = &w->lease;
+	uint32_t question;
+
+	pthread_mutex_lock(&l->lock);
+	question = l->question = ++l->questions;
+	l->question_id = id;
+	pthread_mutex_unlock(&l->lock);
+	return question;
 }
 
 void lease_resumed(struct worker *w, uint64_t bytes, uint64_t us)
@@ -378,7 +385,8 @@ void lease_down(struct worker *w)
 	/* The successor hears of all this in STATE, or is asked again. */
 	l->owed = 0;
 	l->to_say[0].kind = l->to_say[1].kind = 0;
-	l->unsettled = l->asked = l->resume_sent = false;
+	l->unsettled = l->resume_sent = false;
+	l->question = 0;
 	for (struct lease_wait *x = l->waits; x; x = x->next)
 		x->sent = false;
 	pthread_mutex_unlock(&l->lock);

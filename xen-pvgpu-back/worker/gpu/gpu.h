@@ -67,7 +67,7 @@ bool gpu_wants_thread(struct worker *w);
  * and when as many MiB as the others say are parked, the rest stays. gpu_resume: what
  * lease_resume() asks for.
  */
-void gpu_park(struct worker *w, uint32_t id, uint64_t most, unsigned int how, uint64_t ms);
+void gpu_park(struct worker *w, uint32_t question, uint64_t most, unsigned int how, uint64_t ms);
 void gpu_resume(struct worker *w, uint64_t bytes);
 
 /*

@@ -45,7 +45,7 @@ struct swap {
 	uint64_t taken, since; /* g->taken when pvgpud asked, and when it asked first at that */
 	/* While it drains: what pvgpud asked, and until when. */
 	uint64_t most, enough, until;
-	uint32_t id;
+	uint32_t question;
 	bool may_swap;
 };
 

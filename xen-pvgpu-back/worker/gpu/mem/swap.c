@@ -45,7 +45,7 @@ struct swap_job {
 	struct job job;
 	struct ctx *c;       /* referenced: in which the copies run */
 	struct batch *batch; /* that leaves */
-	uint32_t id;         /* of pvgpud's question */
+	uint32_t question;   /* of pvgpud's */
 	bool may_swap;
 };
 
@@ -128,7 +128,7 @@ static void run_out(struct gpu *g, struct job *job)
 	if (r) {
 		worker_log(g->w, "its memory stays on the GPU: CUresult %d, %s", r, why);
 		batch_free(b);
-		lease_parked(g->w, j->id, 0, 0, false, why);
+		lease_parked(g->w, j->question, 0, 0, false, why);
 		job_end(g, j, rests(g));
 		return;
 	}
@@ -137,7 +137,7 @@ static void run_out(struct gpu *g, struct job *job)
 	b->next = s->parked;
 	s->parked = b;
 	s->bytes += b->bytes;
-	lease_parked(g->w, j->id, b->bytes, (pvgpu_poll_now() - begun) / 1000, false, "");
+	lease_parked(g->w, j->question, b->bytes, (pvgpu_poll_now() - begun) / 1000, false, "");
 	job_end(g, j, rests(g));
 }
 
@@ -256,7 +256,8 @@ static struct batch *collect(struct gpu *g, uint64_t most, uint64_t enough)
 }
 
 /* It has no work. */
-static const char *leave(struct gpu *g, uint32_t id, uint64_t most, uint64_t enough, bool may_swap)
+static const char *leave(struct gpu *g, uint32_t question, uint64_t most, uint64_t enough,
+			 bool may_swap)
 {
 	struct ctx *c = ctx_any(g);
 	struct swap_job *j;
@@ -271,7 +272,7 @@ static const char *leave(struct gpu *g, uint32_t id, uint64_t most, uint64_t eno
 	b = collect(g, most, enough);
 	pthread_mutex_unlock(&g->mem.lock);
 	if (b && b->count) {
-		j->id = id;
+		j->question = question;
 		j->may_swap = may_swap;
 		j->batch = b;
 		push(g, j, SWAP_LEAVING, run_out);
@@ -296,11 +297,11 @@ void swap_look(struct gpu *g)
 	if (busy && pvgpu_poll_now() < s->until)
 		return;
 	if (!busy)
-		why = leave(g, s->id, s->most, s->enough, s->may_swap);
+		why = leave(g, s->question, s->most, s->enough, s->may_swap);
 	if (!why)
 		return;
 	atomic_store(&s->state, rests(g));
-	lease_parked(g->w, s->id, 0, 0, busy, why);
+	lease_parked(g->w, s->question, 0, 0, busy, why);
 	worker_kick(g->w);
 }
 
@@ -309,11 +310,11 @@ int swap_look_ms(struct gpu *g)
 	return atomic_load(&g->swap.state) == SWAP_DRAINS ? DRAIN_LOOK_MS : -1;
 }
 
-static void drain(struct gpu *g, uint32_t id, uint64_t most, bool may_swap, uint64_t ms)
+static void drain(struct gpu *g, uint32_t question, uint64_t most, bool may_swap, uint64_t ms)
 {
 	struct swap *s = &g->swap;
 
-	s->id = id;
+	s->question = question;
 	s->most = most;
 	s->may_swap = may_swap;
 	s->enough = ms >> 32 ? ms >> 32 << 20 : most;
@@ -435,25 +436,25 @@ bool swap_holds_slow(struct gpu *g, const struct pvgpu_cmd_desc *d)
 }
 
 /* Without a reason it is on its way, and is answered then. */
-static void park(struct gpu *g, uint32_t id, uint64_t most, unsigned int how, uint64_t ms)
+static void park(struct gpu *g, uint32_t question, uint64_t most, unsigned int how, uint64_t ms)
 {
 	const bool may_swap = how & PVGPU_SUP_PARK_SAFE;
 	const char *why = stays(g, how & PVGPU_SUP_PARK_BUSY);
 	bool busy = why && !g->evict.on; /* it will be back */
 
 	if (!why && how & PVGPU_SUP_PARK_BUSY) {
-		drain(g, id, most, may_swap, ms);
+		drain(g, question, most, may_swap, ms);
 		return;
 	}
 	if (!why) {
 		busy = idle_ns(g) / 1000000 < ms || g->park.count || has_work(g);
-		why = busy ? "it is not idle" : leave(g, id, most, most, may_swap);
+		why = busy ? "it is not idle" : leave(g, question, most, most, may_swap);
 	}
 	if (why)
-		lease_parked(g->w, id, 0, 0, busy, why);
+		lease_parked(g->w, question, 0, 0, busy, why);
 }
 
-void gpu_park(struct worker *w, uint32_t id, uint64_t most, unsigned int how, uint64_t ms)
+void gpu_park(struct worker *w, uint32_t question, uint64_t most, unsigned int how, uint64_t ms)
 {
 	struct gpu *g = worker_gpu(w);
 
@@ -464,10 +465,10 @@ void gpu_park(struct worker *w, uint32_t id, uint64_t most, unsigned int how, ui
 			atomic_store(&g->swap.state, SWAP_AWAY);
 			worker_kick(w);
 		}
-		park(g, id, most, how, ms);
+		park(g, question, most, how, ms);
 		return;
 	}
 	if (atomic_load(&g->swap.state) == SWAP_AWAY)
 		come(g);
-	lease_parked(w, id, 0, 0, false, "");
+	lease_parked(w, question, 0, 0, false, "");
 }
