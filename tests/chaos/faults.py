@@ -14,6 +14,7 @@ from guests import LOST, MEMORY, REFUSED
 from world import MARK, POLICY, POOL, RELOADED, Wrong
 
 FAULTS = {}
+STARTS_BY = 5  # seconds from the start of a worker to its first word, or its end
 
 
 def fault(name, weight=1, needs=None):
@@ -108,9 +109,16 @@ def section(d):
         if not d.world.answers():
             d.later(0.1, undo)
             return
-        d.over("its section is gone", vgpu)
         d.world.vgpus[vgpu] = keys
         kill(d)
+        there()
+
+    def there():
+        """Its socket is not there before the next pvgpud is."""
+        if d.world.answers():
+            d.over("its section is gone", vgpu)
+        else:
+            d.later(0.1, there)
     d.later(d.rng.random() * 3, undo)
 
 
@@ -314,8 +322,11 @@ def kill_spare(d):
     serving = {pid for _, _, _, pid in d.sessions()}
     pids = [p for p in d.world.processes().get("pvgpu-worker", []) if p not in serving]
     if pids:
-        for error in (LOST, REFUSED):  # one that got it meanwhile
-            d.permit_opening(error, "a spare worker was killed")
+        why = "a spare worker was killed"
+        d.permit_opening(LOST, why)  # one that got it meanwhile
+        # The first worker of a pvgpud: all that wait for it, those that come before its end is known, too.
+        d.while_it_lasts(REFUSED, why)
+        d.later(STARTS_BY, lambda: d.over(why))
         with contextlib.suppress(ProcessLookupError):
             os.kill(d.rng.choice(pids), signal.SIGKILL)
 

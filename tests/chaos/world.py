@@ -70,7 +70,7 @@ class World(PvgpuEnv):
         if self.crowded:
             # The GPU has room for some of a round's programs.
             sim["SIMCUDA_MEMORY"] = f"{rng.choice((16, 24, 32))}M"
-            self.pool.update(overcommit="32", park_memory="2G", park_share=rng.choice(("10%", "50%")))
+            self.pool.update(overcommit="64", park_memory="2G", park_share=rng.choice(("10%", "50%")))
             reserve = ",memory_reserve=1M"
         super().__init__({n: f"memory={m}M{reserve}" for n, m in self.memory.items()}, build=build, sim=sim, settings=settings)
         self.ready, self.spawned, self.gone_since, self.stopped = False, None, None, False
