@@ -113,6 +113,11 @@ class Parking(unittest.TestCase):
             used, parked = (int(env.read(f"/vgpu/vgpu0/memory-{k}")) for k in ("used", "parked"))
             self.assertEqual(parked, 64 << 20)
             self.assertGreaterEqual(used, parked)
+            ctl = [program("pvgpuctl"), "--run-dir", env.run_dir]
+            for words, column in ((["list"], "parked MiB"), (["top", "--count", "1"], "PARKED")):
+                head, row = subprocess.run([*ctl, *words], check=True, text=True, stdout=subprocess.PIPE, timeout=LIMIT).stdout.splitlines()[-2:]
+                end = head.index(column) + len(column)
+                self.assertEqual(row[:end].split()[-1], "64")
             leased = sum(int(s["leased"]) for s in env.tree()["vgpu"]["vgpu0"]["session"].values())
             self.assertLessEqual(leased + parked, used)
             # The driver's count follows.

@@ -311,6 +311,7 @@ static void print_vgpu(const char *name, json_t *v, json_t *tree)
 	printf("%-24s", name);
 	print_mib(v, "memory");
 	print_mib(v, "memory-used");
+	print_mib(v, "memory-parked");
 	printf(" %6s %-8s %9s %8s %8s %8s %10.1f ", local_text(v, "weight"),
 	       local_text(v, "priority"), local_text(v, "max-share"), local_text(v, "sessions"),
 	       local_text(v, "sessions-total"), local_text(v, "sessions-failed"),
@@ -345,9 +346,9 @@ int local_list(int argc, char **argv)
 	if (!status && ctl.json)
 		said = ask_statistics(&status);
 	if (!status && !ctl.json)
-		printf("%-24s %10s %10s %6s %-8s %9s %8s %8s %8s %10s %s\n", "vGPU", "memory MiB",
-		       "used MiB", "weight", "priority", "max share", "sessions", "total", "failed",
-		       "GPU time s", "state");
+		printf("%-24s %10s %10s %10s %6s %-8s %9s %8s %8s %8s %10s %s\n", "vGPU",
+		       "memory MiB", "used MiB", "parked MiB", "weight", "priority", "max share",
+		       "sessions", "total", "failed", "GPU time s", "state");
 	json_object_foreach(status ? NULL : vgpus, name, v)
 	{
 		if (ctl.json)

@@ -159,10 +159,35 @@ static void print_gpus(const struct sample *before, const struct sample *now)
 	}
 }
 
-static int print_top(const struct sample *before, const struct sample *now, const struct column *c,
-		     size_t n, const struct column *by)
+static bool has_any(const struct sample *s, const struct column *c)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		const uint64_t value = s->rows[i].of.value[c->value];
+
+		if (value && value != PVGPU_UNKNOWN)
+			return true;
+	}
+	return false;
+}
+
+/* Of all columns those that have something to say; how many. */
+static size_t telling(const struct column *all, size_t n, const struct sample *s,
+		      struct column out[COLUMNS])
+{
+	size_t k = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (!all[i].what->seldom || has_any(s, &all[i]))
+			out[k++] = all[i];
+	return k;
+}
+
+static int print_top(const struct sample *before, const struct sample *now,
+		     const struct column *all, size_t all_n, const struct column *by)
 {
 	struct line *lines = calloc(now->n + 1, sizeof(*lines));
+	struct column c[COLUMNS];
+	const size_t n = telling(all, all_n, now, c);
 	int name = LINE;
 
 	if (!lines)

@@ -18,9 +18,9 @@
 
 static void print_header(int name, int backend)
 {
-	printf("%-*s %5s %4s %-*s %-22s %15s %6s %-8s %9s %8s %10s %9s\n", name, "VM", "DOMID",
-	       "VGPU", backend, "BACKEND", "STATE", "MEMORY MiB", "WEIGHT", "PRIORITY", "MAX SHARE",
-	       "SESSIONS", "GPU TIME s", "WAITED s");
+	printf("%-*s %5s %4s %-*s %-22s %15s %10s %6s %-8s %9s %8s %10s %9s\n", name, "VM", "DOMID",
+	       "VGPU", backend, "BACKEND", "STATE", "MEMORY MiB", "PARKED MiB", "WEIGHT",
+	       "PRIORITY", "MAX SHARE", "SESSIONS", "GPU TIME s", "WAITED s");
 }
 
 static const char *const drains[] = {
@@ -36,9 +36,10 @@ static void print_row(const struct host *h, const struct vgpu *v, int name, int 
 		snprintf(quota, sizeof(quota), "%" PRIu64, v->memory >> 20);
 	snprintf(memory, sizeof(memory), "%" PRIu64 "/%s", v->statistics.memory_used >> 20, quota);
 	snprintf(share, sizeof(share), "%g%%", v->policy.max_share / 1e4);
-	printf("%-*.*s %5u %4u %-*.*s %-22s %15s %6u %-8s %9s %8u %10.1f %9.1f%s\n", name, name,
-	       domain_label(&h->domains, v->ids.fe, vm_buf), v->ids.fe, v->ids.id, backend, backend,
-	       domain_label(&h->domains, v->ids.be, be_buf), state, memory, v->policy.weight,
+	printf("%-*.*s %5u %4u %-*.*s %-22s %15s %10" PRIu64 " %6u %-8s %9s %8u %10.1f %9.1f%s\n",
+	       name, name, domain_label(&h->domains, v->ids.fe, vm_buf), v->ids.fe, v->ids.id,
+	       backend, backend, domain_label(&h->domains, v->ids.be, be_buf), state, memory,
+	       v->statistics.memory_parked >> 20, v->policy.weight,
 	       v->backend_there ? pvgpu_name_of(&pvgpu_priority_names, v->policy.priority) : "-",
 	       share, v->statistics.sessions, (double)v->statistics.gpu_time / 1e6,
 	       (double)v->statistics.wait_time / 1e6, drains[v->policy.drain]);

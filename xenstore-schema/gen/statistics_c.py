@@ -24,7 +24,7 @@ def enum(scope, what, things):
 
 
 def statistics_h(scopes):
-    lines = [HEAD + "#ifndef PVGPU_STATISTICS_GEN_H", "#define PVGPU_STATISTICS_GEN_H", "", "#include <stdint.h>", "",
+    lines = [HEAD + "#ifndef PVGPU_STATISTICS_GEN_H", "#define PVGPU_STATISTICS_GEN_H", "", "#include <stdbool.h>\n#include <stdint.h>", "",
              "#define PVGPU_STATISTICS_LAYOUT 0x%08xu /* of this description */" % layout(scopes), ""]
     for scope in SCOPES:
         lines += ["/* The %s's values. */" % scope] + enum(scope, (), scopes[scope].values) + [""]
@@ -34,6 +34,7 @@ def statistics_h(scopes):
               "struct pvgpu_statistic {",
               "\tconst char *name, *metric, *doc;",
               "\tconst char *column; /* of pvgpuctl; NULL: none */",
+              "\tbool seldom;        /* it is shown when one is not 0 */",
               "\tconst char *kind, *by;",
               "\tenum pvgpu_statistic_unit unit;", "};", "",
               "/* A field of the key `statistics`, in its order: which value, or which part of which histogram. */",
@@ -60,7 +61,8 @@ def table(name, size, things, index):
     lines = ["const struct pvgpu_statistic %s[%s] = {" % (name, size)]
     for s in things:
         lines += ["\t[%s] = {%s, %s," % (index(s), string(s.name), string(s.full_metric)), "\t\t%s," % string(s.doc),
-                  "\t\t%s, %s, %s, PVGPU_UNIT_%s}," % (string(s.column) if s.column else "NULL", string(s.kind), string(s.by), s.unit.upper())]
+                  "\t\t%s, %s, %s, %s, PVGPU_UNIT_%s}," % (string(s.column) if s.column else "NULL", "true" if s.seldom else "false",
+                                                       string(s.kind), string(s.by), s.unit.upper())]
     return lines + ["};", ""]
 
 

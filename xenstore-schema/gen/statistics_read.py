@@ -39,6 +39,7 @@ class Statistic:
     metric: str = None
     field: str = None   # type of the key's field; of a histogram: "u64"; None: in no key
     column: str = None
+    seldom: bool = False  # the column is shown when one is not 0
 
     @property
     def full_metric(self):
@@ -92,6 +93,7 @@ class StatisticsReader(Reader):
             s.field = "u64" if s.histogram else self.one_of(line, "type", FIELD_TYPES)
         elif word == "column":
             s.column = line.text("column")
+            s.seldom = line.take_if("seldom")
         else:
             line.fail("unknown statement '%s' in statistic '%s'" % (word, s.name))
 
