@@ -319,11 +319,11 @@ def stop_worker(d):
 
 @fault("kill spare", 2, "up")
 def kill_spare(d):
+    why = "a spare worker was killed"
+    d.permit_opening(LOST, why)  # one that gets it meanwhile
     serving = {pid for _, _, _, pid in d.sessions()}
     pids = [p for p in d.world.processes().get("pvgpu-worker", []) if p not in serving]
     if pids:
-        why = "a spare worker was killed"
-        d.permit_opening(LOST, why)  # one that got it meanwhile
         # The first worker of a pvgpud: all that wait for it, those that come before its end is known, too.
         d.while_it_lasts(REFUSED, why)
         d.later(STARTS_BY, lambda: d.over(why))

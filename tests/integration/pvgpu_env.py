@@ -184,9 +184,11 @@ class PvgpuEnv:
     # pvgpud
 
     def write_config(self, text):
+        """In one step: a pvgpud that starts now reads all of it."""
         self.config = text
-        with open(self.config_path, "w") as f:
+        with open(self.config_path + ".new", "w") as f:
             f.write(text)
+        os.rename(f.name, self.config_path)
 
     @property
     def pid(self):
