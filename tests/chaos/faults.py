@@ -297,10 +297,16 @@ def kill_worker(d):
             os.kill(pid, signal.SIGKILL)
 
 
+def refused_for_a_start(d, why):
+    """Those that wait for these workers, and those that come before pvgpud knows of their end."""
+    d.while_it_lasts(REFUSED, why)
+    d.later(STARTS_BY, lambda: d.over(why))
+
+
 @fault("kill all workers", 1)
 def kill_workers(d):
     d.permit_all(LOST, "all workers were killed")
-    d.permit_all(REFUSED, "all workers were killed")
+    refused_for_a_start(d, "all workers were killed")
     for pid in d.world.processes().get("pvgpu-worker", []):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
@@ -324,9 +330,7 @@ def kill_spare(d):
     serving = {pid for _, _, _, pid in d.sessions()}
     pids = [p for p in d.world.processes().get("pvgpu-worker", []) if p not in serving]
     if pids:
-        # The first worker of a pvgpud: all that wait for it, those that come before its end is known, too.
-        d.while_it_lasts(REFUSED, why)
-        d.later(STARTS_BY, lambda: d.over(why))
+        refused_for_a_start(d, why)
         with contextlib.suppress(ProcessLookupError):
             os.kill(d.rng.choice(pids), signal.SIGKILL)
 
