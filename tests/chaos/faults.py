@@ -176,12 +176,14 @@ def descriptors(d):
     _, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
     soft = resource.prlimit(pid, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{pid}/fd")), hard))[0]
     d.while_it_lasts(REFUSED, "no descriptors left")
+    d.world.starved = True
 
     def lift():
         d.over("no descriptors left")
         with contextlib.suppress(ProcessLookupError):
             if d.world.pid == pid:
                 resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
+        d.world.starved = False
     d.later(d.rng.random(), lift)
 
 

@@ -74,6 +74,7 @@ class World(PvgpuEnv):
             reserve = ",memory_reserve=1M"
         super().__init__({n: f"memory={m}M{reserve}" for n, m in self.memory.items()}, build=build, sim=sim, settings=settings)
         self.ready, self.spawned, self.gone_since, self.stopped = False, None, None, False
+        self.starved = False   # it has no descriptor left for another connection
         self.expected_end = False
         self.lives = 0
         self.log_seen = 0
@@ -111,7 +112,7 @@ class World(PvgpuEnv):
         self.lives += 1
 
     def answers(self):
-        return self.ready and not self.stopped
+        return self.ready and not self.stopped and not self.starved
 
     def catches(self, sig):
         """Whether pvgpud has a handler of this signal, or has put it off."""
