@@ -161,13 +161,18 @@ def take_turns(w):
         assert said["parks"] >= 3 and said["memory-refused"] == 0, said
 
 
+def held_and_detached(w, v, spare):
+    """One session, parked under all that happens to pvgpud, until its vGPU is detached."""
+    c, besides = operator(w, v)
+    restarts(w, v, c, besides)
+    wanted_meanwhile(w, v, c, besides)
+    detached(w, v, c, besides, spare)
+
+
 def run(lab, w):
     spare = w.pvgpud.gpu_memory()
     for v in w.vgpus.values():
-        c, besides = operator(w, v)
-        restarts(w, v, c, besides)
-        wanted_meanwhile(w, v, c, besides)
-        detached(w, v, c, besides, spare)
+        held_and_detached(w, v, spare)
     for kind in w.KINDS:
         moved(lab, w, kind, spare)
     take_turns(w)
