@@ -7,7 +7,7 @@
 
 enum { PTX_DIMS_MAX = 8 };
 
-/* What stands before the names: .align N, .attribute(...), .v4, the type. */
+/* Before the names: .align N, .attribute(...), .v4, the type. */
 struct ptx_element {
 	uint64_t bytes;    /* of all elements of a vector; 0: no variable follows */
 	uint64_t align;    /* the larger one of what the caller has set and what the text says */

@@ -44,7 +44,7 @@ static const struct {
 	{"st.param.b64 [p0+0], x;", "st.param.b64 [p0+0], %__pvgpu0; }"},
 };
 
-/* What is used in a way that is not understood. */
+/* Uses of variables that are not understood. */
 static const char *const unknown[] = {
 	M ".u32 x; .extern " M ".u32 y;",
 	M ".u32 x; " M ".u32 x;",
