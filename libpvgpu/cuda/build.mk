@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # The guest's libcuda.so.1.
-PVGPU_CUDA_OBJS := $(call obj,$(sort $(wildcard libpvgpu/cuda/*.c libpvgpu/cuda/*/*.c libpvgpu/log/*.c)) libpvgpu/image/fatbin.c $(if $(NEXT),tests/protocol/next/guest.c)) \
+PVGPU_CUDA_OBJS := $(call obj,$(sort $(wildcard libpvgpu/cuda/*.c libpvgpu/cuda/*/*.c libpvgpu/log/*.c)) $(addprefix libpvgpu/image/,fatbin.c managed.c ptx_text.c ptx_variable.c) $(if $(NEXT),tests/protocol/next/guest.c)) \
 	$(addprefix $(B)/obj/gen/,pvgpu_stubs.o pvgpu_calls_cuda.o cuda_public.o cuda_refused.o cuda_procaddr.o)
 
 LIBS += $(B)/lib/libcuda.so.1 $(B)/lib/libcuda.so
@@ -17,6 +17,10 @@ $(GUEST_TESTS:%=$(B)/unit/%): $(B)/unit/%: $(B)/obj/tests/unit/guest/%.o $(call 
 GUEST_TEST_LIBS = $(CHECK_LIBS)
 $(foreach t,$(GUEST_TESTS),$(eval LDLIBS_$(t) = $$(GUEST_TEST_LIBS)))
 LDLIBS_guest_launch_test += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
+
+UNIT += $(B)/unit/managed_test
+$(B)/unit/managed_test: $(call obj,tests/unit/guest/managed_test.c $(addprefix libpvgpu/image/,managed.c ptx_text.c ptx_variable.c))
+LDLIBS_managed_test = $(CHECK_LIBS)
 
 # A unit test is a program that exits with 0.
 UNIT += $(B)/unit/guest_symbols_test

@@ -180,8 +180,9 @@ static void say_unmanaged(const char *variable)
 
 	if (!atomic_flag_test_and_set(&told))
 		fprintf(stderr,
-			"pvgpu: the driver offers no managed variables, as %s is: the CPU cannot "
-			"use it; take memory from cudaMallocManaged() (docs/cudart.md)\n",
+			"pvgpu: the CPU cannot use the managed variable %s: the device has no "
+			"managed memory, or the program has no uncompressed PTX of its code "
+			"(docs/cudart.md)\n",
 			variable);
 }
 

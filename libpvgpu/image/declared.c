@@ -9,6 +9,7 @@
 
 #include "libpvgpu/image/fatbin.h"
 #include "libpvgpu/image/ptx_text.h"
+#include "libpvgpu/image/ptx_variable.h"
 
 #define UNIT 256u /* a variable's share of the device's memory is a multiple of it */
 
@@ -31,134 +32,16 @@ static uint64_t round_up(uint64_t n, uint64_t to)
 	return n > UINT64_MAX - to ? UINT64_MAX : (n + to - 1) / to * to;
 }
 
-/* Bytes of a fundamental type; 0: it is none. */
-static unsigned int type_bytes(const struct ptx_word *w)
-{
-	static const char *const opaque[] = {".texref", ".samplerref", ".surfref"};
-	unsigned int bits = 0;
-	size_t i = 2;
-
-	for (size_t k = 0; k < sizeof(opaque) / sizeof(opaque[0]); k++)
-		if (ptx_is(w, opaque[k]))
-			return 8;
-	if (ptx_is(w, ".pred"))
-		return 1;
-	if (ptx_is(w, ".f16x2") || ptx_is(w, ".bf16x2"))
-		return 4;
-	if (w->len < 3 || w->at[0] != '.')
-		return 0;
-	if (w->len > 3 && w->at[1] == 'b' && w->at[2] == 'f')
-		i = 3;
-	else if (!strchr("busf", w->at[1]))
-		return 0;
-	for (; i < w->len && bits <= 128; i++) {
-		if (w->at[i] < '0' || w->at[i] > '9')
-			return 0;
-		bits = 10 * bits + (unsigned int)(w->at[i] - '0');
-	}
-	return bits == 8 || bits == 16 || bits == 32 || bits == 64 || bits == 128 ? bits / 8 : 0;
-}
-
-/* Before the name: .align N, .attribute(...), .v4, the type. 0: no variable follows. */
-static uint64_t element(struct ptx_text *t, uint64_t *align)
-{
-	uint64_t vector = 1, bytes = 0;
-	struct ptx_word w;
-
-	while (ptx_next(t, &w)) {
-		if (w.at[0] != '.') {
-			ptx_back(t, &w);
-			break;
-		}
-		bytes = type_bytes(&w);
-		if (bytes)
-			break;
-		if (ptx_is(&w, ".align")) {
-			int64_t n;
-
-			if (ptx_number(t, &n) && n > 0 && n <= 1 << 30)
-				*align = (uint64_t)n > *align ? (uint64_t)n : *align;
-		} else if (w.len == 3 && w.at[1] == 'v' && w.at[2] >= '2' && w.at[2] <= '8') {
-			vector = (uint64_t)(w.at[2] - '0');
-		} else if (ptx_is(&w, ".attribute") && ptx_next(t, &w) && ptx_is(&w, "(")) {
-			while (ptx_next(t, &w) && !ptx_is(&w, ")"))
-				;
-		}
-	}
-	return bytes * vector;
-}
-
-/*
- * The initial value: how many elements it gives a variable whose first dimension is left open. In
- * brackets of their own the values of an outer element may be fewer than `inner`. Stops before `,`
- * or `;`.
- */
-static uint64_t initial(struct ptx_text *t, uint64_t inner)
-{
-	uint64_t values = 1, outer = 1;
-	unsigned int depth = 0;
-	bool nested = false;
-	struct ptx_word w;
-
-	while (ptx_next(t, &w)) {
-		if (!depth && (ptx_is(&w, ",") || ptx_is(&w, ";"))) {
-			ptx_back(t, &w);
-			break;
-		}
-		if (ptx_is(&w, "{"))
-			nested |= depth++ > 0;
-		else if (ptx_is(&w, "}") && depth)
-			depth--;
-		else if (ptx_is(&w, ",")) {
-			values++;
-			outer += depth == 1;
-		}
-	}
-	return nested ? times(outer, inner) : round_up(values, inner ? inner : 1);
-}
-
-/* name<10>[20][30] = {...}: how many elements. False: it is no declaration. */
-static bool elements(struct ptx_text *t, uint64_t *count)
-{
-	uint64_t n = 1, inner = 1, given = 0;
-	bool open = false;
-	struct ptx_word w;
-	int64_t size;
-
-	if (!ptx_next(t, &w))
-		return false;
-	if (!ptx_is_name(&w)) {
-		ptx_back(t, &w);
-		return false;
-	}
-	while (ptx_next(t, &w)) {
-		if (ptx_is(&w, "<")) {
-			if (ptx_literal(t, &size))
-				n = times(n, (uint64_t)size);
-		} else if (ptx_is(&w, "[")) {
-			if (ptx_number(t, &size))
-				inner = times(inner, size > 0 ? (uint64_t)size : 0);
-			else
-				open = true;
-		} else if (ptx_is(&w, "=")) {
-			given = initial(t, inner);
-		} else if (ptx_is(&w, ",") || ptx_is(&w, ";")) {
-			ptx_back(t, &w);
-			break;
-		}
-	}
-	*count = times(n, open ? given : inner);
-	return true;
-}
-
 static uint64_t variables(struct ptx_text *t)
 {
-	uint64_t align = UNIT, all = 0, n;
-	const uint64_t bytes = element(t, &align);
+	struct ptx_element element = {.align = UNIT};
+	struct ptx_variable v;
+	uint64_t all = 0;
 	struct ptx_word w;
 
-	while (elements(t, &n)) {
-		all = add(all, round_up(times(n, bytes), align));
+	ptx_element(t, &element);
+	while (ptx_variable(t, &v)) {
+		all = add(all, round_up(times(v.count, element.bytes), element.align));
 		if (!ptx_next(t, &w))
 			break;
 		if (!ptx_is(&w, ",")) {

@@ -12,6 +12,7 @@ TESTPROGS += $(CUDART_PROGRAMS)
 $(B)/obj/cudart/%.ptx: tests/cudart/%.cu
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CUDART_CC) $(CUDART_FLAGS) $(CUDART_DEVICE) -MMD -MP -MT $@ -MF $@.d -S -o $@ $<
+	$(Q)sed -i "s/\.global \(.* managed_[a-z]*\)/.global .attribute(.managed) \1/" $@
 $(B)/obj/cudart/%.fatbin: $(B)/obj/cudart/%.ptx tests/cudart/fatbin.py
 	$(Q)$(PYTHON) tests/cudart/fatbin.py $@ 70 $<
 $(B)/obj/cudart/%.o: tests/cudart/%.cu $(B)/obj/cudart/%.fatbin

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* FUZZ_DECODES: libpvgpu/image/fatbin.c libpvgpu/image/unpack.c libpvgpu/image/declared.c
- * libpvgpu/image/ptx_text.c */
+ * libpvgpu/image/managed.c libpvgpu/image/ptx_text.c libpvgpu/image/ptx_variable.c */
 /* FUZZ_OBJS: libpvgpu/image/fatbin.c libpvgpu/image/unpack.c libpvgpu/image/declared.c
- * libpvgpu/image/ptx_text.c */
+ * libpvgpu/image/managed.c libpvgpu/image/ptx_text.c libpvgpu/image/ptx_variable.c */
 /* FUZZ_LIBS: -lzstd -llz4 */
 /* Images from a hostile program: sizes, entries, decompression and the search for variables stay
  * within the given bytes. */
@@ -10,6 +10,30 @@
 
 #include "libpvgpu/image/declared.h"
 #include "libpvgpu/image/fatbin.h"
+#include "libpvgpu/image/managed.h"
+
+/* Managed variables of small size are placed, filled and taken out of the text. */
+static void managed(const char *text, size_t size)
+{
+	struct managed m;
+	size_t len;
+	char *out;
+
+	if (!managed_find(text, size, &m) && m.count) {
+		for (size_t i = 0; i < m.count; i++) {
+			void *to = m.variable[i].bytes <= 65536 ? calloc(1, m.variable[i].bytes)
+								: NULL;
+
+			m.variable[i].address = 4096 * (i + 1);
+			if (to)
+				managed_initial(&m, &m.variable[i], to);
+			free(to);
+		}
+		if (!managed_rewrite(&m, &out, &len))
+			free(out);
+	}
+	managed_free(&m);
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -48,6 +72,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (entries <= 4)
 		image_declared(data, size, &bytes);
 	declared_ptx((const char *)data, size);
+	managed((const char *)data, size);
 	declared_elf(data, size);
 	return 0;
 }

@@ -3,7 +3,7 @@
  * tests/unit/worker/worker_fake_far.c tests/unit/worker/worker_fake_mem.c
  * tests/unit/worker/worker_fake_graph.c xen-pvgpu-back/worker/gpu/ libpvgpu/image/fatbin.c
  * libpvgpu/image/unpack.c libpvgpu/image/declared.c libpvgpu/image/ptx_text.c
- * tests/unit/worker/worker_fake_green.c tests/fuzz/threads.c */
+ * libpvgpu/image/ptx_variable.c tests/unit/worker/worker_fake_green.c tests/fuzz/threads.c */
 /* FUZZ_LIBS: -lzstd -llz4 -Wl,--wrap=pthread_create,--wrap=pthread_join,--wrap=pthread_detach */
 /*
  * Hostile guests, beyond the decoder: sessions of records go through the whole of the worker's GPU

@@ -45,7 +45,7 @@ FAULTS = {
     "mutate:wait-event": ["streams", "graphs", "green"],
     "mutate:callback": ["callbacks", "plenty", "graphs", "graphcalls"],
     "mutate:printf": ["printf"],
-    "mutate:global-init": ["globals"],
+    "mutate:global-init": ["globals", "variables"],
     "hang-copy:1": ["copies"],
     "ecc:1": ["vecadd", "assert"],
     "lost:1": ["vecadd"],

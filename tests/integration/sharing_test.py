@@ -285,10 +285,11 @@ class Hostile(unittest.TestCase):
 
 class Programs(unittest.TestCase):
     def test_much(self):
-        """64 MiB that both processes write."""
-        with PvgpuEnv(vgpus={"vgpu0": "128M"}) as env:
-            p = env.run([os.path.join(env.build, "programs", "sharing"), "64"])
+        """A tensor of 1 GiB that both processes write: it does not fit the vGPU twice, so neither process has a copy."""
+        with PvgpuEnv(vgpus={"vgpu0": "1200M"}) as env:
+            p = env.run([os.path.join(env.build, "programs", "sharing"), "1024"], timeout=600)
             self.assertEqual((p.returncode, p.stderr), (0, b""), p.stdout)
+            self.assertIn(b"both processes write 1024 MiB", p.stdout)
             env.wait_used(0)
             self.assertEqual(env.read("/vgpu/vgpu0/sessions-failed"), "0")
 

@@ -51,6 +51,9 @@ class BadDescriptions(unittest.TestCase):
     def test_unknown_result(self):
         self.fails("symbol cuA base cuA since 2000 refuse SULKING\n", 1, "CUDA_ERROR_SULKING")
 
+    def test_refused_without_a_rule(self):
+        self.fails("symbol cuA base cuA since 2000 refuse NOT_SUPPORTED\n", 1, "without a rule")
+
     def test_undeclared(self):
         self.fails(GOOD + 'undeclared cuA SULKING "no"\n', 2, "CUDA_ERROR_SULKING")
         self.fails(GOOD + 'undeclared cudbgA NOT_SUPPORTED "no"\n', 2, "no good|not a good name")

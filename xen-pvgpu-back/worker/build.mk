@@ -5,7 +5,7 @@ WORKER_SRCS := $(sort $(wildcard $(addprefix xen-pvgpu-back/worker/,*.c */*.c gp
 WORKER_GEN  := $(addprefix $(B)/obj/gen/,pvgpu_decode.o pvgpu_handlers.o)
 
 # What reads images, with its libraries.
-WORKER_IMAGE      := $(addprefix libpvgpu/image/,fatbin.c unpack.c declared.c ptx_text.c)
+WORKER_IMAGE      := $(addprefix libpvgpu/image/,fatbin.c unpack.c declared.c ptx_text.c ptx_variable.c)
 WORKER_IMAGE_LIBS := -lzstd -llz4
 
 PROGS += $(B)/bin/pvgpu-worker

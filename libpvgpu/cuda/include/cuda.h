@@ -175,6 +175,8 @@ CUresult CUDAAPI cuLibraryGetKernel(CUkernel *kernel, CUlibrary library, const c
 CUresult CUDAAPI cuLibraryGetKernelCount(unsigned int *count, CUlibrary library);
 CUresult CUDAAPI cuLibraryEnumerateKernels(CUkernel *kernels, unsigned int max, CUlibrary library);
 CUresult CUDAAPI cuLibraryGetModule(CUmodule *module, CUlibrary library);
+CUresult CUDAAPI cuLibraryGetManaged(CUdeviceptr *addr, size_t *bytes, CUlibrary library,
+				     const char *name);
 CUresult CUDAAPI cuLibraryGetGlobal(CUdeviceptr *addr, size_t *bytes, CUlibrary library,
 				    const char *name);
 CUresult CUDAAPI cuKernelGetFunction(CUfunction *fn, CUkernel kernel);

@@ -35,11 +35,11 @@ static int enter(CUlibrary h, struct library **l)
 }
 
 /* The device that an image is for: libraries may be loaded without a context. */
-static uint32_t home_device(void)
+static int home_device(void)
 {
 	const bool some = self.current.ctx && ctx_ref_live(&self.current);
 
-	return device_at(some ? self.current.ctx->device : 0)->wire;
+	return some ? self.current.ctx->device : 0;
 }
 
 static struct library *owner_of(struct found *l)
@@ -63,28 +63,40 @@ static void adopt(struct found *l, struct function *f)
 	f->library = owner_of(l);
 }
 
+static int send(const struct library *l, const struct image *image, struct jit *jit)
+{
+	unsigned int tries = 0;
+	int r;
+
+	do {
+		r = pvgpu_do_library_load(
+			session(), device_at(home_device())->wire, (uintptr_t)image->mem,
+			image->size, jit->scalar, (uint32_t)(jit->scalars * sizeof(jit->scalar[0])),
+			jit_log_room(jit->info_size), jit_log_room(jit->error_size), l->o.wire,
+			jit->info, jit_log_room(jit->info_size), &jit->info_len, jit->error,
+			jit_log_room(jit->error_size), &jit->error_len, &jit->wall_time);
+	} while (r == CUDA_ERROR_OUT_OF_MEMORY && pool_reclaim(&tries));
+	return r;
+}
+
 /* Load an image that is in the arena, and free the arena memory. */
 static int load(struct image *image, struct jit *jit, CUlibrary *out)
 {
 	struct library *l = object_new(PVGPU_H_LIBRARY);
-	unsigned int tries = 0;
 	int r;
 
 	if (!l) {
 		image_free(image);
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	}
-	do {
-		r = pvgpu_do_library_load(
-			session(), home_device(), (uintptr_t)image->mem, image->size, jit->scalar,
-			(uint32_t)(jit->scalars * sizeof(jit->scalar[0])),
-			jit_log_room(jit->info_size), jit_log_room(jit->error_size), l->o.wire,
-			jit->info, jit_log_room(jit->info_size), &jit->info_len, jit->error,
-			jit_log_room(jit->error_size), &jit->error_len, &jit->wall_time);
-	} while (r == CUDA_ERROR_OUT_OF_MEMORY && pool_reclaim(&tries));
+	r = variables_place(image, home_device(), &l->o, &l->variables);
+	if (!r)
+		r = send(l, image, jit);
 	image_free(image);
 	jit_finish(jit);
 	if (r) {
+		range_remove_owner(&l->o);
+		variables_free(&l->variables);
 		object_free(&l->o);
 		return r;
 	}
@@ -239,9 +251,13 @@ PUBLIC CUresult cuLibraryUnload(CUlibrary library)
 		return r;
 	if (!object_retire(&l->o))
 		return CUDA_ERROR_INVALID_HANDLE;
+	/* Work in flight may use them. */
+	if (l->variables.count)
+		ctx_synchronize_all();
 	drop_contents(l);
 	range_remove_owner(&l->o);
 	r = pvgpu_do_library_unload(session(), l->o.wire);
+	variables_free(&l->variables);
 	object_free(&l->o);
 	return r;
 }
@@ -340,6 +356,8 @@ PUBLIC CUresult cuLibraryGetGlobal(CUdeviceptr *addr, size_t *bytes, CUlibrary l
 		return r;
 	if (!name)
 		return CUDA_ERROR_INVALID_VALUE;
+	if (variables_find(&l->variables, name, addr, bytes))
+		return CUDA_SUCCESS;
 	r = pvgpu_do_library_get_global(session(), l->o.wire, range.ctx->o.wire, name, &range.base,
 					&range.size);
 	if (r)
@@ -353,4 +371,19 @@ PUBLIC CUresult cuLibraryGetGlobal(CUdeviceptr *addr, size_t *bytes, CUlibrary l
 	if (bytes)
 		*bytes = range.size;
 	return CUDA_SUCCESS;
+}
+
+PUBLIC CUresult cuLibraryGetManaged(CUdeviceptr *addr, size_t *bytes, CUlibrary library,
+				    const char *name)
+{
+	struct library *l;
+	struct ctx *c;
+	const int r = enter_in_ctx(library, &l, &c);
+
+	if (r)
+		return r;
+	if (!name)
+		return CUDA_ERROR_INVALID_VALUE;
+	return variables_find(&l->variables, name, addr, bytes) ? CUDA_SUCCESS
+								: CUDA_ERROR_NOT_FOUND;
 }

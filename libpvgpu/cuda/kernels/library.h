@@ -6,6 +6,7 @@
 #include "cuda/core/object.h"
 #include "cuda/core/public.h"
 #include "cuda/kernels/found.h"
+#include "cuda/kernels/variables.h"
 
 #include <pthread.h>
 
@@ -17,6 +18,7 @@ struct library {
 	struct library *next;   /* of all; under library_lock, as all below */
 	struct found found;     /* kernels */
 	struct module *modules; /* in contexts */
+	struct variables variables;
 };
 extern pthread_mutex_t library_lock;
 

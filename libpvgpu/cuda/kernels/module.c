@@ -51,6 +51,7 @@ struct module *module_new(struct ctx *c)
 		return NULL;
 	m->o.ctx = c;
 	m->found = (struct found){.type = PVGPU_H_FUNCTION, .ask = ask, .adopt = adopt};
+	m->variables = (struct variables){0};
 	pthread_mutex_init(&m->lock, NULL);
 	return m;
 }
@@ -67,20 +68,15 @@ void module_forget(struct module *m)
 	pthread_mutex_unlock(&m->lock);
 	if (m->library)
 		library_forget_module(m);
+	variables_free(&m->variables);
 	object_free(&m->o);
 }
 
-/* Load an image that is in the arena, and free the arena memory. */
-static int load(struct ctx *c, struct image *image, struct jit *jit, CUmodule *out)
+static int send(struct ctx *c, const struct module *m, const struct image *image, struct jit *jit)
 {
-	struct module *m = module_new(c);
 	unsigned int tries = 0;
 	int r;
 
-	if (!m) {
-		image_free(image);
-		return CUDA_ERROR_OUT_OF_MEMORY;
-	}
 	do {
 		r = pvgpu_do_module_load(
 			session(), c->o.wire, (uintptr_t)image->mem, image->size, jit->scalar,
@@ -89,9 +85,27 @@ static int load(struct ctx *c, struct image *image, struct jit *jit, CUmodule *o
 			jit->info, jit_log_room(jit->info_size), &jit->info_len, jit->error,
 			jit_log_room(jit->error_size), &jit->error_len, &jit->wall_time);
 	} while (r == CUDA_ERROR_OUT_OF_MEMORY && pool_reclaim(&tries));
+	return r;
+}
+
+/* Load an image that is in the arena, and free the arena memory. */
+static int load(struct ctx *c, struct image *image, struct jit *jit, CUmodule *out)
+{
+	struct module *m = module_new(c);
+	int r;
+
+	if (!m) {
+		image_free(image);
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	}
+	r = variables_place(image, c->device, &m->o, &m->variables);
+	if (!r)
+		r = send(c, m, image, jit);
 	image_free(image);
 	jit_finish(jit);
 	if (r) {
+		range_remove_owner(&m->o);
+		variables_free(&m->variables);
 		object_free(&m->o);
 		return ctx_result(c, r);
 	}
@@ -177,6 +191,9 @@ PUBLIC CUresult cuModuleUnload(CUmodule module)
 		return r;
 	if (m->library || !object_retire(&m->o))
 		return CUDA_ERROR_INVALID_HANDLE;
+	/* Work in flight may use them. */
+	if (m->variables.count)
+		ctx_synchronize_all();
 	range_remove_owner(&m->o);
 	r = pvgpu_do_module_unload(session(), m->o.wire);
 	module_forget(m);
@@ -230,6 +247,8 @@ PUBLIC CUresult cuModuleGetGlobal_v2(CUdeviceptr *addr, size_t *bytes, CUmodule 
 		return r;
 	if (!name)
 		return CUDA_ERROR_INVALID_VALUE;
+	if (variables_find(m->library ? &m->library->variables : &m->variables, name, addr, bytes))
+		return CUDA_SUCCESS;
 	r = pvgpu_do_module_get_global(session(), m->o.wire, name, &range.base, &range.size);
 	if (r)
 		return ctx_result(m->o.ctx, r);

@@ -5,6 +5,7 @@
 
 #include "cuda/core/object.h"
 #include "cuda/kernels/found.h"
+#include "cuda/kernels/variables.h"
 
 #include <pthread.h>
 
@@ -15,6 +16,7 @@ struct module {
 	struct object o;
 	pthread_mutex_t lock;
 	struct found found; /* functions; under lock */
+	struct variables variables;
 	/* A library's module in a context: not to be unloaded by itself. Under library_lock. */
 	struct library *library;
 	struct module *next;

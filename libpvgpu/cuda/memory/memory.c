@@ -106,7 +106,7 @@ PUBLIC CUresult cuMemFree_v2(CUdeviceptr addr)
 		return CUDA_SUCCESS;
 	/* Its own context decides: frameworks free at their end, and in threads without one. */
 	if (!range_find_device(addr, &range) ||
-	    (range.kind != RANGE_DEVICE && !range_is_managed(&range)))
+	    (range.kind != RANGE_DEVICE && (!range_is_managed(&range) || !range.ctx)))
 		return CUDA_ERROR_INVALID_VALUE;
 	r = atomic_load(&range.ctx->state);
 	if (r)

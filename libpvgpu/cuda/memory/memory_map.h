@@ -33,7 +33,7 @@ struct range {
 	enum range_kind kind;
 	unsigned int flags; /* as given to cuMemHostAlloc() or cuMemHostRegister() */
 	uint64_t id;        /* CU_POINTER_ATTRIBUTE_BUFFER_ID */
-	struct ctx *ctx;
+	struct ctx *ctx;    /* NULL: a managed variable */
 	/* RANGE_GLOBAL: module or library; RANGE_MAPPED: its memory; RANGE_RESERVED: itself */
 	const struct object *owner;
 	bool sync;           /* synchronous copies and fills of it wait: SYNC_MEMOPS */

@@ -21,8 +21,9 @@ static bool on_device(const struct range *r)
 
 static bool mapped(const struct range *r)
 {
+	/* Of a managed variable, which belongs to no context, the device knows. */
 	return r->kind == RANGE_PINNED &&
-	       device_value(r->ctx->device, CU_DEVICE_ATTRIBUTE_CAN_MAP_HOST_MEMORY);
+	       (!r->ctx || device_value(r->ctx->device, CU_DEVICE_ATTRIBUTE_CAN_MAP_HOST_MEMORY));
 }
 
 #define GIVE(type, v)                                                                              \

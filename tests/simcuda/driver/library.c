@@ -36,6 +36,7 @@ static void library_delete(struct sim_library *l)
 	for (size_t i = 0; i < l->kernel_count; i++)
 		pool_free(&kernel_pool, l->kernel[i]);
 	free(l->kernel);
+	managed_unplace(l->ptx, l->managed);
 	ptx_module_free(l->ptx);
 	pool_free(&library_pool, l);
 }
@@ -66,7 +67,7 @@ static CUresult library_new(const void *image, struct jit_request *jit, CUlibrar
 		k->set.carveout = -1;
 		k->set.max_dynamic = k->k->shared_bytes < 49152 ? 49152 - k->k->shared_bytes : 0;
 	}
-	if (!l->kernel || l->kernel_count < n) {
+	if (!l->kernel || l->kernel_count < n || managed_place(ptx, &l->managed) != CUDA_SUCCESS) {
 		library_delete(l);
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	}
@@ -198,8 +199,9 @@ CUresult library_module(struct sim_library *l, struct sim_ctx *ctx, struct sim_m
 	for (m = l->modules; m && m->ctx != ctx; m = m->next_in_library)
 		;
 	if (!m) {
-		r = module_create(ctx, l->ptx, false, &m);
+		r = module_create(ctx, l->ptx, l, &m);
 		if (r == CUDA_SUCCESS) {
+			l->has_initial = true;
 			m->library = l;
 			m->next_in_library = l->modules;
 			l->modules = m;
@@ -258,14 +260,25 @@ API(cuLibraryGetGlobal, CUdeviceptr *addr, size_t *size, CUlibrary handle, const
 	return module_find_global(m, name, addr, size);
 }
 
-/* No library has a managed variable: the attribute in PTX says nothing here. */
 API(cuLibraryGetManaged, CUdeviceptr *addr, size_t *size, CUlibrary handle, const char *name)
 {
 	struct sim_library *l;
+	struct sim_module *m;
+	CUdeviceptr p;
+	struct range r;
 
 	ENTER();
+	CURRENT(ctx);
 	TRY(library_get(handle, &l));
-	return name ? CUDA_ERROR_NOT_FOUND : CUDA_ERROR_INVALID_VALUE;
+	if (!name)
+		return CUDA_ERROR_INVALID_VALUE;
+	TRY(library_module(l, ctx, &m));
+	TRY(module_find_global(m, name, &p, size));
+	if (!range_find(p, &r) || r.kind != RANGE_MANAGED)
+		return CUDA_ERROR_NOT_FOUND;
+	if (addr)
+		*addr = p;
+	return CUDA_SUCCESS;
 }
 
 API(cuLibraryGetUnifiedFunction, void **fn, CUlibrary handle, const char *name)

@@ -81,9 +81,11 @@ void managed_release(const struct range *r)
 	free(b);
 }
 
+/* ctx: NULL for a variable, which belongs to none. */
 static CUresult alloc(struct sim_ctx *ctx, size_t size, CUdeviceptr *out)
 {
-	struct range r = {.kind = RANGE_MANAGED, .access = 3, .ctx = ctx, .ctx_id = ctx->id};
+	struct range r = {
+		.kind = RANGE_MANAGED, .access = 3, .ctx = ctx, .ctx_id = ctx ? ctx->id : 0};
 	struct block *b = size < 1ull << 46 ? block_new(size) : NULL;
 	CUresult result;
 
@@ -102,6 +104,48 @@ static CUresult alloc(struct sim_ctx *ctx, size_t size, CUdeviceptr *out)
 	else
 		*out = r.base;
 	return result;
+}
+
+void managed_unplace(const struct ptx_module *ptx, uint64_t *addr)
+{
+	struct range r;
+
+	for (size_t i = 0; addr && i < ptx_global_count(ptx); i++)
+		if (addr[i] && range_remove(addr[i], &r))
+			managed_release(&r);
+	free(addr);
+}
+
+CUresult managed_place(const struct ptx_module *ptx, uint64_t **out)
+{
+	const size_t n = ptx_global_count(ptx);
+	CUresult r = CUDA_SUCCESS;
+	bool any = false;
+
+	*out = NULL;
+	for (size_t i = 0; i < n; i++)
+		any |= ptx_global_at(ptx, i)->is_managed;
+	if (!any)
+		return CUDA_SUCCESS;
+	*out = calloc(n, sizeof(**out));
+	if (!*out)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	for (size_t i = 0; i < n && r == CUDA_SUCCESS; i++) {
+		const struct ptx_global *g = ptx_global_at(ptx, i);
+
+		CUdeviceptr p = 0;
+
+		if (!g->is_managed)
+			continue;
+		r = g->size > sim_config.memory ? CUDA_ERROR_OUT_OF_MEMORY
+						: alloc(NULL, g->size ? g->size : 1, &p);
+		(*out)[i] = p;
+	}
+	if (r != CUDA_SUCCESS) {
+		managed_unplace(ptx, *out);
+		*out = NULL;
+	}
+	return r;
 }
 
 API(cuMemAllocManaged, CUdeviceptr *dptr, size_t size, unsigned int flags)

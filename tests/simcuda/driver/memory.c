@@ -371,8 +371,11 @@ API(cuMemFree_v2, CUdeviceptr dptr)
 	ENTER_ANY();
 	if (!dptr)
 		return CUDA_SUCCESS;
-	if (range_find(dptr, &r) && (r.kind == RANGE_DEVICE || r.kind == RANGE_MANAGED))
+	if (range_find(dptr, &r) && (r.kind == RANGE_DEVICE || r.kind == RANGE_MANAGED)) {
+		if (!r.ctx)
+			return CUDA_ERROR_INVALID_VALUE; /* a managed variable */
 		TRY(ctx_status(r.ctx));
+	}
 	if (range_find(dptr, &r) && r.kind == RANGE_MAPPED)
 		return ipc_close(dptr, true);
 	return graph_memory_is(dptr) ? CUDA_SUCCESS : memory_free(dptr);

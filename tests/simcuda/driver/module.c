@@ -14,8 +14,8 @@ static uint64_t align_up(uint64_t v, uint64_t a)
 	return (v + a - 1) & ~(a - 1);
 }
 
-/* Every variable gets its own piece of one block of device memory. */
-static CUresult place_globals(struct sim_module *m)
+/* Every variable gets its own piece of one block of device memory, but for managed ones. */
+static CUresult place_globals(struct sim_module *m, const uint64_t *managed)
 {
 	size_t n = ptx_global_count(m->ptx);
 	uint64_t total = 0;
@@ -26,24 +26,30 @@ static CUresult place_globals(struct sim_module *m)
 	for (size_t i = 0; i < n; i++) {
 		const struct ptx_global *g = ptx_global_at(m->ptx, i);
 
+		if (g->is_managed)
+			continue;
 		if (g->size > sim_config.memory || total > sim_config.memory)
 			return CUDA_ERROR_OUT_OF_MEMORY;
 		total = align_up(total, g->align > 256 ? g->align : 256);
 		m->addr[i] = total;
 		total += g->size;
 	}
-	if (!total)
-		return CUDA_SUCCESS;
-	TRY(memory_alloc(m->ctx, total, &m->memory));
+	if (total)
+		TRY(memory_alloc(m->ctx, total, &m->memory));
 	for (size_t i = 0; i < n; i++)
-		m->addr[i] += m->memory;
+		m->addr[i] = managed && managed[i] ? managed[i] : m->addr[i] + m->memory;
 	return CUDA_SUCCESS;
 }
 
+/* arg: a library, whose managed variables are set once; or NULL. */
 static void write_initial(void *arg, uint64_t addr, const void *bytes, size_t len)
 {
+	const struct sim_library *l = arg;
 	const char *p = bytes;
+	struct range r;
 
+	if (l && l->has_initial && range_find(addr, &r) && r.kind == RANGE_MANAGED)
+		return;
 	if (sim_fault.global_init)
 		memset((void *)addr, 0, len);
 	else if (sim_fault.scrub && len && !*p && !memcmp(p, p + 1, len - 1))
@@ -73,26 +79,29 @@ static CUresult make_functions(struct sim_module *m)
 	return CUDA_SUCCESS;
 }
 
-/* owns: the module frees ptx, also when this fails. */
-CUresult module_create(struct sim_ctx *ctx, struct ptx_module *ptx, bool owns,
+/* library: NULL for a module of its own, which then frees ptx, also when this fails. */
+CUresult module_create(struct sim_ctx *ctx, struct ptx_module *ptx, struct sim_library *library,
 		       struct sim_module **out)
 {
 	struct sim_module *m = pool_new(&module_pool);
 	CUresult r = CUDA_ERROR_OUT_OF_MEMORY;
 
 	if (!m) {
-		if (owns)
+		if (!library)
 			ptx_module_free(ptx);
 		return r;
 	}
 	m->ctx = ctx;
 	m->ptx = ptx;
-	m->owns_ptx = owns;
-	r = place_globals(m);
+	m->owns_ptx = !library;
+	r = library ? CUDA_SUCCESS : managed_place(ptx, &m->managed);
+	if (r == CUDA_SUCCESS)
+		r = place_globals(m, library ? library->managed : m->managed);
 	if (r == CUDA_SUCCESS)
 		r = make_functions(m);
 	if (r == CUDA_SUCCESS) {
-		enum ptx_result e = ptx_image_create(ptx, m->addr, write_initial, NULL, &m->image);
+		enum ptx_result e =
+			ptx_image_create(ptx, m->addr, write_initial, library, &m->image);
 
 		if (e != PTX_OK)
 			r = e == PTX_NO_MEMORY ? CUDA_ERROR_OUT_OF_MEMORY : CUDA_ERROR_INVALID_PTX;
@@ -115,6 +124,7 @@ void module_delete(struct sim_module *m)
 	if (m->memory)
 		memory_free(m->memory);
 	free(m->addr);
+	managed_unplace(m->ptx, m->managed);
 	if (m->owns_ptx)
 		ptx_module_free(m->ptx);
 	if (m->library) {
@@ -147,7 +157,7 @@ static CUresult load(struct sim_ctx *ctx, const void *image, struct jit_request 
 	struct sim_module *m;
 
 	TRY(jit_parse(image, jit, &ptx));
-	TRY(module_create(ctx, ptx, true, &m));
+	TRY(module_create(ctx, ptx, NULL, &m));
 	*out = (CUmodule)m;
 	return CUDA_SUCCESS;
 }

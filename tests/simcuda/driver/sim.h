@@ -469,6 +469,9 @@ void range_each_of(struct sim_ctx *ctx, enum range_kind kind, void (*fn)(const s
 
 /* managed.c: a range that is not in the table any more */
 void managed_release(const struct range *r);
+/* Memory for a module's managed variables, by their numbers; NULL where it has none. */
+CUresult managed_place(const struct ptx_module *ptx, uint64_t **out);
+void managed_unplace(const struct ptx_module *ptx, uint64_t *addr);
 
 /* capture.c */
 extern _Atomic uint32_t sim_captures; /* under way */
@@ -598,7 +601,9 @@ struct sim_module {
 	struct ptx_image *image;
 	struct sim_library *library;
 	uint64_t memory;
-	uint64_t *addr; /* of each global */
+	uint64_t *addr;    /* of each global */
+	uint64_t *managed; /* addresses of those that are managed; NULL: there are none, or they are
+			    * the library's */
 	struct sim_func **func;
 	size_t func_count;
 	struct sim_module *next_in_library;
@@ -628,6 +633,8 @@ struct sim_library {
 	struct sim_kernel **kernel;
 	size_t kernel_count;
 	struct sim_module *modules; /* one for each context that used it */
+	uint64_t *managed;          /* addresses of managed variables, one for all contexts */
+	bool has_initial;           /* they have their initial values */
 };
 extern struct pool module_pool, func_pool, library_pool, kernel_pool;
 /* Parse any kind of image. log (may be NULL) gets the JIT's errors. */
@@ -647,7 +654,7 @@ CUresult units_add(struct unit_list *l, const char *name, const char *text, size
 void units_free(struct unit_list *l);
 CUresult linked_write(const struct unit_list *l, uint64_t variables, void **elf, size_t *size);
 CUresult linked_read(const void *elf, size_t size, struct unit_list *out); /* adds its texts */
-CUresult module_create(struct sim_ctx *ctx, struct ptx_module *ptx, bool owns,
+CUresult module_create(struct sim_ctx *ctx, struct ptx_module *ptx, struct sim_library *library,
 		       struct sim_module **out);
 void module_delete(struct sim_module *m);
 void module_drop_ctx(struct sim_ctx *ctx);

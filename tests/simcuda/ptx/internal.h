@@ -151,7 +151,7 @@ struct var {
 	uint64_t dims[MAX_DIMS]; /* of an array; the first may be 0, known by the value */
 	uint32_t dim_count;
 	uint32_t index; /* global, const: ptx_global_at() */
-	bool is_extern, is_dynamic, is_kernel_param, placed;
+	bool is_extern, is_dynamic, is_kernel_param, placed, is_managed;
 	bool is_row;    /* a .reg parameter: offset is a row */
 	uint8_t vector; /* the first of so many .reg parameters that are a vector's elements, or 0
 			 */

@@ -261,6 +261,7 @@ static void make_globals(struct parser *p)
 			.init = v->init ? v->init : m->zeros,
 			.is_const = v->space == SPACE_CONST,
 			.is_local = v->linkage == LINK_LOCAL,
+			.is_managed = v->is_managed,
 		};
 		if (v->space == SPACE_CONST)
 			const_bytes += v->size;

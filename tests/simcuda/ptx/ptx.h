@@ -60,7 +60,8 @@ struct ptx_global {
 	uint64_t size, align; /* bytes */
 	const void *init;     /* size bytes of initial contents (zero filled), never NULL */
 	bool is_const;
-	bool is_local; /* of one text alone, where a module has several */
+	bool is_local;   /* of one text alone, where a module has several */
+	bool is_managed; /* of the host, too */
 };
 
 /*

@@ -406,6 +406,23 @@ static struct name *expect_name(struct parser *p)
 	return n;
 }
 
+/* .attribute(.managed) */
+static bool parse_managed(struct parser *p, enum space space, bool in_body)
+{
+	const uint32_t line = p->t.line;
+
+	if (!accept_dot(p, "attribute"))
+		return false;
+	expect(p, '(');
+	if (!accept_dot(p, "managed"))
+		parse_fail(p, line, "attribute '%.*s' is not supported",
+			   (int)(p->t.len < 40 ? p->t.len : 40), p->t.s);
+	expect(p, ')');
+	if (space != SPACE_GLOBAL || in_body)
+		parse_fail(p, line, "only a module's .global variable can be managed");
+	return true;
+}
+
 /* [.attribute] [.align n] [.v2|.v4] .type name[dims] [= value], the space already read. */
 struct var *parse_variable(struct parser *p, enum space space, enum linkage linkage, bool in_body)
 {
@@ -414,6 +431,7 @@ struct var *parse_variable(struct parser *p, enum space space, enum linkage link
 	uint32_t align, count, line;
 	struct name *n;
 
+	v->is_managed = parse_managed(p, space, in_body);
 	align = parse_align(p);
 	count = vector_count(p);
 	if (!align)
