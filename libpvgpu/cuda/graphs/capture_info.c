@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What a program asks about captures, and the nodes that its next one will depend on. */
+/* Programs' questions about captures, and the nodes that the next captured command will depend on.
+ */
 #include "cuda/core/capture.h"
 #include "cuda/core/init.h"
 #include "cuda/core/public.h"
