@@ -30,6 +30,12 @@ static inline int api_stream(CUstream stream, bool per_thread, struct target *t)
 	return client->stream(stream, per_thread, t);
 }
 
+/* Of a captured command, see cuda/core/capture.h. */
+static inline void api_describe(const struct target *t, const void *bytes, size_t len)
+{
+	client->describe(t, bytes, len);
+}
+
 /* Numbers that travel together, see cuda/memory/numbers.c. */
 static inline int api_pack(struct numbers *k, uint64_t bytes)
 {

@@ -76,14 +76,13 @@ static void result(cublasLtMatmulHeuristicResult_t *to, const struct lt_found *f
 	memset(to->reserved, 0, sizeof(to->reserved));
 }
 
-/* An answer depends on an address's alignment, and on whether there is one; not on the rest. */
-static void forget_address(uint64_t *address)
+void lt_forget_address(uint64_t *address)
 {
 	if (*address)
 		*address = 0x100000 | (*address & 255);
 }
 
-static void forget_addresses(struct lt_asked *k)
+void lt_forget_addresses(struct lt_asked *k)
 {
 	uint64_t *const all[] = {&k->op.bias,
 				 &k->op.aux,
@@ -98,7 +97,7 @@ static void forget_addresses(struct lt_asked *k)
 				 &k->emulation.bit_count};
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
-		forget_address(all[i]);
+		lt_forget_address(all[i]);
 }
 
 /* Answers that will be the same next time. */
@@ -155,7 +154,7 @@ PUBLIC cublasStatus_t cublasLtMatmulAlgoGetHeuristic(
 		memcpy(&q.preference, preferred, sizeof(q.preference));
 	q.count = requestedAlgoCount < PVGPU_LT_RESULTS ? (uint32_t)requestedAlgoCount
 							: PVGPU_LT_RESULTS;
-	forget_addresses(&q.asked);
+	lt_forget_addresses(&q.asked);
 	found = malloc(q.count * sizeof(*found));
 	if (!found)
 		return CUBLAS_STATUS_ALLOC_FAILED;
@@ -193,7 +192,7 @@ cublasStatus_t lt_choose(const struct object *o, const struct lt_asked *k,
 	q.preference.align_b = alignment(at->b);
 	q.preference.align_c = alignment(at->c);
 	q.preference.align_d = alignment(at->d);
-	forget_addresses(&q.asked);
+	lt_forget_addresses(&q.asked);
 	s = best(o, &q, &found, &count);
 	if (s || !count)
 		return s ? s : CUBLAS_STATUS_NOT_SUPPORTED;
@@ -237,7 +236,7 @@ cublasLtMatmulAlgoCheck(cublasLtHandle_t lightHandle, cublasLtMatmulDesc_t opera
 		return (cublasStatus_t)r;
 	q.algo = *chosen;
 	q.count = 1;
-	forget_addresses(&q.asked);
+	lt_forget_addresses(&q.asked);
 	r = ask(o->ctx, &q, &answer, sizeof(answer), &got, NULL);
 	if (r || got != sizeof(answer))
 		return blas_status(r ? r : CUDA_ERROR_UNKNOWN);

@@ -71,7 +71,11 @@ void lt_remember(const struct lt_key *key, cublasStatus_t status, const struct l
 size_t lt_capacity(void);
 void lt_set_capacity(size_t entries);
 
-/* algo.c: the algorithm that the library would choose for a product, remembered as any answer, so
+/* algo.c: an answer depends on an address's alignment, and on whether there is one; the rest goes.
+ */
+void lt_forget_address(uint64_t *address);
+void lt_forget_addresses(struct lt_asked *k);
+/* The algorithm that the library would choose for a product, remembered as any answer, so
  * that one which it cannot solve is refused at once. */
 cublasStatus_t lt_choose(const struct object *o, const struct lt_asked *k,
 			 const struct lt_places *at, struct pvgpu_lt_algo *algo);

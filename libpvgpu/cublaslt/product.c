@@ -39,6 +39,68 @@ static bool at_nowhere(const struct lt_ranges *r)
 
 #define BYTES(x) &(x), (uint32_t)sizeof(x)
 
+/* A product as it is sent; numbers in host memory are values, others addresses. */
+struct product {
+	struct object *o;
+	const struct lt_asked *k;
+	const struct lt_places *at;
+	uint64_t a[2], b[2];
+	const struct pvgpu_lt_algo *algo; /* NULL: the library chooses */
+};
+
+/* To what is captured: all that decides which nodes the library makes. */
+static void describe(const struct target *t, const struct product *p)
+{
+	struct {
+		uint64_t ctx, handle, in_place, a[2], b[2];
+		struct lt_places at;
+		struct lt_asked asked;
+		struct pvgpu_lt_algo algo;
+	} d;
+	const uint32_t mode = p->k->op.pointer_mode;
+
+	memset(&d, 0, sizeof(d));
+	d.ctx = t->ctx->o.wire;
+	d.handle = p->o->wire;
+	d.in_place = p->at->c == p->at->d;
+	if (mode == LT_HOST)
+		memcpy(d.a, p->a, sizeof(d.a));
+	if (mode != LT_DEVICE && mode != LT_VECTORS)
+		memcpy(d.b, p->b, sizeof(d.b));
+	d.at = *p->at;
+	if (mode == LT_HOST)
+		d.at.alpha = 0;
+	if (mode != LT_DEVICE && mode != LT_VECTORS)
+		d.at.beta = 0;
+	lt_forget_address(&d.at.alpha);
+	lt_forget_address(&d.at.beta);
+	lt_forget_address(&d.at.a);
+	lt_forget_address(&d.at.b);
+	lt_forget_address(&d.at.c);
+	lt_forget_address(&d.at.d);
+	lt_forget_address(&d.at.workspace);
+	d.asked = *p->k;
+	lt_forget_addresses(&d.asked);
+	if (p->algo)
+		d.algo = *p->algo;
+	api_describe(t, &d, sizeof(d));
+}
+
+static int post(const struct target *t, const struct product *p)
+{
+	const struct lt_asked *k = p->k;
+	const struct lt_places *at = p->at;
+	const int r = pvgpu_do_cublas_lt_matmul(
+		api_session(), t->ctx->o.wire, t->stream, p->o->wire, p->a[0], p->a[1], p->b[0],
+		p->b[1], at->a, at->b, at->c, at->d, at->workspace, at->workspace_bytes,
+		BYTES(k->op), BYTES(k->a), BYTES(k->b), BYTES(k->c), BYTES(k->d),
+		BYTES(k->emulation), p->algo, p->algo ? sizeof(*p->algo) : 0);
+
+	if (!r && t->captured)
+		describe(t, p);
+	return r;
+}
+
 PUBLIC cublasStatus_t cublasLtMatmul(cublasLtHandle_t lightHandle, cublasLtMatmulDesc_t computeDesc,
 				     const void *alpha, const void *A, cublasLtMatrixLayout_t Adesc,
 				     const void *B, cublasLtMatrixLayout_t Bdesc, const void *beta,
@@ -83,10 +145,7 @@ PUBLIC cublasStatus_t cublasLtMatmul(cublasLtHandle_t lightHandle, cublasLtMatmu
 			return (cublasStatus_t)r;
 		chosen = &best;
 	}
-	r = pvgpu_do_cublas_lt_matmul(
-		api_session(), t.ctx->o.wire, t.stream, o->wire, a[0], a[1], b[0], b[1], at.a, at.b,
-		at.c, at.d, at.workspace, at.workspace_bytes, BYTES(k.op), BYTES(k.a), BYTES(k.b),
-		BYTES(k.c), BYTES(k.d), BYTES(k.emulation), chosen, chosen ? sizeof(*chosen) : 0);
+	r = post(&t, &(const struct product){o, &k, &at, {a[0], a[1]}, {b[0], b[1]}, chosen});
 	return blas_status(api_result(t.ctx, r));
 }
 

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Trains a small transformer by JAX on the device that JAX_PLATFORMS names and prints the losses, one a line. Matrix products are sums of
-products; with the argument `matmul`, XLA's own. Then the libraries of CUDA that are loaded, a path a line; and, by pvgpu, `awaited N`, the calls of each of the
-last steps that waited for an answer; and `control N`, which loops and branches have made."""
+products; with the argument `matmul`, XLA's own. Then the libraries of CUDA that are loaded, a path a line; and, by pvgpu, `awaited N`, the calls of one of the
+last steps that waited for an answer (the median: in some step XLA asks again and again whether the GPU is ready); and `control N`, which loops and branches have made."""
 import ctypes
 import re
+import statistics
 import sys
 
 import jax
@@ -81,13 +82,15 @@ def main():
     p = parameters()
     first = second = jax.tree.map(jnp.zeros_like, p)
     text = jnp.asarray((numpy.arange(BATCH)[:, None] * 3 + numpy.arange(LENGTH) * 2) % WORDS)
+    counts = []
     for count in range(1, STEPS + 1):
-        if count == STEPS - STEADY + 1:
-            before = awaited()
+        before = awaited()
         p, first, second, value = step(p, first, second, jnp.float32(count), text)
         print(f"{float(value):.6f}", flush=True)
-    if before is not None:
-        print(f"awaited {(awaited() - before) / STEADY}")
+        if before is not None:
+            counts.append(awaited() - before)
+    if counts:
+        print(f"awaited {statistics.median(counts[-STEADY:])}")
     print(f"control {float(control(jnp.arange(8.0)))}")
     with open("/proc/self/maps", encoding="utf-8") as maps:
         print(*sorted(set(re.findall(r"/\S*/lib(?:cu|nvidia|nccl)\S*", maps.read()))), sep="\n")

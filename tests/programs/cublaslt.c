@@ -297,6 +297,7 @@ int main(void)
 	lt_refused(w.h);
 	lt_transforms(w.h);
 	lt_graph(w.h);
+	lt_captures(w.h);
 	lt_blas_handle();
 	CU(cuCtxSynchronize());
 	LT_OK(cublasLtDestroy, w.h);

@@ -53,6 +53,7 @@ void lt_algorithms(cublasLtHandle_t h);
 void lt_refused(cublasLtHandle_t h);
 void lt_transforms(cublasLtHandle_t h);
 void lt_graph(cublasLtHandle_t h);
+void lt_captures(cublasLtHandle_t h);
 void lt_blas_handle(void);
 
 /* lt_roles.c */

@@ -3,7 +3,7 @@
 
 #include "pvgpu_cublas.h"
 
-enum { N = 8 };
+enum { N = 8, ROUNDS = 6 };
 
 /* What there is of a product of square matrices of floats. */
 struct square {
@@ -280,6 +280,95 @@ void lt_graph(cublasLtHandle_t h)
 	CU(cuGraphExecDestroy(exec));
 	CU(cuGraphDestroy(graph));
 	CU(cuStreamDestroy(stream));
+	square_end(&s);
+}
+
+/* A graph of a product, captured into it, whose roots are counted. */
+static CUgraph captured(cublasLtHandle_t h, const struct square *s, CUstream stream)
+{
+	CUgraph graph, same = NULL;
+	size_t roots = 0, nodes = 0;
+
+	CU(cuGraphCreate(&graph, 0));
+	CU(cuStreamBeginCaptureToGraph(stream, graph, NULL, NULL, 0,
+				       CU_STREAM_CAPTURE_MODE_THREAD_LOCAL));
+	CHECK(!multiply(h, s, NULL, 0, 0, stream), "a product in a capture");
+	CU(cuStreamEndCapture(stream, &same));
+	CHECK(same == graph, "another graph");
+	CU(cuGraphGetRootNodes(graph, NULL, &roots));
+	CU(cuGraphGetNodes(graph, NULL, &nodes));
+	CHECK(roots == 1 && nodes >= 1, "%zu roots of %zu nodes", roots, nodes);
+	return graph;
+}
+
+/* What a node does when a graph has changed since it was captured. */
+static void changed(cublasLtHandle_t h, const struct square *s, CUstream stream)
+{
+	CUgraph graph = captured(h, s, stream);
+	size_t before = 0, nodes = 0, roots = 0;
+	CUgraphNode node, *all;
+
+	CU(cuGraphGetNodes(graph, NULL, &before));
+	CU(cuGraphAddEmptyNode(&node, graph, NULL, 0));
+	CU(cuGraphGetNodes(graph, NULL, &nodes));
+	CU(cuGraphGetRootNodes(graph, NULL, &roots));
+	CHECK(nodes == before + 1 && roots == 2, "%zu nodes, %zu roots", nodes, roots);
+	all = calloc(nodes, sizeof(CUgraphNode));
+	CU(cuGraphGetNodes(graph, all, &nodes));
+	CHECK(all[nodes - 1] && nodes == before + 1, "%zu nodes are listed", nodes);
+	free(all);
+	/* Captured once more into what is no longer empty. */
+	CU(cuStreamBeginCaptureToGraph(stream, graph, NULL, NULL, 0,
+				       CU_STREAM_CAPTURE_MODE_THREAD_LOCAL));
+	CHECK(!multiply(h, s, NULL, 0, 0, stream), "a product in a capture");
+	CU(cuStreamEndCapture(stream, &graph));
+	CU(cuGraphGetNodes(graph, NULL, &nodes));
+	CHECK(nodes == 2 * before + 1, "%zu nodes", nodes);
+	CU(cuGraphDestroy(graph));
+}
+
+/*
+ * A product at places that move, as XLA launches one: captured anew each time into a graph that an
+ * instance takes over. What is captured like an earlier one is known, and nothing is waited for.
+ */
+void lt_captures(cublasLtHandle_t h)
+{
+	CUdeviceptr places[ROUNDS];
+	CUgraph outer, graph;
+	CUgraphNode node;
+	CUgraphExec exec;
+	CUstream stream, capturing;
+	struct square s;
+	uint64_t before;
+
+	square_begin(&s);
+	CU(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+	CU(cuStreamCreate(&capturing, CU_STREAM_NON_BLOCKING));
+	CU(cuGraphCreate(&outer, 0));
+	graph = captured(h, &s, capturing);
+	CU(cuGraphAddChildGraphNode(&node, outer, NULL, 0, graph));
+	CU(cuGraphDestroy(graph));
+	CU(cuGraphInstantiateWithFlags(&exec, outer, 0));
+	for (int i = 0; i < ROUNDS; i++) {
+		places[i] = s.c;
+		s.c = device_alloc(sizeof(s.from));
+		before = lt_awaited();
+		graph = captured(h, &s, capturing);
+		CU(cuGraphExecChildGraphNodeSetParams(exec, node, graph));
+		CU(cuGraphLaunch(exec, stream));
+		CU(cuGraphDestroy(graph));
+		CHECK(i < 1 || lt_awaited() == before, "round %d: %llu calls awaited", i,
+		      (unsigned long long)(lt_awaited() - before));
+		CU(cuStreamSynchronize(stream));
+		square_check(&s, "a graph that was taken over");
+	}
+	changed(h, &s, capturing);
+	for (int i = 0; i < ROUNDS; i++)
+		CU(cuMemFree(places[i]));
+	CU(cuGraphExecDestroy(exec));
+	CU(cuGraphDestroy(outer));
+	CU(cuStreamDestroy(stream));
+	CU(cuStreamDestroy(capturing));
 	square_end(&s);
 }
 

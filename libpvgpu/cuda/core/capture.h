@@ -11,6 +11,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct box;
@@ -48,8 +49,9 @@ void capture_drop(const struct ctx *ctx, struct stream *s);
 int capture_spoil(uint64_t id, int r);
 /* The stream is to wait for the event, and one of them takes part in a capture. *join: post it. */
 int capture_event(struct target *t, struct stream *s, const struct event *e, bool *join);
-/* The number of the target's capture. */
-uint64_t capture_of(const struct target *t);
+/* bytes: all of a captured command of t's that decides which nodes it makes, so no address. When
+ * each command of a capture is described, its nodes are known from an earlier one (forms.h). */
+void capture_describe(const struct target *t, const void *bytes, size_t len);
 /* Each launch of the graph that t is captured into will call one more host function. */
 void capture_host(const struct target *t);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "cuda/core/client.h"
+#include "cuda/core/capture.h"
 #include "cuda/core/context.h"
 #include "cuda/core/init.h"
 #include "cuda/core/numbers.h"
@@ -32,6 +33,7 @@ PUBLIC const struct pvgpu_client *pvgpuClient(void)
 		.enter = client_enter,
 		.current = client_current,
 		.stream = stream_enter,
+		.describe = capture_describe,
 		.result = ctx_result,
 		.tables = object_tables,
 		.object_new = object_new,

@@ -21,6 +21,7 @@ struct pvgpu_client {
 	int (*enter)(void);
 	int (*current)(struct ctx **c);
 	int (*stream)(CUstream stream, bool per_thread, struct target *t);
+	void (*describe)(const struct target *t, const void *bytes, size_t len); /* capture.h */
 	int (*result)(struct ctx *c, int r);
 	struct object_table *tables;
 	void *(*object_new)(enum pvgpu_handle_type type);

@@ -16,8 +16,8 @@
 struct target {
 	struct ctx *ctx;
 	uint64_t stream;
-	bool captured; /* it becomes a node of a graph */
-	uint32_t sms;  /* multiprocessors of the stream's green context; 0: of the device */
+	uint64_t captured; /* number of the capture that it becomes a node in; 0: none */
+	uint32_t sms;      /* multiprocessors of the stream's green context; 0: of the device */
 };
 
 /* The worker's handle that tells streams apart: a context's for its default stream. */

@@ -26,12 +26,15 @@ enum { CAPTURES_MAX = 64 };
 struct capture {
 	uint64_t id; /* 0: none */
 	bool invalid, own_graph, blocking;
+	bool plain; /* one stream alone, and its graph was empty */
 	CUstreamCaptureMode mode;
 	struct stream *origin;
 	struct ctx *ctx;
 	pthread_t thread;
 	CUgraph graph;
 	uint32_t hosts;
+	uint32_t commands, described; /* so far; and those of them that are in form */
+	struct form form;
 };
 
 _Atomic unsigned int captures;
@@ -96,11 +99,26 @@ int capture_work(struct target *t, struct stream *s)
 		r = spoil_in(t->ctx, true, CUDA_ERROR_STREAM_CAPTURE_IMPLICIT);
 	else if (c && c->invalid)
 		r = CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
-	else if (c)
-		t->captured = true;
-	else
+	else if (c) {
+		t->captured = c->id;
+		c->commands++;
+	} else {
 		atomic_store(&s->capture, 0);
+	}
 	return done(r);
+}
+
+void capture_describe(const struct target *t, const void *bytes, size_t len)
+{
+	struct capture *c;
+
+	pthread_mutex_lock(&lock);
+	c = by_id(t->captured);
+	if (c) {
+		form_add(&c->form, bytes, len);
+		c->described++;
+	}
+	pthread_mutex_unlock(&lock);
 }
 
 int capture_bars(struct stream *s)
@@ -114,14 +132,28 @@ int capture_bars(struct stream *s)
 	return done(c ? CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED : 0);
 }
 
+int capture_implied(const struct ctx *ctx)
+{
+	pthread_mutex_lock(&lock);
+	return done(spoil_in(ctx, true, CUDA_ERROR_STREAM_CAPTURE_IMPLICIT));
+}
+
+bool capture_state(struct stream *s, struct capture_state *is)
+{
+	struct capture *c;
+
+	pthread_mutex_lock(&lock);
+	c = of_stream(s);
+	if (c)
+		*is = (struct capture_state){c->id, c->graph, c->invalid};
+	pthread_mutex_unlock(&lock);
+	return c;
+}
+
 int capture_wait(const struct target *t, struct stream *s)
 {
-	int r = capture_bars(s);
+	const int r = s ? capture_bars(s) : capture_implied(t->ctx);
 
-	if (!s) {
-		pthread_mutex_lock(&lock);
-		r = done(spoil_in(t->ctx, true, CUDA_ERROR_STREAM_CAPTURE_IMPLICIT));
-	}
 	return r ? r : capture_unsafe();
 }
 
@@ -154,33 +186,13 @@ int capture_unsafe_slow(void)
 	return done(r);
 }
 
-static struct stream *stream_by_wire(const struct target *t)
-{
-	struct object *o;
-
-	pthread_mutex_lock(&t->ctx->lock);
-	o = t->ctx->objects;
-	while (o && (o->type != PVGPU_H_STREAM || o->wire != t->stream))
-		o = o->next;
-	pthread_mutex_unlock(&t->ctx->lock);
-	return (struct stream *)o;
-}
-
-uint64_t capture_of(const struct target *t)
-{
-	struct stream *s = stream_by_wire(t);
-
-	return s ? atomic_load(&s->capture) : 0;
-}
-
 struct graph *capture_graph(const struct target *t)
 {
-	const uint64_t id = capture_of(t);
 	struct capture *c;
 	CUgraph graph = NULL;
 
 	pthread_mutex_lock(&lock);
-	c = by_id(id);
+	c = by_id(t->captured);
 	if (c && !c->invalid)
 		graph = c->graph;
 	pthread_mutex_unlock(&lock);
@@ -208,16 +220,15 @@ int capture_set_deps(const struct target *t, const struct graph *g, unsigned int
 
 int capture_refuse(const struct target *t)
 {
-	return capture_spoil(capture_of(t), CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
+	return capture_spoil(t->captured, CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
 }
 
 void capture_host(const struct target *t)
 {
-	const uint64_t id = capture_of(t);
 	struct capture *c;
 
 	pthread_mutex_lock(&lock);
-	c = by_id(id);
+	c = by_id(t->captured);
 	if (c)
 		c->hosts++;
 	pthread_mutex_unlock(&lock);
@@ -228,8 +239,16 @@ void capture_host(const struct target *t)
 static int settle(struct ctx *c, struct stream *s)
 {
 	const struct target own = {.ctx = c, .stream = s->o.wire}, all = {.ctx = c};
+	int r;
 
-	return stream_drain(s->flags & CU_STREAM_NON_BLOCKING ? &own : &all);
+	if (!(s->flags & CU_STREAM_NON_BLOCKING))
+		return stream_drain(&all);
+	if (!atomic_exchange(&s->touched, false))
+		return 0;
+	r = stream_drain(&own);
+	if (r)
+		stream_touch(s);
+	return r;
 }
 
 int capture_event(struct target *t, struct stream *s, const struct event *e, bool *join)
@@ -261,6 +280,7 @@ int capture_event(struct target *t, struct stream *s, const struct event *e, boo
 	}
 	if (c->invalid)
 		return done(CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
+	c->plain = c->plain && own;
 	pthread_mutex_unlock(&lock);
 	if (!own) {
 		r = settle(t->ctx, s);
@@ -303,6 +323,17 @@ static bool enlist(const struct capture *c, struct stream *s)
 	return i < CAPTURES_MAX;
 }
 
+/* Without nodes before the first there is no answer to wait for: a worker that cannot begin refuses
+ * each command, and tells at the end. */
+static int begin_at(const struct capture *c, struct stream *s, const struct graph *g,
+		    const uint32_t *numbers, uint32_t count)
+{
+	if (!count)
+		return pvgpu_do_capture_open(session(), c->ctx->o.wire, s->o.wire, g->o.wire);
+	return pvgpu_do_capture_begin(session(), c->ctx->o.wire, s->o.wire, g->o.wire, numbers,
+				      count * (uint32_t)sizeof(numbers[0]));
+}
+
 static int begin_in(struct ctx *ctx, struct stream *s, struct graph *g, const CUgraphNode *deps,
 		    size_t count, CUstreamCaptureMode mode)
 {
@@ -323,9 +354,9 @@ static int begin_in(struct ctx *ctx, struct stream *s, struct graph *g, const CU
 	if (r)
 		return r;
 	c.graph = object_handle(&g->o);
+	c.plain = !g->parent && !g->clone_of && !atomic_load(&g->changes);
 	graph_changes(g);
-	r = pvgpu_do_capture_begin(session(), ctx->o.wire, s->o.wire, g->o.wire, numbers,
-				   (uint32_t)(count * sizeof(numbers[0])));
+	r = begin_at(&c, s, g, numbers, (uint32_t)count);
 	if (!r && !enlist(&c, s)) {
 		pvgpu_do_capture_end(session(), ctx->o.wire, s->o.wire, g->o.wire);
 		r = CUDA_ERROR_OUT_OF_MEMORY;
@@ -413,6 +444,23 @@ static int end_of(const struct capture *c)
 	return 0;
 }
 
+/* The worker ends it. The end of one whose like is known is not waited for: it goes well, too. */
+static int end_at(const struct capture *c, const struct stream *s, struct graph *g)
+{
+	const bool formed = c->plain && g && c->described && c->described == c->commands &&
+			    !c->invalid && atomic_load(&g->changes) == 1;
+	uint32_t nodes;
+	int r;
+
+	if (formed && form_known(&c->form, &nodes, NULL))
+		r = pvgpu_do_capture_close(session(), c->ctx->o.wire, s->o.wire, g->o.wire, nodes);
+	else
+		r = pvgpu_do_capture_end(session(), c->ctx->o.wire, s->o.wire, g ? g->o.wire : 0);
+	if (!r && formed)
+		graph_forms(g, &c->form);
+	return r;
+}
+
 static int end(CUstream h, CUgraph *graph, bool per_thread)
 {
 	struct capture *c, was = {0};
@@ -444,7 +492,7 @@ static int end(CUstream h, CUgraph *graph, bool per_thread)
 	if (graph)
 		*graph = NULL;
 	g = graph_find(was.graph);
-	r = pvgpu_do_capture_end(session(), t.ctx->o.wire, s->o.wire, g ? g->o.wire : 0);
+	r = end_at(&was, s, g);
 	if (was.invalid)
 		r = CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
 	if (!g)
@@ -458,112 +506,6 @@ static int end(CUstream h, CUgraph *graph, bool per_thread)
 	return r;
 }
 
-/* The nodes that this thread's last query gave out. */
-static _Thread_local struct {
-	CUgraphNode *node;
-	size_t room;
-} given;
-
-static int give_deps(const struct target *t, struct graph *g, const CUgraphNode **deps,
-		     size_t *count)
-{
-	uint32_t numbers[PVGPU_GRAPH_DEPS_MAX], len;
-	CUgraphNode *more;
-	int r = capture_deps(t, g, numbers, &len);
-
-	if (r)
-		return r;
-	if (len >= given.room) {
-		more = realloc(given.node, (len + 16) * sizeof(CUgraphNode));
-		if (!more)
-			return CUDA_ERROR_OUT_OF_MEMORY;
-		given.node = more;
-		given.room = len + 16;
-	}
-	for (uint32_t i = 0; i < len; i++)
-		given.node[i] = node_handle(g, numbers[i]);
-	if (deps)
-		*deps = given.node;
-	if (count)
-		*count = len;
-	return 0;
-}
-
-struct info {
-	cuuint64_t *id;
-	CUgraph *graph;
-	const CUgraphNode **deps;
-	const CUgraphEdgeData **edges;
-	size_t *count;
-};
-
-/* Status and number are known here: frameworks ask at every allocation. */
-static int info(CUstream h, CUstreamCaptureStatus *status, const struct info *out, bool per_thread)
-{
-	struct capture *c, is = {0};
-	struct stream *s;
-	struct graph *g;
-	struct target t;
-	int r = stream_enter_any(h, per_thread, &t, &s);
-
-	if (r)
-		return r;
-	if (!status)
-		return CUDA_ERROR_INVALID_VALUE;
-	*status = CU_STREAM_CAPTURE_STATUS_NONE;
-	if (!capturing())
-		return 0;
-	pthread_mutex_lock(&lock);
-	c = of_stream(s);
-	if (c)
-		is = *c;
-	else if (!s)
-		r = spoil_in(t.ctx, true, CUDA_ERROR_STREAM_CAPTURE_IMPLICIT);
-	pthread_mutex_unlock(&lock);
-	if (!c || r)
-		return r;
-	*status =
-		is.invalid ? CU_STREAM_CAPTURE_STATUS_INVALIDATED : CU_STREAM_CAPTURE_STATUS_ACTIVE;
-	if (is.invalid)
-		return 0;
-	if (out->id)
-		*out->id = is.id;
-	if (out->graph)
-		*out->graph = is.graph;
-	if (out->edges)
-		*out->edges = NULL;
-	g = graph_find(is.graph);
-	return g && (out->deps || out->count) ? give_deps(&t, g, out->deps, out->count) : 0;
-}
-
-static int update(CUstream h, const CUgraphNode *deps, size_t count, unsigned int flags,
-		  bool per_thread)
-{
-	uint32_t numbers[PVGPU_GRAPH_DEPS_MAX];
-	struct capture *c, is = {0};
-	struct graph *g = NULL;
-	struct stream *s;
-	struct target t;
-	int r = stream_enter_any(h, per_thread, &t, &s);
-
-	if (r)
-		return r;
-	if (flags > CU_STREAM_SET_CAPTURE_DEPENDENCIES)
-		return CUDA_ERROR_INVALID_VALUE;
-	pthread_mutex_lock(&lock);
-	c = of_stream(s);
-	if (c)
-		is = *c;
-	pthread_mutex_unlock(&lock);
-	if (!c)
-		return CUDA_ERROR_ILLEGAL_STATE;
-	if (is.invalid)
-		return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
-	g = graph_find(is.graph);
-	r = g ? node_numbers(g, deps, count, numbers) : CUDA_ERROR_ILLEGAL_STATE;
-	return r ? r : capture_set_deps(&t, g, flags, numbers, (uint32_t)count);
-}
-
 CU_PTSZ(cuStreamBeginCapture, (CUstream stream),
 	begin(stream, NULL, NULL, 0, CU_STREAM_CAPTURE_MODE_GLOBAL, per_thread))
 CU_PTSZ(cuStreamBeginCapture_v2, (CUstream stream, CUstreamCaptureMode mode),
@@ -573,22 +515,3 @@ CU_PTSZ(cuStreamBeginCaptureToGraph,
 	 size_t count, CUstreamCaptureMode mode),
 	begin_to(stream, graph, deps, count, mode, per_thread))
 CU_PTSZ(cuStreamEndCapture, (CUstream stream, CUgraph *graph), end(stream, graph, per_thread))
-CU_PTSZ(cuStreamIsCapturing, (CUstream stream, CUstreamCaptureStatus *status),
-	info(stream, status, &(const struct info){0}, per_thread))
-CU_PTSZ(cuStreamGetCaptureInfo, (CUstream stream, CUstreamCaptureStatus *status, cuuint64_t *id),
-	info(stream, status, &(const struct info){.id = id}, per_thread))
-CU_PTSZ(cuStreamGetCaptureInfo_v2,
-	(CUstream stream, CUstreamCaptureStatus *status, cuuint64_t *id, CUgraph *graph,
-	 const CUgraphNode **deps, size_t *count),
-	info(stream, status, &(const struct info){id, graph, deps, NULL, count}, per_thread))
-CU_PTSZ(cuStreamGetCaptureInfo_v3,
-	(CUstream stream, CUstreamCaptureStatus *status, cuuint64_t *id, CUgraph *graph,
-	 const CUgraphNode **deps, const CUgraphEdgeData **edges, size_t *count),
-	info(stream, status, &(const struct info){id, graph, deps, edges, count}, per_thread))
-CU_PTSZ(cuStreamUpdateCaptureDependencies,
-	(CUstream stream, CUgraphNode *deps, size_t count, unsigned int flags),
-	update(stream, deps, count, flags, per_thread))
-CU_PTSZ(cuStreamUpdateCaptureDependencies_v2,
-	(CUstream stream, CUgraphNode *deps, const CUgraphEdgeData *edges, size_t count,
-	 unsigned int flags),
-	update(stream, deps, count, flags, per_thread))

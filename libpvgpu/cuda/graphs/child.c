@@ -5,6 +5,7 @@
 #include "cuda/core/init.h"
 #include "cuda/core/object.h"
 #include "cuda/core/public.h"
+#include "cuda/graphs/forms.h"
 #include "cuda/graphs/graph.h"
 
 #include <pthread.h>
@@ -131,34 +132,24 @@ PUBLIC CUresult cuGraphChildGraphNodeGetGraph(CUgraphNode node, CUgraph *graph)
 
 /*
  * Whether a graph has the form that a node of an instance needs, the far end says. Programs whose
- * buffers move between a few places have an instance take over the same few graphs in turn (XLA
- * does before each launch): while nothing has changed, the answer is the same. A captured graph
- * changes by its streams' work, which is not seen here.
+ * buffers move have an instance take over the same few graphs in turn, or others that were captured
+ * alike (XLA does before each launch): the answer is the same as long as nothing has changed, or
+ * the form is known to be the same. A captured graph changes by its streams' work, which is not
+ * seen here.
  */
-static bool fit_known(struct graph *of, const struct fit *f)
+static struct form fit_of(CUgraphExec exec, CUgraphNode node, const struct graph *g,
+			  struct graph *of)
 {
-	bool known = false;
+	const uint64_t what[] = {(uintptr_t)exec, (uintptr_t)node, atomic_load(&g->changes)};
+	const uint64_t itself[] = {(uintptr_t)object_handle(&of->o), atomic_load(&of->changes)};
+	struct form fit = {0}, f;
 
-	if (capturing())
-		return false;
-	pthread_mutex_lock(&of->lock);
-	for (int i = 0; i < FITS && !known; i++) {
-		const struct fit *k = &of->fits[i];
-
-		known = k->exec == f->exec && k->node == f->node && k->of_node == f->of_node &&
-			k->of_graph == f->of_graph;
-	}
-	pthread_mutex_unlock(&of->lock);
-	return known;
-}
-
-static void fit_keep(struct graph *of, const struct fit *f)
-{
-	if (capturing())
-		return;
-	pthread_mutex_lock(&of->lock);
-	of->fits[of->next_fit++ % FITS] = *f;
-	pthread_mutex_unlock(&of->lock);
+	form_add(&fit, what, sizeof(what));
+	if (graph_form(of, &f))
+		form_add(&fit, &f, sizeof(f));
+	else
+		form_add(&fit, itself, sizeof(itself));
+	return fit;
 }
 
 PUBLIC CUresult cuGraphExecChildGraphNodeSetParams(CUgraphExec exec, CUgraphNode node,
@@ -168,7 +159,7 @@ PUBLIC CUresult cuGraphExecChildGraphNodeSetParams(CUgraphExec exec, CUgraphNode
 	struct graph *g, *of;
 	struct graph_exec *x;
 	uint32_t number;
-	struct fit fit;
+	struct form fit;
 	struct ctx *c;
 	int r = node_enter(node, &g, &number, &c);
 
@@ -184,15 +175,15 @@ PUBLIC CUresult cuGraphExecChildGraphNodeSetParams(CUgraphExec exec, CUgraphNode
 		paged_release(paged);
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	}
-	fit = (struct fit){exec, node, atomic_load(&g->changes), atomic_load(&of->changes)};
-	if (fit_known(of, &fit)) {
+	fit = fit_of(exec, node, g, of);
+	if (!capturing() && form_known(&fit, NULL, NULL)) {
 		r = pvgpu_do_graph_exec_child_again(session(), x->o.ctx->o.wire, x->o.wire,
 						    g->o.wire, number, of->o.wire);
 	} else {
 		r = pvgpu_do_graph_exec_child(session(), x->o.ctx->o.wire, x->o.wire, g->o.wire,
 					      number, of->o.wire);
-		if (!r)
-			fit_keep(of, &fit);
+		if (!r && !capturing())
+			form_keep(&fit, 0, 0);
 	}
 	if (r)
 		paged_release(paged);

@@ -59,16 +59,42 @@ static void give(const struct graph *g, const struct list *l, CUgraphNode *out, 
 		*count = l->count;
 }
 
+/* How many nodes, or how many of them roots, a graph of its form is known to have; 0: that is not
+ * known. */
+static size_t count_known(struct graph *g, bool roots)
+{
+	uint32_t nodes, of_them;
+	struct form f;
+
+	if (!graph_form(g, &f) || !form_known(&f, &nodes, &of_them))
+		return 0;
+	return roots ? of_them : nodes;
+}
+
+static void keep_counts(struct graph *g, size_t nodes, size_t roots)
+{
+	struct form f;
+
+	if (graph_form(g, &f))
+		form_keep(&f, (uint32_t)nodes, (uint32_t)roots);
+}
+
 PUBLIC CUresult cuGraphGetNodes(CUgraph graph, CUgraphNode *nodes, size_t *count)
 {
 	struct list l;
 	struct graph *g;
+	size_t known;
 	int r = graph_enter(graph, &g);
 
 	if (r)
 		return r;
 	if (!count)
 		return CUDA_ERROR_INVALID_VALUE;
+	known = nodes ? 0 : count_known(g, false);
+	if (known) {
+		*count = known;
+		return CUDA_SUCCESS;
+	}
 	r = list_all(g, false, &l);
 	if (r)
 		return r;
@@ -77,37 +103,63 @@ PUBLIC CUresult cuGraphGetNodes(CUgraph graph, CUgraphNode *nodes, size_t *count
 	return CUDA_SUCCESS;
 }
 
+/* Of all nodes those that no edge ends at. */
+static void keep_roots(struct list *l, const struct list *edges)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < l->count; i++) {
+		bool root = true;
+
+		for (size_t k = 1; k < edges->count && root; k += 2)
+			root = edges->number[k] != l->number[i];
+		if (root)
+			l->number[kept++] = l->number[i];
+	}
+	l->count = kept;
+}
+
+static int list_roots(struct graph *g, struct list *l)
+{
+	struct list e;
+	size_t nodes;
+	int r = list_all(g, false, l);
+
+	if (r)
+		return r;
+	r = list_all(g, true, &e);
+	if (r) {
+		free(l->number);
+		return r;
+	}
+	nodes = l->count;
+	keep_roots(l, &e);
+	keep_counts(g, nodes, l->count);
+	free(e.number);
+	return 0;
+}
+
 PUBLIC CUresult cuGraphGetRootNodes(CUgraph graph, CUgraphNode *nodes, size_t *count)
 {
-	struct list l, e;
+	struct list l;
 	struct graph *g;
-	size_t kept = 0;
+	size_t known;
 	int r = graph_enter(graph, &g);
 
 	if (r)
 		return r;
 	if (!count)
 		return CUDA_ERROR_INVALID_VALUE;
-	r = list_all(g, false, &l);
+	known = nodes ? 0 : count_known(g, true);
+	if (known) {
+		*count = known;
+		return CUDA_SUCCESS;
+	}
+	r = list_roots(g, &l);
 	if (r)
 		return r;
-	r = list_all(g, true, &e);
-	if (r) {
-		free(l.number);
-		return r;
-	}
-	for (size_t i = 0; i < l.count; i++) {
-		bool root = true;
-
-		for (size_t k = 1; k < e.count && root; k += 2)
-			root = e.number[k] != l.number[i];
-		if (root)
-			l.number[kept++] = l.number[i];
-	}
-	l.count = kept;
 	give(g, &l, nodes, count);
 	free(l.number);
-	free(e.number);
 	return CUDA_SUCCESS;
 }
 

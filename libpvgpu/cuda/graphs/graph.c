@@ -110,6 +110,27 @@ void graph_changes(struct graph *g)
 		atomic_fetch_add(&g->changes, 1);
 }
 
+void graph_forms(struct graph *g, const struct form *f)
+{
+	if (!form_known(f, NULL, NULL))
+		form_keep(f, 0, 0);
+	pthread_mutex_lock(&g->lock);
+	g->form = *f;
+	g->formed = atomic_load(&g->changes);
+	pthread_mutex_unlock(&g->lock);
+}
+
+bool graph_form(struct graph *g, struct form *f)
+{
+	bool known;
+
+	pthread_mutex_lock(&g->lock);
+	*f = g->form;
+	known = form_is(f) && g->formed == atomic_load(&g->changes);
+	pthread_mutex_unlock(&g->lock);
+	return known;
+}
+
 int graph_new(struct graph **out)
 {
 	struct graph *g = graph_object();

@@ -8,6 +8,7 @@
 
 #include "cuda/core/object.h"
 #include "cuda/core/public.h"
+#include "cuda/graphs/forms.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -22,6 +23,7 @@ struct ctx;
 struct event_node;
 struct mem_node;
 struct paged_node;
+struct stream;
 struct target;
 
 /* Parameters of a kernel's node, as they were given out. */
@@ -38,23 +40,12 @@ struct held {
 	unsigned int count;
 };
 
-/*
- * A node of an instance and a graph that the far end has let it take over, while neither that graph
- * nor the node's has changed.
- */
-enum { FITS = 4 };
-struct fit {
-	CUgraphExec exec; /* NULL: none */
-	CUgraphNode node;
-	uint64_t of_node, of_graph; /* graph.changes */
-};
-
 struct graph {
 	struct object o;
 	CUgraph clone_of;
 	_Atomic uint64_t changes;
-	struct fit fits[FITS]; /* this graph's; under lock */
-	uint32_t next_fit;
+	struct form form; /* that it had at so many changes; under lock */
+	uint64_t formed;
 	uint32_t hosts; /* host functions that a launch calls */
 	pthread_mutex_t lock;
 	struct node_cache *cache; /* by node: what getters gave out; under lock */
@@ -91,6 +82,10 @@ struct graph *graph_object(void);
 void graph_hosts(struct graph *g, uint32_t n);
 /* The graph, and so those around it, are about to change. */
 void graph_changes(struct graph *g);
+/* It has this form from here on, until it changes. */
+void graph_forms(struct graph *g, const struct form *f);
+/* Its form; false: that is not known. */
+bool graph_form(struct graph *g, struct form *f);
 /* The worker's goes, too. */
 void graph_drop(struct graph *g);
 /* The number of the node and its graph; false: no such graph. Whether the node is there is known to
@@ -135,7 +130,16 @@ bool held_add(struct held **list, CUhostFn destroy, void *what);
 /* The same objects once more; NULL when there are none. */
 struct held *held_copy(const struct held *h);
 
-/* capture.c: the graph that t is captured into; NULL: its capture is invalid. */
+/* capture.c: the capture that the stream takes part in; false: in none. */
+struct capture_state {
+	uint64_t id;
+	CUgraph graph;
+	bool invalid;
+};
+bool capture_state(struct stream *s, struct capture_state *is);
+/* The legacy stream is asked about: captures that it would wait for become invalid. */
+int capture_implied(const struct ctx *ctx);
+/* The graph that t is captured into; NULL: its capture is invalid. */
 struct graph *capture_graph(const struct target *t);
 /* The nodes of it that t's next one will depend on; a CUresult. */
 int capture_deps(const struct target *t, const struct graph *g,

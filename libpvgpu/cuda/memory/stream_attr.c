@@ -35,9 +35,12 @@ static int enter(CUstream stream, bool per_thread, struct place *p)
 {
 	const int r = stream_enter_any(stream, per_thread, &p->t, &p->real);
 
-	if (!r)
-		p->attrs = p->real ? &p->real->attrs : &p->t.ctx->legacy_attrs;
-	return r;
+	if (r)
+		return r;
+	if (p->real)
+		stream_touch(p->real);
+	p->attrs = p->real ? &p->real->attrs : &p->t.ctx->legacy_attrs;
+	return 0;
 }
 
 static int index_of(CUlaunchAttributeID id)

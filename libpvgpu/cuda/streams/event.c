@@ -135,7 +135,7 @@ int event_record(struct event *e, const struct target *t, bool by_node)
 	r = pvgpu_do_event_record(session(), t->ctx->o.wire, t->stream, e->o.wire, 0);
 	if (r)
 		return r;
-	atomic_store(&e->capture, t->captured ? capture_of(t) : 0);
+	atomic_store(&e->capture, t->captured);
 	if (t->captured)
 		return 0;
 	atomic_store(&e->by_node, by_node);

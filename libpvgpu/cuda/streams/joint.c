@@ -85,6 +85,7 @@ static int join_all(struct ctx *c, const struct green *green, const struct joint
 	for (struct stream *s = next(c->objects, green); s && !r; s = next(s->o.next, green)) {
 		const struct target of = {.ctx = c, .stream = s->o.wire};
 
+		stream_touch(s);
 		r = join(j, &of, at);
 	}
 	pthread_mutex_unlock(&c->lock);
@@ -136,6 +137,7 @@ static int spread(struct ctx *c, const struct green *green, struct joint *j)
 	for (struct stream *s = next(c->objects, green); s && !r; s = next(s->o.next, green)) {
 		const struct target of = {.ctx = c, .stream = s->o.wire};
 
+		stream_touch(s);
 		r = event_wait(j->awaited, &of);
 	}
 	pthread_mutex_unlock(&c->lock);
@@ -174,7 +176,7 @@ int joint_wait(struct ctx *c, struct green *green, CUevent event)
 	return r;
 }
 
-void joint_stream_made(const struct stream *s)
+void joint_stream_made(struct stream *s)
 {
 	struct ctx *c = s->o.ctx;
 	const struct joint *joints[] = {&c->joint, s->green ? &s->green->joint : NULL};
@@ -188,8 +190,10 @@ void joint_stream_made(const struct stream *s)
 	}
 	pthread_mutex_unlock(&c->lock);
 	for (int i = 0; i < 2; i++) {
-		if (awaited[i])
-			event_wait(awaited[i], &t);
+		if (!awaited[i])
+			continue;
+		stream_touch(s);
+		event_wait(awaited[i], &t);
 	}
 }
 

@@ -14,7 +14,7 @@ struct stream;
 int joint_record(struct ctx *c, struct green *green, CUevent event);
 int joint_wait(struct ctx *c, struct green *green, CUevent event);
 /* A new stream waits for what its context waits for. */
-void joint_stream_made(const struct stream *s);
+void joint_stream_made(struct stream *s);
 /* The legacy default stream is used for the first time. */
 void joint_legacy_used(struct ctx *c);
 

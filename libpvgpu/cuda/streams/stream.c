@@ -194,10 +194,12 @@ int stream_enter_any(CUstream h, bool per_thread, struct target *t, struct strea
 int stream_enter(CUstream h, bool per_thread, struct target *t)
 {
 	struct stream *real;
-	const int r = stream_enter_any(h, per_thread, t, &real);
+	int r = stream_enter_any(h, per_thread, t, &real);
 
 	if (capturing() && !r)
-		return capture_work(t, real);
+		r = capture_work(t, real);
+	if (!r && real && !t->captured)
+		stream_touch(real);
 	return r;
 }
 
@@ -326,6 +328,8 @@ static int wait_event(CUstream h, CUevent event, unsigned int flags, bool per_th
 	} else if (!e->shared && !atomic_load_explicit(&e->records, memory_order_relaxed)) {
 		return CUDA_SUCCESS;
 	}
+	if (real && !join)
+		stream_touch(real);
 	return event_wait(e, &t);
 }
 

@@ -23,9 +23,17 @@ struct stream {
 	int priority;
 	uint64_t id;
 	struct stream_attrs attrs;
+	atomic_bool touched; /* it may have work, since the last wait before a capture of it */
 	_Atomic uint64_t
 		capture; /* number of the capture that it takes part in, or of an ended one */
 };
+
+/* Work, or a mark of an event, is about to be posted to it. */
+static inline void stream_touch(struct stream *s)
+{
+	if (!atomic_load_explicit(&s->touched, memory_order_relaxed))
+		atomic_store_explicit(&s->touched, true, memory_order_relaxed);
+}
 
 /* A stream in c, or in a green context of it. */
 int stream_create(struct ctx *c, struct green *green, unsigned int flags, int priority,

@@ -86,6 +86,8 @@ static const struct {
 	STREAM_OF(GRAPH_UPLOAD, graph_upload, NOT),
 	STREAM_OF(CAPTURE_BEGIN, capture_begin, NOT),
 	STREAM_OF(CAPTURE_END, capture_end, NOT),
+	STREAM_OF(CAPTURE_OPEN, capture_open, NOT),
+	STREAM_OF(CAPTURE_CLOSE, capture_close, NOT),
 	STREAM_OF(CAPTURE_GET, capture_get, NOT),
 	STREAM_OF(CAPTURE_SET, capture_set, NOT),
 	STREAM_OF(CAPTURE_HOST, capture_host, NOT),

@@ -73,12 +73,54 @@ int capture_takes(const struct stream *s, uint64_t nodes)
 
 	if (i < 0)
 		return 0;
+	if (g->active[i].failed)
+		return g->active[i].deferred;
 	if (gr && graph_outermost(gr)->nodes + g->active[i].nodes + nodes > PVGPU_GRAPH_NODES_MAX)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	r = graph_nodes_take(g, NULL, nodes);
 	if (!r)
 		g->active[i].nodes += nodes;
 	return r;
+}
+
+/* deps: the nodes before the first. */
+static int begin_far(struct gpu *g, struct stream *s, struct graph *gr, const CUgraphNode *deps,
+		     uint32_t n)
+{
+	const int r = graph_error(gr);
+
+	if (r)
+		return r;
+	/* The end of earlier work, which the guest has waited for, is seen now or at the capture's
+	 * end. */
+	stream_idle(s);
+	if (!s->apart)
+		stream_idle(s->o.ctx->legacy);
+	return (int)g->far->cuStreamBeginCaptureToGraph(s->far, gr->far, n ? deps : NULL, NULL, n,
+							CU_STREAM_CAPTURE_MODE_RELAXED);
+}
+
+/* The stream is captured, or (failed) its commands are refused until the capture's end. */
+static void activate(struct gpu *g, struct stream *s, const struct graph *gr, int failed)
+{
+	s->capture = ++g->captures;
+	g->active[g->capturing].number = s->capture;
+	g->active[g->capturing].graph = gr->o.handle;
+	g->active[g->capturing].nodes = 0;
+	g->active[g->capturing].deferred = failed;
+	g->active[g->capturing].failed = failed;
+	g->active[g->capturing++].bars = s->apart || failed ? NULL : s->o.ctx;
+}
+
+static int may_begin(void *ctx, void *stream, struct stream **s)
+{
+	const int r = usable(ctx, stream, s);
+
+	if (r)
+		return r;
+	if ((*s)->capture)
+		return CUDA_ERROR_ILLEGAL_STATE;
+	return (*s)->o.gpu->capturing == CAPTURES_MAX ? CUDA_ERROR_OUT_OF_MEMORY : 0;
 }
 
 int handle_capture_begin(struct worker *w, const struct pvgpu_in_capture_begin *in,
@@ -88,35 +130,31 @@ int handle_capture_begin(struct worker *w, const struct pvgpu_in_capture_begin *
 	struct gpu *g = worker_gpu(w);
 	struct stream *s;
 	uint32_t n;
-	int r = usable(in->ctx, in->stream, &s);
+	int r = may_begin(in->ctx, in->stream, &s);
 
 	if (!r)
 		r = graph_error(in->graph);
 	if (!r)
 		r = graph_deps(in->graph, in->deps, in->deps_len, deps, &n);
-	if (!r && s->capture)
-		r = CUDA_ERROR_ILLEGAL_STATE;
-	if (!r && g->capturing == CAPTURES_MAX)
-		r = CUDA_ERROR_OUT_OF_MEMORY;
-	if (!r) {
-		/* The end of earlier work, which the guest has waited for, is seen now or at the
-		 * capture's end. */
-		stream_idle(s);
-		if (!s->apart)
-			stream_idle(s->o.ctx->legacy);
-		r = (int)g->far->cuStreamBeginCaptureToGraph(
-			s->far, ((struct graph *)in->graph)->far, n ? deps : NULL, NULL, n,
-			CU_STREAM_CAPTURE_MODE_RELAXED);
-	}
+	if (!r)
+		r = begin_far(g, s, in->graph, deps, n);
+	if (!r)
+		activate(g, s, in->graph, 0);
+	return r;
+}
+
+int handle_capture_open(struct worker *w, const struct pvgpu_in_capture_open *in,
+			struct pvgpu_out_capture_open *out)
+{
+	struct gpu *g = worker_gpu(w);
+	struct stream *s;
+	int r = may_begin(in->ctx, in->stream, &s);
+
 	if (r)
 		return r;
-	s->capture = ++g->captures;
-	g->active[g->capturing].number = s->capture;
-	g->active[g->capturing].graph = ((struct graph *)in->graph)->o.handle;
-	g->active[g->capturing].nodes = 0;
-	g->active[g->capturing].deferred = 0;
-	g->active[g->capturing++].bars = s->apart ? NULL : s->o.ctx;
-	return 0;
+	r = begin_far(g, s, in->graph, NULL, 0);
+	activate(g, s, in->graph, r);
+	return 0; /* the end says it */
 }
 
 /* No stream takes part in it any more. */
@@ -149,14 +187,24 @@ static void forget(struct gpu *g, uint64_t capture)
 		graph_recount(g, gr);
 }
 
+/* One that has not begun ends with the reason. */
+static int end_far(struct gpu *g, struct stream *s)
+{
+	const int i = active_of(g, s->capture);
+	CUgraph far;
+
+	if (i >= 0 && g->active[i].failed)
+		return g->active[i].deferred;
+	return (int)g->far->cuStreamEndCapture(s->far, &far);
+}
+
 void capture_abandon(struct stream *s)
 {
 	struct gpu *g = s->o.gpu;
-	CUgraph far;
 
 	if (!s->capture)
 		return;
-	if (g->far->cuStreamEndCapture(s->far, &far) == CUDA_ERROR_STREAM_CAPTURE_UNMATCHED)
+	if (end_far(g, s) == CUDA_ERROR_STREAM_CAPTURE_UNMATCHED)
 		s->capture = 0;
 	else
 		forget(g, s->capture);
@@ -205,26 +253,53 @@ void capture_graph_goes(struct gpu *g, const struct graph *gr)
 	}
 }
 
-int handle_capture_end(struct worker *w, const struct pvgpu_in_capture_end *in,
-		       struct pvgpu_out_capture_end *out)
+/* *graph: the handle of the graph that got the nodes. */
+static int end(struct gpu *g, void *ctx, void *stream, uint64_t *graph)
 {
-	struct gpu *g = worker_gpu(w);
-	CUgraph far = NULL;
 	struct stream *s;
-	int i, held, r = usable(in->ctx, in->stream, &s);
+	int i, held, r = usable(ctx, stream, &s);
 
-	if (!r)
-		r = obj_error(in->graph);
 	if (!r && !s->capture)
 		r = CUDA_ERROR_ILLEGAL_STATE;
 	if (r)
 		return r;
 	i = active_of(g, s->capture);
 	held = i < 0 ? 0 : g->active[i].deferred;
-	r = (int)g->far->cuStreamEndCapture(s->far, &far);
+	*graph = i < 0 ? 0 : g->active[i].graph;
+	r = end_far(g, s);
 	if (r != CUDA_ERROR_STREAM_CAPTURE_UNMATCHED)
 		forget(g, s->capture);
 	return r ? r : held;
+}
+
+int handle_capture_end(struct worker *w, const struct pvgpu_in_capture_end *in,
+		       struct pvgpu_out_capture_end *out)
+{
+	uint64_t graph;
+	const int r = obj_error(in->graph);
+
+	return r ? r : end(worker_gpu(w), in->ctx, in->stream, &graph);
+}
+
+int handle_capture_close(struct worker *w, const struct pvgpu_in_capture_close *in,
+			 struct pvgpu_out_capture_close *out)
+{
+	struct gpu *g = worker_gpu(w);
+	uint64_t graph = 0;
+	struct graph *gr;
+	size_t nodes = 0;
+	int r = obj_error(in->graph);
+
+	if (!r)
+		r = end(g, in->ctx, in->stream, &graph);
+	if (r || !in->nodes)
+		return r;
+	gr = obj_lookup(&g->tables, PVGPU_H_GRAPH, graph);
+	r = gr ? graph_error(gr) : CUDA_ERROR_INVALID_HANDLE;
+	if (!r)
+		r = (int)g->far->cuGraphGetNodes(gr->far, NULL, &nodes);
+	/* The program was told another number. */
+	return !r && nodes != in->nodes ? CUDA_ERROR_STREAM_CAPTURE_INVALIDATED : r;
 }
 
 int handle_capture_get(struct worker *w, const struct pvgpu_in_capture_get *in,
@@ -263,7 +338,7 @@ int handle_capture_set(struct worker *w, const struct pvgpu_in_capture_set *in,
 	int r = usable(in->ctx, in->stream, &s);
 
 	if (!r)
-		r = obj_error(in->graph);
+		r = graph_error(in->graph);
 	if (!r)
 		r = graph_deps(in->graph, in->deps, in->deps_len, deps, &n);
 	return r ? r
