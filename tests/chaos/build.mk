@@ -10,4 +10,4 @@ chaos: tests
 	$(Q)$(PYTHON) tests/chaos/chaos.py --build $(B) --rows --open --seconds $(or $(CHAOS_SECONDS),1800) $(if $(CHAOS_SEED),--seed $(CHAOS_SEED)) $(CHAOS_ARGS)
 check-chaos: tests
 	$(Q)$(PYTHON) tests/chaos/chaos_test.py --build $(B)
-	$(Q)$(PYTHON) tests/chaos/chaos.py --build $(B) --rows --seconds $(or $(CHAOS_SECONDS),60) --seed 2 --without park --without resume --without section $(CHAOS_ARGS)
+	$(Q)$(PYTHON) tests/chaos/chaos.py --build $(B) --rows --seconds $(or $(CHAOS_SECONDS),60) --seed 2 $(CHAOS_ARGS)
