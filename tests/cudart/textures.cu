@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* Arrays, mipmapped ones, too, and textures; a driver without them says so, and says it the same way everywhere. */
+/* Arrays, mipmapped ones, too, and textures; a driver without them says so, and says it the same
+ * way everywhere. */
 #include "test.h"
 
 enum { W = 20, H = 12 };
@@ -70,6 +71,75 @@ static void mipmapped(struct cudaChannelFormatDesc desc)
 	RT(cudaFreeMipmappedArray(NULL));
 }
 
+/* Bytes that begin in the middle of a row and end in the middle of another. */
+static void runs(cudaArray_t array, const struct cudaChannelFormatDesc *desc, const float in[H * W])
+{
+	enum { FROM = 2 * W + 7, N = 5 * W + 9, OTHER = W - 3 };
+	float back[H * W] = {}, row[H * W];
+	cudaArray_t other;
+
+	RT(cudaMemcpyFromArray(back, array, FROM % W * sizeof(float), FROM / W, N * sizeof(float),
+			       cudaMemcpyDeviceToHost));
+	CHECK(!memcmp(back, in + FROM, N * sizeof(float)) && !back[N], "a run out of an array");
+	/* into one whose rows are shorter */
+	RT(cudaMallocArray(&other, desc, OTHER, H, 0));
+	RT(cudaMemcpyArrayToArray(other, 4 * sizeof(float), 1, array, FROM % W * sizeof(float),
+				  FROM / W, N * sizeof(float), cudaMemcpyDeviceToDevice));
+	RT(cudaMemcpyFromArray(row, other, 4 * sizeof(float), 1, N * sizeof(float),
+			       cudaMemcpyDeviceToHost));
+	CHECK(!memcmp(row, in + FROM, N * sizeof(float)), "a run from one array into another");
+	RT(cudaMemcpyToArray(other, 2 * sizeof(float), 0, in, N * sizeof(float),
+			     cudaMemcpyHostToDevice));
+	RT(cudaMemcpy2DFromArray(row, sizeof(float) * OTHER, other, 0, 0, sizeof(float) * OTHER, H,
+				 cudaMemcpyDeviceToHost));
+	CHECK(!memcmp(row + 2, in, N * sizeof(float)), "a run into an array");
+	WANT(cudaErrorInvalidValue,
+	     cudaMemcpyToArray(other, OTHER * sizeof(float), 0, in, 4, cudaMemcpyHostToDevice));
+	WANT(cudaErrorInvalidMemcpyDirection,
+	     cudaMemcpyToArray(other, 0, 0, in, 4, cudaMemcpyDeviceToHost));
+	cudaGetLastError();
+	RT(cudaFreeArray(other));
+}
+
+/* What an object was made of. */
+static void described(cudaTextureObject_t texture, const struct cudaResourceDesc *r,
+		      const struct cudaTextureDesc *t)
+{
+	struct cudaResourceDesc resource, flat = {};
+	struct cudaTextureDesc told;
+	cudaSurfaceObject_t surface;
+	cudaTextureObject_t linear;
+	cudaArray_t written;
+	both<float> line(64);
+
+	RT(cudaGetTextureObjectResourceDesc(&resource, texture));
+	CHECK(resource.resType == r->resType && resource.res.array.array == r->res.array.array,
+	      "a texture's resource");
+	RT(cudaGetTextureObjectTextureDesc(&told, texture));
+	CHECK(!memcmp(&told, t, sizeof(told)), "a texture's description");
+	WANT(cudaErrorInvalidValue, cudaGetTextureObjectResourceDesc(NULL, texture));
+	WANT(cudaErrorInvalidValue, cudaGetTextureObjectTextureDesc(NULL, texture));
+	cudaGetLastError();
+	flat.resType = cudaResourceTypeLinear;
+	flat.res.linear.devPtr = line.dev;
+	flat.res.linear.desc = {16, 16, 0, 0, cudaChannelFormatKindUnsigned};
+	flat.res.linear.sizeInBytes = 64 * sizeof(float);
+	RT(cudaCreateTextureObject(&linear, &flat, t, NULL));
+	RT(cudaGetTextureObjectResourceDesc(&resource, linear));
+	CHECK(!memcmp(&resource.res.linear, &flat.res.linear, sizeof(flat.res.linear)),
+	      "memory under a texture");
+	RT(cudaDestroyTextureObject(linear));
+	RT(cudaMallocArray(&written, &flat.res.linear.desc, W, H, 2 /* SurfaceLoadStore */));
+	flat = {};
+	flat.resType = cudaResourceTypeArray;
+	flat.res.array.array = written;
+	RT(cudaCreateSurfaceObject(&surface, &flat));
+	RT(cudaGetSurfaceObjectResourceDesc(&resource, surface));
+	CHECK(resource.res.array.array == written, "a surface's resource");
+	RT(cudaDestroySurfaceObject(surface));
+	RT(cudaFreeArray(written));
+}
+
 int main()
 {
 	struct cudaChannelFormatDesc desc = {32, 0, 0, 0, cudaChannelFormatKindFloat}, told;
@@ -109,7 +179,9 @@ int main()
 	shifted<<<1, dim3(W, H)>>>(texture, out.dev);
 	DONE();
 	out.same(want, "texture");
+	described(texture, &r, &t);
 	RT(cudaDestroyTextureObject(texture));
+	runs(array, &desc, in[0]);
 	/* part of an array, by a box whose width is in elements */
 	struct cudaMemcpy3DParms c = {};
 	memset(back, 0, sizeof(back));
@@ -120,7 +192,8 @@ int main()
 	c.kind = cudaMemcpyDeviceToHost;
 	RT(cudaMemcpy3D(&c));
 	for (int y = 0; y < 4; y++)
-		CHECK(!memcmp(back[y], &in[y + 2][3], 5 * sizeof(float)) && !back[y][5], "row %d", y);
+		CHECK(!memcmp(back[y], &in[y + 2][3], 5 * sizeof(float)) && !back[y][5], "row %d",
+		      y);
 	mipmapped(desc);
 	desc.y = 16;
 	WANT(cudaErrorInvalidChannelDescriptor, cudaMallocArray(&array, &desc, W, H, 0));

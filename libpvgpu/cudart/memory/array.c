@@ -45,6 +45,22 @@ bool rt_array_format(const struct cudaChannelFormatDesc *c, CUarray_format *form
 	return true;
 }
 
+struct cudaChannelFormatDesc rt_array_channels(CUarray_format format, unsigned int channels)
+{
+	const int bits = 8 * (int)pvgpu_channel_bytes(format);
+
+	return (struct cudaChannelFormatDesc){
+		.x = bits,
+		.y = channels > 1 ? bits : 0,
+		.z = channels > 2 ? bits : 0,
+		.w = channels > 3 ? bits : 0,
+		.f = format == CU_AD_FORMAT_FLOAT || format == CU_AD_FORMAT_HALF
+			     ? cudaChannelFormatKindFloat
+		     : format < CU_AD_FORMAT_SIGNED_INT8 ? cudaChannelFormatKindUnsigned
+							 : cudaChannelFormatKindSigned,
+	};
+}
+
 static cudaError_t describe(const struct cudaChannelFormatDesc *desc, struct cudaExtent extent,
 			    unsigned int flags, CUDA_ARRAY3D_DESCRIPTOR *d)
 {
@@ -131,24 +147,13 @@ RT_API(cudaArrayGetInfo, struct cudaChannelFormatDesc *desc, struct cudaExtent *
 {
 	CUDA_ARRAY3D_DESCRIPTOR d;
 	CUresult r;
-	int bits;
 
 	RT_ENTER();
 	r = rt_cu.cuArray3DGetDescriptor_v2(&d, (CUarray)array);
 	if (r)
 		return rt_result(r);
-	bits = 8 * (int)pvgpu_channel_bytes(d.Format);
 	if (desc)
-		*desc = (struct cudaChannelFormatDesc){
-			.x = bits,
-			.y = d.NumChannels > 1 ? bits : 0,
-			.z = d.NumChannels > 2 ? bits : 0,
-			.w = d.NumChannels > 3 ? bits : 0,
-			.f = d.Format == CU_AD_FORMAT_FLOAT || d.Format == CU_AD_FORMAT_HALF
-				     ? cudaChannelFormatKindFloat
-			     : d.Format < CU_AD_FORMAT_SIGNED_INT8 ? cudaChannelFormatKindUnsigned
-								   : cudaChannelFormatKindSigned,
-		};
+		*desc = rt_array_channels(d.Format, d.NumChannels);
 	if (extent)
 		*extent = (struct cudaExtent){d.Width, d.Height, d.Depth};
 	if (flags)

@@ -8,5 +8,7 @@
 /* The driver's words for an element; false for one that no array has. */
 bool rt_array_format(const struct cudaChannelFormatDesc *desc, CUarray_format *format,
 		     unsigned int *channels);
+/* The reverse. */
+struct cudaChannelFormatDesc rt_array_channels(CUarray_format format, unsigned int channels);
 
 #endif

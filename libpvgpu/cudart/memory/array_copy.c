@@ -112,3 +112,113 @@ RT_DEFAULT(cudaMemcpy2DArrayToArray,
 {
 	return copy_now(at(dst, dst_x, dst_y), at(src, src_x, src_y), width, height, kind, own);
 }
+
+/* ---- bytes that go on in the next row ---- */
+
+/* Bytes from the side's place to the end of its row; of memory, which has none, all there are. */
+static cudaError_t row_of(const struct side *s, size_t *row)
+{
+	struct cudaExtent extent;
+	size_t element;
+	cudaError_t e;
+
+	*row = SIZE_MAX;
+	if (!s->array)
+		return cudaSuccess;
+	e = rt_array_element(s->array, &element);
+	if (!e)
+		e = cudaArrayGetInfo(NULL, &extent, NULL, (cudaArray_t)(uintptr_t)s->array);
+	if (!e)
+		*row = extent.width * element;
+	return e || s->x < *row ? e : cudaErrorInvalidValue;
+}
+
+static void advance(struct side *s, size_t row, size_t width, size_t height)
+{
+	const bool ends = s->x + width == row;
+
+	if (!s->array) {
+		s->ptr = (const char *)s->ptr + width * height;
+		return;
+	}
+	s->y += height - 1 + ends;
+	s->x = ends ? 0 : s->x + width;
+}
+
+static size_t less(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+static cudaError_t run(struct side dst, struct side src, size_t count, enum cudaMemcpyKind kind,
+		       bool async, cudaStream_t stream)
+{
+	size_t dst_row, src_row;
+	cudaError_t e;
+
+	RT_ENTER();
+	e = row_of(&dst, &dst_row);
+	if (!e)
+		e = row_of(&src, &src_row);
+	while (!e && count) {
+		const size_t row = less(dst_row, src_row);
+		const size_t width = less(less(dst_row - dst.x, src_row - src.x), count);
+		const bool whole = width == row && !(dst.array && src.array);
+		const size_t height = whole ? count / width : 1;
+
+		dst.pitch = src.pitch = width;
+		e = copy(dst, src, width, height, kind, async, stream);
+		advance(&dst, dst_row, width, height);
+		advance(&src, src_row, width, height);
+		count -= width * height;
+	}
+	return rt_fail(e);
+}
+
+static cudaError_t run_now(struct side dst, struct side src, size_t count, enum cudaMemcpyKind kind,
+			   bool own)
+{
+	const cudaError_t e = run(dst, src, count, kind, own, cudaStreamPerThread);
+
+	return e || !own ? e : rt_result(rt_cu.cuStreamSynchronize(cudaStreamPerThread));
+}
+
+RT_DEFAULT(cudaMemcpyToArray,
+	   (cudaArray_t dst, size_t x, size_t y, const void *src, size_t count,
+	    enum cudaMemcpyKind kind),
+	   (dst, x, y, src, count, kind))
+{
+	return run_now(at(dst, x, y), memory(src, 0), count, kind, own);
+}
+
+RT_STREAM(cudaMemcpyToArrayAsync,
+	  (cudaArray_t dst, size_t x, size_t y, const void *src, size_t count,
+	   enum cudaMemcpyKind kind, cudaStream_t stream),
+	  (dst, x, y, src, count, kind, stream))
+{
+	return run(at(dst, x, y), memory(src, 0), count, kind, true, stream);
+}
+
+RT_DEFAULT(cudaMemcpyFromArray,
+	   (void *dst, cudaArray_const_t src, size_t x, size_t y, size_t count,
+	    enum cudaMemcpyKind kind),
+	   (dst, src, x, y, count, kind))
+{
+	return run_now(memory(dst, 0), at(src, x, y), count, kind, own);
+}
+
+RT_STREAM(cudaMemcpyFromArrayAsync,
+	  (void *dst, cudaArray_const_t src, size_t x, size_t y, size_t count,
+	   enum cudaMemcpyKind kind, cudaStream_t stream),
+	  (dst, src, x, y, count, kind, stream))
+{
+	return run(memory(dst, 0), at(src, x, y), count, kind, true, stream);
+}
+
+RT_DEFAULT(cudaMemcpyArrayToArray,
+	   (cudaArray_t dst, size_t dst_x, size_t dst_y, cudaArray_const_t src, size_t src_x,
+	    size_t src_y, size_t count, enum cudaMemcpyKind kind),
+	   (dst, dst_x, dst_y, src, src_x, src_y, count, kind))
+{
+	return run_now(at(dst, dst_x, dst_y), at(src, src_x, src_y), count, kind, own);
+}

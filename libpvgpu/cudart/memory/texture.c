@@ -2,6 +2,8 @@
 /* Texture and surface objects. */
 #include "cudart/memory/array.h"
 
+#include <string.h>
+
 _Static_assert(sizeof(struct cudaResourceDesc) == 64 && sizeof(struct cudaTextureDesc) == 72,
 	       "the runtime's sizes");
 
@@ -92,6 +94,57 @@ static struct driver_texture driver_form(const struct cudaTextureDesc *t)
 	};
 }
 
+static cudaError_t from_driver(const struct driver_resource *d, struct cudaResourceDesc *r)
+{
+	*r = (struct cudaResourceDesc){.resType = (enum cudaResourceType)d->type};
+	switch (r->resType) {
+	case cudaResourceTypeArray:
+		r->res.array.array = (cudaArray_t)d->array;
+		break;
+	case cudaResourceTypeMipmappedArray:
+		r->res.mipmap.mipmap = (cudaMipmappedArray_t)d->mipmapped;
+		break;
+	case cudaResourceTypeLinear:
+		r->res.linear.devPtr = (void *)(uintptr_t)d->linear.ptr;
+		r->res.linear.sizeInBytes = d->linear.bytes;
+		r->res.linear.desc = rt_array_channels(d->linear.format, d->linear.channels);
+		break;
+	case cudaResourceTypePitch2D:
+		r->res.pitch2D.devPtr = (void *)(uintptr_t)d->pitched.ptr;
+		r->res.pitch2D.width = d->pitched.width;
+		r->res.pitch2D.height = d->pitched.height;
+		r->res.pitch2D.pitchInBytes = d->pitched.pitch;
+		r->res.pitch2D.desc = rt_array_channels(d->pitched.format, d->pitched.channels);
+		break;
+	default:
+		return cudaErrorUnknown;
+	}
+	return cudaSuccess;
+}
+
+static struct cudaTextureDesc runtime_form(const struct driver_texture *t)
+{
+	struct cudaTextureDesc d = {
+		.filterMode = (enum cudaTextureFilterMode)t->filter,
+		.readMode = t->flags & AS_INTEGER ? cudaReadModeElementType
+						  : cudaReadModeNormalizedFloat,
+		.sRGB = !!(t->flags & SRGB),
+		.normalizedCoords = !!(t->flags & NORMALIZED),
+		.maxAnisotropy = t->anisotropy,
+		.mipmapFilterMode = (enum cudaTextureFilterMode)t->mipmap_filter,
+		.mipmapLevelBias = t->bias,
+		.minMipmapLevelClamp = t->min_level,
+		.maxMipmapLevelClamp = t->max_level,
+		.disableTrilinearOptimization = !!(t->flags & NO_TRILINEAR),
+		.seamlessCubemap = !!(t->flags & SEAMLESS),
+	};
+
+	for (unsigned int i = 0; i < 3; i++)
+		d.addressMode[i] = (enum cudaTextureAddressMode)t->address[i];
+	memcpy(d.borderColor, t->border, sizeof(d.borderColor));
+	return d;
+}
+
 /* Views of another format than the resource's are not offered. */
 RT_API(cudaCreateTextureObject, cudaTextureObject_t *object,
        const struct cudaResourceDesc *resource, const struct cudaTextureDesc *texture,
@@ -118,6 +171,36 @@ RT_API(cudaDestroyTextureObject, cudaTextureObject_t object)
 	RT_THROUGH(cuTexObjectDestroy(object));
 }
 
+RT_API(cudaGetTextureObjectResourceDesc, struct cudaResourceDesc *resource,
+       cudaTextureObject_t object)
+{
+	struct driver_resource d;
+	CUresult r;
+
+	RT_ENTER();
+	r = rt_cu.cuTexObjectGetResourceDesc(resource ? &d : NULL, object);
+	return r ? rt_result(r) : rt_fail(from_driver(&d, resource));
+}
+
+RT_API(cudaGetTextureObjectTextureDesc, struct cudaTextureDesc *texture, cudaTextureObject_t object)
+{
+	struct driver_texture d;
+	CUresult r;
+
+	RT_ENTER();
+	r = rt_cu.cuTexObjectGetTextureDesc(texture ? &d : NULL, object);
+	if (r)
+		return rt_result(r);
+	*texture = runtime_form(&d);
+	return cudaSuccess;
+}
+
+/* No texture has one. */
+RT_API(cudaGetTextureObjectResourceViewDesc, void *view, cudaTextureObject_t object)
+{
+	RT_THROUGH(cuTexObjectGetResourceViewDesc(view, object));
+}
+
 RT_API(cudaCreateSurfaceObject, cudaSurfaceObject_t *object,
        const struct cudaResourceDesc *resource)
 {
@@ -134,4 +217,15 @@ RT_API(cudaCreateSurfaceObject, cudaSurfaceObject_t *object,
 RT_API(cudaDestroySurfaceObject, cudaSurfaceObject_t object)
 {
 	RT_THROUGH(cuSurfObjectDestroy(object));
+}
+
+RT_API(cudaGetSurfaceObjectResourceDesc, struct cudaResourceDesc *resource,
+       cudaSurfaceObject_t object)
+{
+	struct driver_resource d;
+	CUresult r;
+
+	RT_ENTER();
+	r = rt_cu.cuSurfObjectGetResourceDesc(resource ? &d : NULL, object);
+	return r ? rt_result(r) : rt_fail(from_driver(&d, resource));
 }
