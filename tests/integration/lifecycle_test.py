@@ -795,7 +795,7 @@ class Tools(unittest.TestCase):
         with PvgpuEnv({"vgpu0": "1G"}) as env:
             with raw.Session(env.socket()) as s:
                 s.start()
-                self.assertRegex(self.ctl(env, "list").stdout, r"vgpu0 +1024 +\d+ +100 medium +100% +1 +1 +0 +\d+\.\d open")
+                self.assertRegex(self.ctl(env, "list").stdout, r"vgpu0 +1024 +\d+ +0 +100 medium +100% +1 +1 +0 +\d+\.\d open")
                 self.assertIn(f'"id": {s.number}', self.ctl(env, "show", "vgpu0", "--json").stdout)
                 self.assertRegex(self.ctl(env, "show", "vgpu0").stdout, rf"{s.number} +{os.getpid()} ")
                 self.assertIn(f"/vgpu/vgpu0/session/{s.number}/guest-pid = {os.getpid()}",

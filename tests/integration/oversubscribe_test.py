@@ -103,7 +103,7 @@ class Oversubscribe(unittest.TestCase):
             refused = {n: v["memory-refused"] for n, v in env.stats().items()}
             self.assertEqual(refused, {"a": 0, "b": 0, "c": refused["c"]})
             self.assertGreaterEqual(refused["c"], 1)
-            self.assertRegex(env.log(), r" c: 64 MiB are refused: the GPU has 32 MiB left for it")
+            self.assertRegex(env.log(), r" c: 64 MiB are refused: with its 0 MiB they are more than the 32 MiB that the GPU has")
             for p in (a, b):
                 self.assertEqual(self.finish(p), b"the same\n")
             self.assertEqual(env.parks(), 0)

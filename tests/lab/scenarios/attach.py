@@ -96,7 +96,7 @@ def connects(lab, g):
     watching.kill()
     watching.wait()
     row = ctl(lab, f"list {g.name}").out.splitlines()[1]
-    assert re.search(rf"^{g.name} +{g.domid} +0 +Domain-0 +Connected +256/512 +100 +medium +100% +2 +1\.5 +0\.0$", row), row
+    assert re.search(rf"^{g.name} +{g.domid} +0 +Domain-0 +Connected +256/512 +0 +100 +medium +100% +2 +1\.5 +0\.0$", row), row
     ctl(lab, f"set {g.name} weight=300 drain=1 memory=256M")
     assert lab.store.read(f"{back}/policy") == "weight=300 drain=1" and lab.store.read(f"{back}/memory") == str(256 << 20)
     assert "weight=300" in ctl(lab, f"show {g.name}").out

@@ -164,9 +164,9 @@ static void refuse_full(const struct claim *c)
 			    v->ledger.quota >> 20, config_reserve(&v->cfg) >> 20);
 	else
 		log_warning("%s: %" PRIu64 " MiB are refused: with its %" PRIu64
-			    " MiB they are more than the GPU has beside what is reserved for "
-			    "others",
-			    worker_name(c->w), c->bytes >> 20, has >> 20);
+			    " MiB they are more than the %" PRIu64
+			    " MiB that the GPU has beside what is reserved for others",
+			    worker_name(c->w), c->bytes >> 20, has >> 20, residency_most(v) >> 20);
 }
 
 /* Grants claims that fit now, and refuses those that ask for more than their vGPU will have. */

@@ -126,12 +126,17 @@ uint64_t residency_room(const struct vgpu *v)
 	return left_by_others(v, kept, on_gpu(v));
 }
 
+uint64_t residency_most(const struct vgpu *v)
+{
+	return left_by_others(v, reserved, 0);
+}
+
 bool residency_fits(const struct claim *c)
 {
 	const struct worker *w = c->w;
 	const uint64_t parked = w->parking.bytes, more = c->parked ? 0 : c->bytes;
 
-	return w->leased + parked + more <= left_by_others(w->vgpu, reserved, 0);
+	return w->leased + parked + more <= residency_most(w->vgpu);
 }
 
 uint64_t residency_room_for(const struct claim *c)

@@ -27,6 +27,8 @@ bool residency_admits(const struct pool *p, const struct config_vgpu *cfg, const
 void residency_promised(const struct pool *p, uint64_t *reserved, uint64_t *parked);
 /* Bytes that the vGPU's sessions may have on the GPU beside what they have now. */
 uint64_t residency_room(const struct vgpu *v);
+/* Bytes that a session of the vGPU may have there at once, beside the others' reserves. */
+uint64_t residency_most(const struct vgpu *v);
 /* Can the claim's session have all of its memory there at once, beside the others' reserves? */
 bool residency_fits(const struct claim *c);
 /* Bytes that there are for the claim now. A session that does not fit, since others got their
