@@ -33,8 +33,9 @@ static uint32_t room_waiters;
 struct work {
 	struct op *done;    /* finished; their successors are not started yet */
 	struct op *inline_; /* short ones to be run by this thread */
-	uint32_t *call[CALLS];
-	unsigned int calls; /* futexes of finished ones, to be woken without the lock */
+	struct op *call[CALLS];
+	unsigned int
+		calls; /* finished ones, referenced, whose waiters are woken without the lock */
 };
 
 int exec_start(void)
@@ -149,24 +150,26 @@ static void start(struct op *op, struct work *w)
 	}
 }
 
-/* Without the lock, which the woken threads take. A waiter that has seen the state may have freed
- * the operation: no thread sleeps at that address then. */
+/* Without the lock, which the woken threads take. */
 static void call_waiters(struct work *w)
 {
-	for (; w->calls; w->calls--)
-		syscall(SYS_futex, w->call[w->calls - 1], FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL,
+	for (; w->calls; w->calls--) {
+		struct op *op = w->call[w->calls - 1];
+
+		syscall(SYS_futex, (uint32_t *)&op->state, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL,
 			0);
+		op_put(op);
+	}
 }
 
 static void set_done(struct op *op, struct work *w)
 {
-	uint32_t *state = (uint32_t *)&op->state;
-
 	if (atomic_exchange_explicit(&op->state, DONE, memory_order_acq_rel) != AWAITED)
 		return;
 	if (w->calls == CALLS)
 		call_waiters(w);
-	w->call[w->calls++] = state;
+	op_get(op); /* a waiter that has seen the state may put it */
+	w->call[w->calls++] = op;
 }
 
 static void detach_if_drained(struct sim_stream *s)
