@@ -212,11 +212,12 @@ START_TEST(life)
 	ck_assert_str_eq(errors, "");
 	ck_assert_int_eq(RUN("attach", "3", "--id", "0"), EXIT_REFUSED);
 	HAS(errors, "already has a vGPU 0");
-	fake_set(BE "/statistics", "memory-used=1073741824 sessions=2 gpu-time=48210077");
+	fake_set(BE "/statistics", "memory-used=1073741824 sessions=2 gpu-time=48210077 "
+				   "memory-parked=536870912");
 	ck_assert_int_eq(RUN("list"), EXIT_DONE);
 	HAS(out,
-	    "web1         3    0 Domain-0 Connected                    1024/2048    300 medium   "
-	    "     100%        2       48.2       0.0\n");
+	    "web1         3    0 Domain-0 Connected                    1024/2048        512    300 "
+	    "medium        100%        2       48.2       0.0\n");
 	ck_assert_int_eq(RUN("set", UUID3, "max-sessions=2", "memory=1G", "drain=1"), EXIT_DONE);
 	ck_assert_str_eq(fake_get(BE "/policy"), "weight=300 max-sessions=2 drain=1");
 	ck_assert_str_eq(fake_get(BE "/memory"), "1073741824");
