@@ -79,30 +79,6 @@ static void keep_counts(struct graph *g, size_t nodes, size_t roots)
 		form_keep(&f, (uint32_t)nodes, (uint32_t)roots);
 }
 
-PUBLIC CUresult cuGraphGetNodes(CUgraph graph, CUgraphNode *nodes, size_t *count)
-{
-	struct list l;
-	struct graph *g;
-	size_t known;
-	int r = graph_enter(graph, &g);
-
-	if (r)
-		return r;
-	if (!count)
-		return CUDA_ERROR_INVALID_VALUE;
-	known = nodes ? 0 : count_known(g, false);
-	if (known) {
-		*count = known;
-		return CUDA_SUCCESS;
-	}
-	r = list_all(g, false, &l);
-	if (r)
-		return r;
-	give(g, &l, nodes, count);
-	free(l.number);
-	return CUDA_SUCCESS;
-}
-
 /* Of all nodes those that no edge ends at. */
 static void keep_roots(struct list *l, const struct list *edges)
 {
@@ -139,7 +115,7 @@ static int list_roots(struct graph *g, struct list *l)
 	return 0;
 }
 
-PUBLIC CUresult cuGraphGetRootNodes(CUgraph graph, CUgraphNode *nodes, size_t *count)
+static int get_nodes(CUgraph graph, CUgraphNode *nodes, size_t *count, bool roots)
 {
 	struct list l;
 	struct graph *g;
@@ -150,17 +126,27 @@ PUBLIC CUresult cuGraphGetRootNodes(CUgraph graph, CUgraphNode *nodes, size_t *c
 		return r;
 	if (!count)
 		return CUDA_ERROR_INVALID_VALUE;
-	known = nodes ? 0 : count_known(g, true);
+	known = nodes ? 0 : count_known(g, roots);
 	if (known) {
 		*count = known;
 		return CUDA_SUCCESS;
 	}
-	r = list_roots(g, &l);
+	r = roots ? list_roots(g, &l) : list_all(g, false, &l);
 	if (r)
 		return r;
 	give(g, &l, nodes, count);
 	free(l.number);
 	return CUDA_SUCCESS;
+}
+
+PUBLIC CUresult cuGraphGetNodes(CUgraph graph, CUgraphNode *nodes, size_t *count)
+{
+	return get_nodes(graph, nodes, count, false);
+}
+
+PUBLIC CUresult cuGraphGetRootNodes(CUgraph graph, CUgraphNode *nodes, size_t *count)
+{
+	return get_nodes(graph, nodes, count, true);
 }
 
 struct edges {

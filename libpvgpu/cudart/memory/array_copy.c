@@ -65,12 +65,15 @@ static struct side at(cudaArray_const_t array, size_t x, size_t y)
 }
 
 /* A copy in the thread's own stream is waited for. */
+static cudaError_t waited(cudaError_t e, bool own)
+{
+	return e || !own ? e : rt_result(rt_cu.cuStreamSynchronize(cudaStreamPerThread));
+}
+
 static cudaError_t copy_now(struct side dst, struct side src, size_t width, size_t height,
 			    enum cudaMemcpyKind kind, bool own)
 {
-	const cudaError_t e = copy(dst, src, width, height, kind, own, cudaStreamPerThread);
-
-	return e || !own ? e : rt_result(rt_cu.cuStreamSynchronize(cudaStreamPerThread));
+	return waited(copy(dst, src, width, height, kind, own, cudaStreamPerThread), own);
 }
 
 RT_DEFAULT(cudaMemcpy2DToArray,
@@ -178,9 +181,7 @@ static cudaError_t run(struct side dst, struct side src, size_t count, enum cuda
 static cudaError_t run_now(struct side dst, struct side src, size_t count, enum cudaMemcpyKind kind,
 			   bool own)
 {
-	const cudaError_t e = run(dst, src, count, kind, own, cudaStreamPerThread);
-
-	return e || !own ? e : rt_result(rt_cu.cuStreamSynchronize(cudaStreamPerThread));
+	return waited(run(dst, src, count, kind, own, cudaStreamPerThread), own);
 }
 
 RT_DEFAULT(cudaMemcpyToArray,

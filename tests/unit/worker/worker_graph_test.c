@@ -10,6 +10,7 @@
 
 #include "tests/unit/worker/gate_side.h"
 #include "tests/unit/worker/worker_fake.h"
+#include "tests/unit/worker/worker_fake_sim.h"
 #include "xen-pvgpu-back/contract/gate.h"
 #include "xen-pvgpu-back/worker/gpu/graph.h"
 #include "xen-pvgpu-back/worker/gpu/objects.h"
@@ -26,14 +27,8 @@ static struct far far;
 static struct worker *open_sim(void)
 {
 	struct pvgpu_wire_stream_create s = {.ctx = FAKE_CTX, .stream = STREAM};
-	struct worker *w;
-	char reason[160];
+	struct worker *w = fake_open_sim(&far);
 
-	ck_assert_int_eq(far_load(&far, SIMCUDA, reason, sizeof(reason)), 0);
-	ck_assert_int_eq(far.cuInit(0), 0);
-	ck_assert_int_eq(far.cuDeviceGet(&far.dev, 0), 0);
-	ck_assert_int_eq(far.cuDriverGetVersion(&far.driver_version), 0);
-	w = fake_open_on(&far);
 	fake_chunk(w, 0, 1u << 20);
 	FAKE_SUBMIT(w, STREAM_CREATE, 5, s);
 	return w;

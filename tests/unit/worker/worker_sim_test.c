@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "tests/unit/worker/worker_fake.h"
+#include "tests/unit/worker/worker_fake_sim.h"
 #include "xen-pvgpu-back/worker/gpu/gpu.h"
 #include "xen-pvgpu-back/worker/worker.h"
 
@@ -63,14 +64,8 @@ static struct worker *open_sim(void)
 	struct pvgpu_wire_module_get_function f = {
 		.module = MODULE, .function = FUNCTION, .name_len = 3};
 	struct pvgpu_wire_stream_create s = {.ctx = FAKE_CTX, .stream = STREAM};
-	struct worker *w;
-	char reason[160];
+	struct worker *w = fake_open_sim(&far);
 
-	ck_assert_int_eq(far_load(&far, SIMCUDA, reason, sizeof(reason)), 0);
-	ck_assert_int_eq(far.cuInit(0), 0);
-	ck_assert_int_eq(far.cuDeviceGet(&far.dev, 0), 0);
-	ck_assert_int_eq(far.cuDriverGetVersion(&far.driver_version), 0);
-	w = fake_open_on(&far);
 	fake_chunk(w, 0, 4u << 20);
 	memcpy((void *)(uintptr_t)(w->arena_base + IMAGE_AT), ptx, sizeof(ptx));
 	m.image = w->arena_base + IMAGE_AT;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "tests/unit/worker/worker_fake_far.h"
+#include "tests/unit/worker/worker_fake_sim.h"
 #include "xen-pvgpu-back/contract/supervise.h"
 #include "xen-pvgpu-back/worker/gpu/gpu.h"
 #include "xen-pvgpu-back/worker/gpu/state.h"
@@ -500,17 +501,6 @@ static void copy(struct worker *w, uint32_t seq, uint64_t dst, uint64_t src, uin
 	ck_assert_int_eq(fake_result(w, PVGPU_REP_MARK, seq), 0);
 }
 
-static struct worker *open_sim(void)
-{
-	char reason[160];
-
-	ck_assert_int_eq(far_load(&sim, SIMCUDA, reason, sizeof(reason)), 0);
-	ck_assert_int_eq(sim.cuInit(0), 0);
-	ck_assert_int_eq(sim.cuDeviceGet(&sim.dev, 0), 0);
-	ck_assert_int_eq(sim.cuDriverGetVersion(&sim.driver_version), 0);
-	return fake_open_on(&sim);
-}
-
 static void fill(unsigned char *p, uint64_t n, unsigned int seed)
 {
 	for (uint64_t k = 0; k < n; k++)
@@ -523,7 +513,7 @@ START_TEST(the_bytes_are_the_same)
 {
 	static const uint64_t sizes[] = {4 * MIB, 10 * MIB, 2 * MIB, 4096, 700000};
 	enum { N = sizeof(sizes) / sizeof(sizes[0]) };
-	struct worker *w = open_sim();
+	struct worker *w = fake_open_sim(&sim);
 	unsigned char *h = (unsigned char *)(uintptr_t)w->arena_base;
 	uint64_t at[N];
 
