@@ -361,7 +361,7 @@ static void rounds(uint32_t n, uint64_t took)
 	}
 }
 
-/* How far streams overlap is learned from what ends while no other vGPU has work. Several verdicts
+/* How far streams overlap is learned from what ends. Several verdicts
  * may be needed. */
 START_TEST(overlap_is_learned)
 {
@@ -406,15 +406,27 @@ START_TEST(overlap_in_turns)
 }
 END_TEST
 
-/* Beside others nothing is learned. */
+/* Beside another vGPU all takes twice as long. The streams overlap nonetheless, until they do not.
+ */
 START_TEST(overlap_beside_others)
 {
 	open_taught(true, 50);
 	gate_side_set(&side.gate->learn, 0);
-	for (uint32_t i = 0; i < 60; i++)
-		launch(1 + i % 3, OTHER, 1);
-	rounds(8, 50);
-	await_flying(2);
+	for (uint32_t i = 0; i < 360; i++)
+		launch(1 + i % 4, OTHER, 1);
+	ck_assert_uint_eq(flying(), 2);
+	for (int i = 0; i < 10 && flying() != 4; i++)
+		rounds(1, 100);
+	ck_assert_uint_eq(flying(), 4);
+	/* It is not known how long they take together. */
+	ck_assert_uint_eq(w->gpu->gate.drain, 4 * 50 * MS);
+	for (int i = 0; i < 10 && flying() > 2; i++)
+		rounds(1, 100 * flying());
+	ck_assert_uint_le(flying(), 2);
+	/* More are tried again later. */
+	for (int i = 0; i < 60 && flying() <= 2; i++)
+		rounds(1, 100);
+	ck_assert_uint_gt(flying(), 2);
 	close_session();
 }
 END_TEST

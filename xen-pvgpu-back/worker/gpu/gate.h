@@ -34,10 +34,16 @@ struct overlap {
 			    least */
 	uint32_t tried;  /* the same, if they overlapped more than has been seen so far */
 	uint64_t proved; /* the most in flight that has been seen to overlap */
-	/* Of what has ended since the last verdict: its cost, the time it took in its streams, and
-	 * that times the number of streams that were busy. */
-	uint64_t cost, took, streams;
+	/* Of what has ended since the last verdict: its cost, the time it took in its streams, that
+	 * times the number of streams that were busy, the most in flight, and the most streams. */
+	struct overlap_sum {
+		uint64_t cost, took, streams, flying;
+		unsigned int most, pieces;
+	} own, beside;       /* while no other vGPU's work was on the GPU; while some was */
 	unsigned int single; /* pieces that ended with no other stream busy */
+	double right;        /* beside others, at the last verdict: the cost in a second that it
+			      * took */
+	unsigned int rest;   /* verdicts until more streams are tried beside others */
 };
 #define OVERLAP_WHOLE (1u << 16)
 
