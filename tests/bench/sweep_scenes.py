@@ -107,6 +107,13 @@ def named():
         return Scene(f"loop-beside-{length(us)}", [Tenant((Part(300, 1),), start_ms=300), Tenant((Part(us, 16),))], shares=False,
                      median=(0, 0, us * 1.1 + 500))
 
+    def steps(name, first, second, exclusive=False):
+        """Two programs that wait for each piece: (length, weight, pause)."""
+        tenants = [Tenant((Part(us, 1, think_us=think),), w) for us, w, think in (first, second)]
+        whole = first[1] + second[1]
+        return Scene(f"steps-{name}" + ("-exclusive" if exclusive else ""), tenants, exclusive,
+                     promise=(first[1] / whole, second[1] / whole), cap_s=6.0)
+
     def inner(name, busy, us=10, more_us=500):
         return Scene(f"inner-{name}", [Tenant((busy, Part(us, 1, think_us=2000)))], median=(0, 1, more_us))
 
@@ -127,6 +134,9 @@ def named():
         Scene("maximum-100ms", [Tenant((Part(100000),), 400, "max-share=25%", 0.25), Tenant((Part(1000),), 100)], promise=(0.25, 0.75)),
         Scene("maxima-20ms", [Tenant((Part(20000),), 100, "max-share=20%", 0.2), Tenant((Part(20000),), 100, "max-share=30%", 0.3)],
               promise=(0.2, 0.3)),
+        *(steps(length(us), (us, 400, 0), (us, 100, 0)) for us in (5000, 20000, 100000)),
+        steps("20ms", (20000, 400, 0), (20000, 100, 0), True), steps("100ms-pauses-1ms", (100000, 400, 1000), (100000, 100, 1000)),
+        steps("20ms-beside-100ms", (20000, 100, 0), (100000, 100, 0), True),
         *map(loop, (1000, 5000, 12000, 20000)),
         inner("4x1ms", Part(1000, 4)), inner("5x1ms", Part(1000, 5)), inner("8x1ms", Part(1000, 8)),
         inner("2x10ms", Part(10000, 2)), inner("3x10ms", Part(10000, 3)),

@@ -355,6 +355,53 @@ struct sched_vgpu *queue_pick(struct sched *s, enum reason *why)
 	return v;
 }
 
+static const struct heap_node *second(const struct heap_node *top)
+{
+	const struct heap_node *a = top->left, *b = top->right;
+
+	if (!a || !b)
+		return a ? a : b;
+	return heap_before(b->key, a->key) ? b : a;
+}
+
+/* How much GPU time the first of this order may use until another one is first; 0: it is not. */
+static uint64_t ahead_of_next(const struct heap *turn, const struct heap_node *own,
+			      const struct tag *tag, uint32_t weight)
+{
+	const struct heap_node *first = heap_first(turn), *next;
+	int64_t lead;
+
+	if (first != own)
+		return 0;
+	next = second(first);
+	if (!next)
+		return SCHED_NEVER;
+	lead = vtime_lead(tag, next->key, weight);
+	return lead < 0 ? (uint64_t)-lead : 0;
+}
+
+uint64_t sched_credit_left(const struct sched_vgpu *v)
+{
+	const struct sched *s = v->s;
+	const struct heap_node *owed = heap_first(&s->level.owed);
+	const enum sched_class c = v->share.class;
+	const uint32_t weight = s->policy->weight(v);
+	struct sched_group *g = v->group;
+	uint64_t own, all;
+
+	if (s->granted != v || v->reason == REASON_RELIEF || !s->policy->virtual_time)
+		return 0;
+	if (owed && !heap_before(s->now, owed->key))
+		return owed == &v->owed.h ? SCHED_NEVER : 0;
+	own = ahead_of_next(&level_of(v)->turn[c], &v->turn.h, &v->tag, weight);
+	if (!g)
+		return own;
+	all = s->policy->groups ? ahead_of_next(&s->level.turn[c], &g->turn[c].h, &g->tag[c],
+						settings_group_weight(g))
+				: ahead_of_next(&s->level.turn[c], &g->turn[c].h, &v->tag, weight);
+	return all < own ? all : own;
+}
+
 bool sched_peers(const struct sched_vgpu *v)
 {
 	const enum sched_class c = v->share.class;

@@ -134,6 +134,9 @@ void sched_runs_on(struct sched *s, bool on, uint64_t now);
 /* Does another one of v's class, or of a higher one, want the GPU? What one of a lower class has in
  * flight would be in the way of v when that comes back. */
 bool sched_peers(const struct sched_vgpu *v);
+/* How much GPU time v, which has the grant, may use until another one is first in turn. 0: it may
+ * not go on; SCHED_NEVER: only lower classes want the GPU, or v is below its guaranteed minimum. */
+uint64_t sched_credit_left(const struct sched_vgpu *v);
 /* A lone holder with a maximum that has issued nothing for so many slices gives the grant back:
  * with a hand-over for each kernel it would be charged for those. No longer than what it may save,
  * since it is charged for the kernel that runs then. */

@@ -184,6 +184,82 @@ START_TEST(shares_and_waits)
 }
 END_TEST
 
+#define STEPS(class_, weight_, ns, pause)                                                          \
+	{                                                                                          \
+		.share = {.class = class_, .weight = weight_}, .stream = {                         \
+			{.length = (ns), .depth = 1, .think = (pause)}                             \
+		}                                                                                  \
+	}
+#define STEP(weight, ns, pause) STEPS(SCHED_MEDIUM, weight, ns, pause)
+
+/* Programs that wait for each piece before they launch the next, at least so much of the GPU's time
+ * in use. Pauses that are long are others' time. */
+static const struct steps {
+	struct model v[2];
+	bool exclusive;
+	double due, used; /* due: the first one's part */
+	bool by_minimum;  /* ... is a guarantee, which says how long each waits */
+} steps[] = {
+	{{STEP(400, 5 * MS, 50 * US), STEP(100, 5 * MS, 50 * US)}, .due = .8, .used = .95},
+	{{STEP(200, 20 * MS, 50 * US), STEP(100, 20 * MS, 50 * US)}, .due = .667, .used = .98},
+	{{STEP(400, 100 * MS, 50 * US), STEP(100, 100 * MS, 50 * US)}, .due = .8, .used = .98},
+	{{STEP(400, 100 * MS, 50 * US), STEP(100, 100 * MS, 50 * US)},
+	 .exclusive = true,
+	 .due = .8,
+	 .used = .98},
+	{{STEP(100, 20 * MS, 50 * US), STEP(100, 300 * MS, 50 * US)},
+	 .exclusive = true,
+	 .due = .5,
+	 .used = .98},
+	{{STEP(400, 50 * MS, MS), STEP(100, 50 * MS, MS)}, .due = .8, .used = .96},
+	{{STEP(400, 20 * MS, 5 * MS), STEP(100, 20 * MS, 5 * MS)}, .due = .5, .used = .98},
+	{{STEPS(SCHED_HIGH, 100, 20 * MS, 50 * US), STEPS(SCHED_LOW, 100, 100 * MS, 50 * US)},
+	 .due = .98,
+	 .used = .98},
+	{{{.share = {.class = SCHED_MEDIUM, .weight = 100, .min_ppm = 600000},
+	   .stream = {{.length = 20 * MS, .depth = 1, .think = 50 * US}}},
+	  STEP(900, 50 * MS, 50 * US)},
+	 .due = .6,
+	 .used = .97,
+	 .by_minimum = true},
+};
+
+/* As for others; a pause counts as use. */
+static uint64_t bound_of_steps(const struct steps *c, unsigned int i)
+{
+	const struct stream *own = &c->v[i].stream[0], *other = &c->v[1 - i].stream[0];
+	const uint64_t weights = c->v[0].share.weight + c->v[1].share.weight;
+
+	return (own->length + own->think) * weights / c->v[i].share.weight + ROUND +
+	       (c->exclusive ? other->length : waited_for(other->length));
+}
+
+START_TEST(waits_for_each_piece)
+{
+	const struct steps *c = &steps[_i];
+	const struct sched_params p = {.policy = SCHED_FAIR, .exclusive = c->exclusive};
+	uint64_t all;
+	double got;
+
+	model_start(&p, c->v, 2);
+	play(S);
+	model_count();
+	play(10 * S);
+	all = m[0].used + m[1].used;
+	got = (double)m[0].used / (double)all;
+	ck_assert_msg(got > c->due - NEAR && got < c->due + NEAR, "%.1f %% for %.1f", 100 * got,
+		      100 * c->due);
+	for (unsigned int i = 0;
+	     i < 2 && !c->by_minimum && c->v[0].share.class == c->v[1].share.class; i++)
+		ck_assert_msg(m[i].longest <= bound_of_steps(c, i),
+			      "vGPU %u waited for %.1f ms, the bound is %.1f", i,
+			      (double)m[i].longest / 1e6, (double)bound_of_steps(c, i) / 1e6);
+	ck_assert_msg((double)all >= c->used * 10 * S, "%.1f %% of the time is used",
+		      (double)all / (double)S * 10);
+	model_end();
+}
+END_TEST
+
 /* Small loops beside deep queues of long pieces wait for one of them at most. */
 START_TEST(loops_beside_queues)
 {
@@ -365,6 +441,7 @@ int main(void)
 
 	tcase_set_timeout(t, 300);
 	tcase_add_loop_test(t, shares_and_waits, 0, sizeof(scenes) / sizeof(scenes[0]));
+	tcase_add_loop_test(t, waits_for_each_piece, 0, sizeof(steps) / sizeof(steps[0]));
 	tcase_add_loop_test(t, loops_beside_queues, 0, 5);
 	tcase_add_test(t, streams_beside_each_other);
 	tcase_add_loop_test(t, many, 0, sizeof(numbers) / sizeof(numbers[0]));

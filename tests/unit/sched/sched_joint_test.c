@@ -80,6 +80,62 @@ START_TEST(who_may)
 }
 END_TEST
 
+/* How much the holder may use until another one is first, by their tags and its weight. */
+START_TEST(credit_of_the_holder)
+{
+	const struct sched_params p = {.policy = SCHED_FAIR};
+	struct sched_share share = full;
+
+	share.weight = 400;
+	setup_of(3, &p, &share);
+	ck_assert_uint_eq(sched_credit_left(v[0]), 0); /* it has no grant yet */
+	decide(MS);
+	for (int i = 1; i < 3; i++)
+		sched_charge(v[i], i * 10 * MS, MS);
+	sched_charge(v[0], 12 * MS, MS);
+	ck_assert_uint_ge(sched_credit_left(v[0]), 27 * MS);
+	ck_assert_uint_le(sched_credit_left(v[0]), 29 * MS);
+	ck_assert_uint_eq(sched_credit_left(v[1]), 0);
+	sched_charge(v[0], 40 * MS, MS);
+	ck_assert_uint_eq(sched_credit_left(v[0]), 0);
+	/* Only lower classes want the GPU. */
+	share.class = SCHED_HIGH;
+	sched_set_share(v[0], &share, MS);
+	ck_assert_uint_eq(sched_credit_left(v[0]), SCHED_NEVER);
+	sched_free(s);
+}
+END_TEST
+
+/* A group's weight and use count, and those of others in it. */
+START_TEST(credit_in_a_group)
+{
+	const struct sched_params p = {.policy = SCHED_FAIR};
+	struct sched_share heavy = full;
+	struct sched_group *g;
+
+	heavy.weight = 400;
+	setup_of(3, &p, &full);
+	g = sched_group_add(s, &heavy, NULL, 0);
+	sched_move(v[0], g, 0);
+	for (int i = 1; i < 3; i++)
+		sched_wants(v[i], false, 0);
+	decide(MS);
+	for (int i = 1; i < 3; i++)
+		sched_wants(v[i], true, MS);
+	sched_charge(v[2], 30 * MS, MS);
+	sched_charge(v[1], 10 * MS, MS);
+	sched_charge(v[0], 12 * MS, MS);
+	ck_assert_uint_ge(sched_credit_left(v[0]), 27 * MS);
+	ck_assert_uint_le(sched_credit_left(v[0]), 29 * MS);
+	/* Another one of the group is as far as the group allows. */
+	sched_move(v[2], g, MS);
+	ck_assert_uint_le(sched_credit_left(v[0]), 29 * MS);
+	sched_charge(v[0], 5 * MS, MS);
+	ck_assert_uint_le(sched_credit_left(v[0]), 24 * MS);
+	sched_free(s);
+}
+END_TEST
+
 START_TEST(no_wait_while_it_has_the_gpu)
 {
 	struct sched_params p = {.policy = SCHED_FAIR};
@@ -281,6 +337,8 @@ int main(void)
 
 	tcase_set_timeout(c, 300);
 	tcase_add_test(c, who_may);
+	tcase_add_test(c, credit_of_the_holder);
+	tcase_add_test(c, credit_in_a_group);
 	tcase_add_test(c, no_wait_while_it_has_the_gpu);
 	tcase_add_test(c, brief_by_handovers);
 	tcase_add_test(c, lead_by_looks);

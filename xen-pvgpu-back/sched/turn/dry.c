@@ -57,7 +57,7 @@ static bool may_end(const struct turns *t, const struct turn_vgpu *v, uint64_t n
 	 * other, and then have turns together. */
 	return !window_is_below(v) && t->exact && !t->joint.on && !t->limited_share &&
 	       !t->params.exclusive && now - t->given_at >= SETTLED_PER * t->cost_ns &&
-	       dry_expected(v) && sched_peers(v->sched) && !joint_may(v);
+	       dry_expected(v) && sched_peers(v->sched) && !joint_may(v) && !pause_may(v);
 }
 
 static bool ends_soon(const struct turn_vgpu *v, uint64_t now)

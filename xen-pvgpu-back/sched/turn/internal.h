@@ -133,6 +133,14 @@ bool dry_expected(const struct turn_vgpu *v);
 /* Time until all known work of the holder has ended, as estimated; 0: not known. */
 uint64_t dry_ends_in(const struct turn_vgpu *v, uint64_t now);
 
+/* ---- pause.c: a holder that is expected back ---- */
+
+/* Does a vGPU without work keep the grant for now? wants: it has work. Of the holder t->pause_at
+ * says until when. */
+bool pause_look(struct turn_vgpu *v, bool wants, uint64_t now);
+/* Would the holder keep the grant if it ran dry? */
+bool pause_may(const struct turn_vgpu *v);
+
 /* ---- leavers.c: those that drain, overlap or hang after their turn ---- */
 
 /* Its gates have just closed, or a session of it has work though they are. */

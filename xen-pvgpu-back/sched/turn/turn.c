@@ -40,7 +40,7 @@ static void tell_wants(struct turns *t, struct turn_vgpu *v, bool wants, uint64_
 
 static void look(struct turns *t, struct turn_vgpu *v, uint64_t now)
 {
-	bool wants = false, on_gpu = false, closing = false, full = false;
+	bool wants = false, on_gpu = false, closing = false, full = false, pauses;
 	unsigned int users = 0;
 	struct turn_session *s;
 
@@ -68,7 +68,10 @@ static void look(struct turns *t, struct turn_vgpu *v, uint64_t now)
 	 * held must not get its gate back by that. */
 	if (v->state == TURN_MEMBER)
 		wants &= joint_busy(v, now);
+	pauses = pause_look(v, wants, now);
 	wants &= !dry_look(v, wants, now);
+	wants |= pauses;
+	v->on_gpu |= pauses;
 	if (wants || !state_joint(v) || v->state == TURN_MEMBER || now >= t->joint.at)
 		tell_wants(t, v, wants, now);
 }
@@ -143,7 +146,7 @@ static void give_grant(struct turns *t, struct turn_vgpu *v, uint64_t now)
 	t->holder = v;
 	t->given_at = now;
 	charge_granted(t, now);
-	t->dry_at = SCHED_NEVER;
+	t->dry_at = t->pause_at = SCHED_NEVER;
 	sched_granted(t->lib, v ? v->sched : NULL, now);
 	if (!v)
 		return;
@@ -249,7 +252,10 @@ uint64_t turns_step(struct turns *t, uint64_t now)
 	next = !t->leaving ? t->again : t->params.exclusive ? SCHED_NEVER : t->give_at;
 	at = next < at ? next : at;
 	at = t->joint.on && t->joint.at < at ? t->joint.at : at;
-	return t->holder && t->dry_at < at ? t->dry_at : at;
+	if (!t->holder)
+		return at;
+	at = t->pause_at < at ? t->pause_at : at;
+	return t->dry_at < at ? t->dry_at : at;
 }
 
 /* ---- vGPUs come and go ---- */
@@ -261,7 +267,7 @@ int turns_init(struct turns *t, const struct sched_params *p, const struct turn_
 	t->params = *p;
 	t->act = act;
 	cost_init(t);
-	t->armed = t->again = t->dry_at = SCHED_NEVER;
+	t->armed = t->again = t->dry_at = t->pause_at = SCHED_NEVER;
 	t->charged_at = now;
 	TAILQ_INIT(&t->vgpus);
 	TAILQ_INIT(&t->leavers);
@@ -303,6 +309,7 @@ static void enter(struct turns *t, struct turn_vgpu *v, struct sched_vgpu *sched
 	v->turns = t;
 	v->sched = sched;
 	v->charged_ns = 0;
+	v->pause.since = v->pause.from = 0;
 	TAILQ_INSERT_TAIL(&t->vgpus, v, link);
 	window_count(v);
 }

@@ -115,6 +115,13 @@ struct turn_vgpu {
 	/* dry.c */
 	bool dry;           /* its turn has ended before its last work, with nothing parked */
 	uint32_t dry_turns; /* a bit for each of its last turns: it ended because it ran dry */
+	/* pause.c */
+	struct {
+		uint64_t since; /* it has had no work; 0: it has some */
+		uint64_t from;  /* charged by the end of its last pause */
+		uint64_t burst; /* charged between the last two */
+		uint64_t ns;    /* average of its pauses */
+	} pause;
 	/* joint.c: several at once */
 	struct {
 		bool asked;         /* its sessions report every change */
@@ -172,6 +179,7 @@ struct turns {
 	uint64_t given_at;            /* when the holder got the grant */
 	uint64_t drained_at;          /* when `leaving` had drained; 0: not yet */
 	uint64_t dry_at;              /* when the holder may be about to run dry; SCHED_NEVER */
+	uint64_t pause_at;            /* when its pause is over; SCHED_NEVER */
 	struct {
 		bool on;              /* several vGPUs have the GPU at once */
 		bool left;            /* `leaving` is one of several: the next one waits for all */
