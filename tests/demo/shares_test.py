@@ -39,6 +39,11 @@ def with_alice(percent):
     return {g: percent if g == "alice" else (100 - percent) * w / 700 for g, w in WEIGHTS.items()}
 
 
+def stretched(looks, by):
+    """The GPU is idle between kernels."""
+    return [shares.Look(k.at * by, {g: shares.Used(u.gpu, u.kernels, u.worked * by) for g, u in k.used.items()}) for k in looks]
+
+
 # name, looks, the guests whose shares are wrong or the words that say why they were not measured
 TABLE = [
     ("all have what they are due", history(DUE), []),
@@ -54,6 +59,8 @@ TABLE = [
     ("alice 2.9 %, and her queue is empty for most of the time", history(with_alice(2.9), {"alice": 0.25}), "alice had the GPU or waited for it in "),
     ("right shares, and an empty queue", history(DUE, {"dave": 0.9}), "dave had the GPU or waited for it in "),
     ("all four queues empty for the same time", history(DUE, dict.fromkeys(WEIGHTS, 0.5)), "alice had the GPU or waited for it in "),
+    ("hand-overs take a sixth of the time", stretched(history(DUE), 1.2), []),
+    ("hand-overs take a third of the time", stretched(history({"alice": 11, "bob": 25, "carol": 11, "dave": 53}), 1.5), "the GPU worked for 45 of 68 s"),
     ("the emulator stands still for 5 s", history(DUE, held_up=(20, 5)), "the emulator was held up"),
     ("the emulator stands still for 3 s at the end, and the shares are wrong", history(with_alice(2.9), held_up=(45, 3)), "the emulator was held up"),
     ("the emulator stands still for 2 s just before the span", history(DUE, held_up=(4, 2)), "the emulator was held up"),
