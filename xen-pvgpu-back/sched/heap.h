@@ -35,6 +35,16 @@ static inline struct heap_node *heap_first(const struct heap *h)
 	return h->top;
 }
 
+/* The first one without that, by key; NULL: there is none. */
+static inline struct heap_node *heap_second(const struct heap *h)
+{
+	struct heap_node *a = h->top ? h->top->left : NULL, *b = h->top ? h->top->right : NULL;
+
+	if (!a || !b)
+		return a ? a : b;
+	return heap_before(b->key, a->key) ? b : a;
+}
+
 /* Inserts the node, or moves it if it is in the heap. */
 void heap_put(struct heap *h, struct heap_node *n, uint64_t key, uint64_t turn);
 /* Removes the node if it is in the heap. */

@@ -355,25 +355,15 @@ struct sched_vgpu *queue_pick(struct sched *s, enum reason *why)
 	return v;
 }
 
-static const struct heap_node *second(const struct heap_node *top)
-{
-	const struct heap_node *a = top->left, *b = top->right;
-
-	if (!a || !b)
-		return a ? a : b;
-	return heap_before(b->key, a->key) ? b : a;
-}
-
 /* How much GPU time the first of this order may use until another one is first; 0: it is not. */
 static uint64_t ahead_of_next(const struct heap *turn, const struct heap_node *own,
 			      const struct tag *tag, uint32_t weight)
 {
-	const struct heap_node *first = heap_first(turn), *next;
+	const struct heap_node *next = heap_second(turn);
 	int64_t lead;
 
-	if (first != own)
+	if (heap_first(turn) != own)
 		return 0;
-	next = second(first);
 	if (!next)
 		return SCHED_NEVER;
 	lead = vtime_lead(tag, next->key, weight);

@@ -27,13 +27,14 @@ struct scene {
 	bool by_class;         /* others' class or guarantee says how long one waits */
 };
 
-#define ONE(class_, weight_, ns)                                                                   \
+#define PIECES(class_, weight_, ns, depth_, pause)                                                 \
 	{                                                                                          \
 		.share = {.class = class_, .weight = weight_}, .stream = {                         \
-			{.length = (ns), .depth = DEEP}                                            \
+			{.length = (ns), .depth = (depth_), .think = (pause)}                      \
 		}                                                                                  \
 	}
-#define W(weight, ns) ONE(SCHED_MEDIUM, weight, ns)
+#define ONE(class, weight, ns) PIECES(class, weight, ns, DEEP, 0)
+#define W(weight, ns)          ONE(SCHED_MEDIUM, weight, ns)
 #define LATER(weight_, ns)                                                                         \
 	{                                                                                          \
 		.share = {.class = SCHED_MEDIUM, .weight = weight_}, .from = 300 * MS, .stream = { \
@@ -184,13 +185,8 @@ START_TEST(shares_and_waits)
 }
 END_TEST
 
-#define STEPS(class_, weight_, ns, pause)                                                          \
-	{                                                                                          \
-		.share = {.class = class_, .weight = weight_}, .stream = {                         \
-			{.length = (ns), .depth = 1, .think = (pause)}                             \
-		}                                                                                  \
-	}
-#define STEP(weight, ns, pause) STEPS(SCHED_MEDIUM, weight, ns, pause)
+#define STEPS(class, weight, ns, pause) PIECES(class, weight, ns, 1, pause)
+#define STEP(weight, ns, pause)         STEPS(SCHED_MEDIUM, weight, ns, pause)
 
 /* Programs that wait for each piece before they launch the next, at least so much of the GPU's time
  * in use. Pauses that are long are others' time. */

@@ -135,8 +135,7 @@ uint64_t dry_ends_in(const struct turn_vgpu *v, uint64_t now);
 
 /* ---- pause.c: a holder that is expected back ---- */
 
-/* Does a vGPU without work keep the grant for now? wants: it has work. Of the holder t->pause_at
- * says until when. */
+/* Does a vGPU without work keep the grant, until t->pause_at? wants: it has work. */
 bool pause_look(struct turn_vgpu *v, bool wants, uint64_t now);
 /* Would the holder keep the grant if it ran dry? */
 bool pause_may(const struct turn_vgpu *v);

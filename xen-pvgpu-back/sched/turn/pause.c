@@ -57,6 +57,7 @@ static void end(struct turn_vgpu *v, uint64_t now)
 bool pause_look(struct turn_vgpu *v, bool wants, uint64_t now)
 {
 	struct turns *t = v->turns;
+	uint64_t until;
 
 	if (v == t->holder)
 		t->pause_at = SCHED_NEVER;
@@ -64,8 +65,9 @@ bool pause_look(struct turn_vgpu *v, bool wants, uint64_t now)
 		end(v, now);
 	else if (!wants && (v->wants || v->dry) && !v->pause.since)
 		begin(v, now);
-	if (wants || !pause_may(v) || now - v->pause.since >= wait_ns(v))
+	until = v->pause.since + wait_ns(v);
+	if (wants || now >= until || !pause_may(v))
 		return false;
-	t->pause_at = v->pause.since + wait_ns(v);
+	t->pause_at = until;
 	return true;
 }
