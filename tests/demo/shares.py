@@ -101,7 +101,7 @@ def why_not(looks, begin, weights):
     if total(first, last) < SPAN:
         return f"the GPU worked for {total(first, last):.0f} of {SPAN:.0f} s only, in {time:.0f} s"
     if total(first, last) < BUSY * time:
-        return f"the GPU worked for {total(first, last):.0f} of {time:.0f} s only: hand-overs waited for the emulated machine's processor"
+        return f"the GPU worked for {total(first, last):.0f} of {time:.0f} s only"
     for guest in weights:
         worked = last.used[guest].worked - first.used[guest].worked
         if worked < WORKED * time:
