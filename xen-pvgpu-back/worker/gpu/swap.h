@@ -63,8 +63,8 @@ int swap_look_ms(struct gpu *g);
 void swap_free(struct gpu *g);
 
 /*
- * swap_move.c, side lane: copy the areas' contents to the store or back, through two page-locked
- * slots: while the GPU's copy engine fills one, this thread empties the other. A CUresult.
+ * swap_move.c, side lane: copy the areas' contents to the store or back, with a few threads for
+ * as long as it takes. A CUresult.
  */
 int swap_copy(struct gpu *g, struct ctx *c, const struct batch *b, bool out);
 /* Host memory for `bytes`, which never gets to a disk; may_swap: nothing is ever swapped out

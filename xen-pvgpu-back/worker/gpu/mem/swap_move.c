@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The bytes of parked memory (swap.h): where they lie, and how they get there. */
+#include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -9,8 +11,14 @@
 #include "xen-pvgpu-back/worker/gpu/swap.h"
 #include "xen-pvgpu-back/worker/far.h"
 
-#define SLOTS     2u
-#define SLOT_SIZE (4u << 20)
+/*
+ * One processor clears and copies memory at a fraction of a link's rate, so several threads take
+ * the pieces in turn. Each has a stream and two page-locked slots: while the GPU's copy engine
+ * fills one, the thread empties the other.
+ */
+#define MOVERS 4u
+#define SLOTS  2u
+#define PIECE  (2u << 20)
 
 struct slot {
 	unsigned char *at;
@@ -19,14 +27,23 @@ struct slot {
 	uint64_t len;
 };
 
-struct mover {
+/* Shared by all movers. */
+struct moves {
 	const struct far *far;
+	struct ctx *c;
+	const struct batch *b;
 	bool out;
+	atomic_uint_fast64_t next; /* the piece to take next */
+	atomic_int error;          /* a CUresult, the first */
+};
+
+struct mover {
+	struct moves *all;
 	unsigned char *base;
 	bool registered;
 	CUstream stream;
 	struct slot slot[SLOTS];
-	unsigned int next;
+	unsigned int turn;
 };
 
 unsigned char *swap_store_new(uint64_t bytes, bool may_swap, const char **why)
@@ -55,29 +72,34 @@ void swap_store_free(unsigned char *store, uint64_t bytes)
 
 static void mover_close(struct mover *m)
 {
+	const struct far *far = m->all->far;
+
 	for (unsigned int i = 0; i < SLOTS; i++)
 		if (m->slot[i].ev)
-			m->far->cuEventDestroy_v2(m->slot[i].ev);
+			far->cuEventDestroy_v2(m->slot[i].ev);
 	if (m->stream)
-		m->far->cuStreamDestroy_v2(m->stream);
+		far->cuStreamDestroy_v2(m->stream);
 	if (m->registered)
-		m->far->cuMemHostUnregister(m->base);
-	munmap(m->base, (size_t)SLOTS * SLOT_SIZE);
+		far->cuMemHostUnregister(m->base);
+	munmap(m->base, (size_t)SLOTS * PIECE);
 }
 
-static int mover_open(struct mover *m, const struct far *far, bool out)
+static int mover_open(struct mover *m, struct moves *all)
 {
-	int r = 0;
+	const struct far *far = all->far;
+	int r = ctx_enter(all->c);
 
-	*m = (struct mover){.far = far, .out = out};
-	m->base = mmap(NULL, (size_t)SLOTS * SLOT_SIZE, PROT_READ | PROT_WRITE,
+	*m = (struct mover){.all = all};
+	if (r)
+		return r;
+	m->base = mmap(NULL, (size_t)SLOTS * PIECE, PROT_READ | PROT_WRITE,
 		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (m->base == MAP_FAILED)
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	madvise(m->base, (size_t)SLOTS * SLOT_SIZE, MADV_DONTDUMP);
-	m->registered = !far->cuMemHostRegister_v2(m->base, (size_t)SLOTS * SLOT_SIZE, 0);
+	madvise(m->base, (size_t)SLOTS * PIECE, MADV_DONTDUMP);
+	m->registered = !far->cuMemHostRegister_v2(m->base, (size_t)SLOTS * PIECE, 0);
 	for (unsigned int i = 0; i < SLOTS && !r; i++) {
-		m->slot[i].at = m->base + (size_t)i * SLOT_SIZE;
+		m->slot[i].at = m->base + (size_t)i * PIECE;
 		r = (int)far->cuEventCreate(&m->slot[i].ev, CU_EVENT_DISABLE_TIMING);
 	}
 	if (!r)
@@ -94,8 +116,8 @@ static int settle(struct mover *m, struct slot *s)
 
 	if (!s->to)
 		return 0;
-	r = (int)m->far->cuEventSynchronize(s->ev);
-	if (!r && m->out)
+	r = (int)m->all->far->cuEventSynchronize(s->ev);
+	if (!r && m->all->out)
 		memcpy(s->to, s->at, s->len);
 	s->to = NULL;
 	return r;
@@ -103,53 +125,88 @@ static int settle(struct mover *m, struct slot *s)
 
 static int move(struct mover *m, uint64_t addr, unsigned char *host, uint64_t len)
 {
-	struct slot *s = &m->slot[m->next++ % SLOTS];
+	const struct far *far = m->all->far;
+	struct slot *s = &m->slot[m->turn++ % SLOTS];
 	int r = settle(m, s);
 
 	if (r)
 		return r;
-	if (!m->out)
+	if (!m->all->out)
 		memcpy(s->at, host, len);
-	r = (int)(m->out ? m->far->cuMemcpyDtoHAsync_v2(s->at, addr, len, m->stream)
-			 : m->far->cuMemcpyHtoDAsync_v2(addr, s->at, len, m->stream));
+	r = (int)(m->all->out ? far->cuMemcpyDtoHAsync_v2(s->at, addr, len, m->stream)
+			      : far->cuMemcpyHtoDAsync_v2(addr, s->at, len, m->stream));
 	if (!r)
-		r = (int)m->far->cuEventRecord(s->ev, m->stream);
+		r = (int)far->cuEventRecord(s->ev, m->stream);
 	s->to = host;
 	s->len = len;
 	return r;
 }
 
-static int move_area(struct mover *m, const struct area *a, unsigned char *host)
+/* Those that this mover takes, until none is left. */
+static int move_pieces(struct mover *m)
 {
+	struct moves *all = m->all;
+	uint64_t mine = atomic_fetch_add(&all->next, 1), piece = 0;
+	unsigned char *host = all->b->store;
 	int r = 0;
 
-	for (uint64_t at = 0, n; at < a->size && !r; at += n) {
-		n = a->size - at < SLOT_SIZE ? a->size - at : SLOT_SIZE;
-		r = move(m, a->addr + at, host + at, n);
+	for (uint32_t i = 0; i < all->b->count; i++) {
+		const struct area *a = all->b->areas[i];
+
+		for (uint64_t at = 0, n; at < a->size && !r; at += n, piece++) {
+			n = a->size - at < PIECE ? a->size - at : PIECE;
+			if (piece != mine)
+				continue;
+			r = atomic_load(&all->error);
+			if (!r)
+				r = move(m, a->addr + at, host + at, n);
+			mine = atomic_fetch_add(&all->next, 1);
+		}
+		host += a->size;
 	}
 	return r;
 }
 
-int swap_copy(struct gpu *g, struct ctx *c, const struct batch *b, bool out)
+static void move_and_close(struct mover *m)
 {
-	unsigned char *host = b->store;
-	struct mover m;
-	int r = ctx_enter(c);
+	int r = move_pieces(m);
 
-	if (!r)
-		r = mover_open(&m, g->far, out);
-	if (r)
-		return r;
-	for (uint32_t i = 0; i < b->count && !r; i++) {
-		r = move_area(&m, b->areas[i], host);
-		host += b->areas[i]->size;
-	}
 	/* Those that were issued end, even after an error, before their slots go. */
 	for (unsigned int i = 0; i < SLOTS; i++) {
-		const int last = settle(&m, &m.slot[m.next++ % SLOTS]);
+		const int last = settle(m, &m->slot[m->turn++ % SLOTS]);
 
 		r = r ? r : last;
 	}
-	mover_close(&m);
-	return r;
+	if (r)
+		atomic_compare_exchange_strong(&m->all->error, &(int){0}, r);
+	mover_close(m);
+}
+
+/* One that cannot help leaves the pieces to the others. */
+static void *help(void *arg)
+{
+	struct mover m;
+
+	if (!mover_open(&m, arg))
+		move_and_close(&m);
+	return NULL;
+}
+
+int swap_copy(struct gpu *g, struct ctx *c, const struct batch *b, bool out)
+{
+	struct moves all = {.far = g->far, .c = c, .b = b, .out = out};
+	pthread_t helper[MOVERS - 1];
+	unsigned int helpers = 0;
+	struct mover m;
+	int r = mover_open(&m, &all);
+
+	if (r)
+		return r;
+	while (helpers < MOVERS - 1 && (helpers + 1) * (uint64_t)PIECE < b->bytes &&
+	       !pthread_create(&helper[helpers], NULL, help, &all))
+		helpers++;
+	move_and_close(&m);
+	while (helpers)
+		pthread_join(helper[--helpers], NULL);
+	return atomic_load(&all.error);
 }
