@@ -53,7 +53,7 @@ MENDS = [
     Mend("part-of-others", f"{DAEMON}/rules/portion.c",
          "less(unused, others->owed + own)", "less(unused, own)",
          "xenctl_chunk_test", ("another_vgpus_part",)),
-    Mend("surplus", f"{DAEMON}/workers/supervise.c",
+    Mend("surplus", f"{DAEMON}/workers/spares.c",
          "watch_surplus(p, have > want);", "watch_surplus(p, false);",
          "xenctl_open_test", ("spares_return_to_their_number",)),
     Mend("backend-first", "xen-pvgpu-back/toolstack/attach.c",

@@ -379,7 +379,7 @@ static int start(struct daemon *d)
 	for (unsigned int i = 0; i < d->cfg.vgpu_n; i++)
 		if (vgpu_listen(d->vgpus[i]) < 0)
 			return -1;
-	supervise_keep_spares(d);
+	spares_keep(d);
 	health_start(d);
 	return 0;
 }

@@ -98,7 +98,7 @@ void reload(struct daemon *d, const struct config *new)
 	}
 	if (d->cfg.health_period_ms != period || d->cfg.health_silent_ms != silent)
 		health_restart(d);
-	supervise_keep_spares(d);
+	spares_keep(d);
 	log_info("reload: %u setting%s changed, %u wait for a restart; log_level is %s", c.live,
 		 c.live == 1 ? " has" : "s have", c.waiting, log_level_name(log_get_level()));
 }

@@ -175,7 +175,7 @@ const char *worker_name(const struct worker *w)
 	return "worker";
 }
 
-void supervise_keep_spares(struct daemon *dm)
+void spares_keep(struct daemon *dm)
 {
 }
 

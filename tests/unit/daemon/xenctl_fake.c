@@ -464,7 +464,7 @@ void fake_up(void)
 	daemon_up();
 	if (fake_connect(false) < 0)
 		abort();
-	supervise_keep_spares(&fake.d);
+	spares_keep(&fake.d);
 	fake_settle();
 }
 
@@ -543,7 +543,7 @@ void fake_restart(void)
 		*k = (struct fake_worker){.w = w, .control = pair[1], .death = kept[i].death};
 		supervise_watch(w);
 	}
-	supervise_keep_spares(&fake.d);
+	spares_keep(&fake.d);
 }
 
 /* Spare workers are started a moment after they were taken. */

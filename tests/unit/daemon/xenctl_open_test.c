@@ -162,7 +162,7 @@ START_TEST(none_starts_while_it_stops)
 	ask_open(SESSION);
 	before = spares();
 	fake.d.cfg.spares++;
-	supervise_keep_spares(&fake.d);
+	spares_keep(&fake.d);
 	ck_assert(ev_is_active(&fake.d.pools[0]->refill));
 	fake.d.stopping = true;
 	fake_settle();

@@ -44,8 +44,9 @@ void lease_measured(struct worker *w, uint64_t beyond);
 /* Bytes of device memory that the vGPU's sessions together may have. */
 uint64_t lease_most(const struct vgpu *v);
 
+/* spares.c: one that has no session; NULL: none */
+struct worker *spares_take(struct pool *p);
 /* supervise.c */
-struct worker *supervise_take_spare(struct pool *p);
 int supervise_say(struct worker *w, uint32_t kind, uint32_t id, uint64_t a);
 
 /* ---- workers/, for core/ ---- */

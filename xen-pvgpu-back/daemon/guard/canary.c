@@ -269,7 +269,7 @@ void canary_serve(struct pool *p)
 {
 	struct canary *c = &p->canary;
 	const struct config *cfg = &p->d->cfg;
-	struct worker *w = c->wanted ? supervise_take_spare(p) : NULL;
+	struct worker *w = c->wanted ? spares_take(p) : NULL;
 
 	if (!w)
 		return;

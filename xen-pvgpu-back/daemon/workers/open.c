@@ -232,7 +232,7 @@ static struct opening *next_waiting(struct daemon *d)
 	TAILQ_FOREACH(o, &d->openings, link)
 	{
 		if (waits(o) && (!best || o->vgpu->served < best->vgpu->served) &&
-		    supervise_take_spare(o->vgpu->pool))
+		    spares_take(o->vgpu->pool))
 			best = o;
 	}
 	return best;
@@ -253,7 +253,7 @@ static void have_patience(const struct vgpu *v)
 
 static void serve(struct opening *o)
 {
-	struct worker *w = supervise_take_spare(o->vgpu->pool);
+	struct worker *w = spares_take(o->vgpu->pool);
 	char reason[CHECK_REASON];
 	int error;
 
@@ -291,7 +291,7 @@ void open_serve(struct daemon *d)
 	while ((o = next_waiting(d)))
 		if (!refuse_if_full(o))
 			serve(o);
-	supervise_keep_spares(d);
+	spares_keep(d);
 }
 
 int open_ask(struct opening *o, char reason[CHECK_REASON])

@@ -21,7 +21,7 @@ static void on_retry(struct ev_loop *loop, ev_timer *t, int events)
 {
 	struct pool *p = t->data;
 
-	supervise_keep_spares(p->d);
+	spares_keep(p->d);
 }
 
 static void on_load(struct ev_loop *loop, ev_timer *t, int events)

@@ -126,13 +126,19 @@ int spawn_worker(struct worker *w);
 /* supervise.c */
 struct worker *supervise_new(struct pool *p, unsigned int id);
 void supervise_watch(struct worker *w); /* its fds are set: watches them */
-void supervise_keep_spares(struct daemon *d);
 void supervise_assigned(struct worker *w, struct vgpu *v); /* it has a session */
 void supervise_watch_guest(struct worker *w, int pidfd);
 /* Sends a message, with fd if that is not negative. */
 int supervise_tell(struct worker *w, const struct pvgpu_sup *m, int fd);
 void supervise_meminfo(struct worker *w);
 void supervise_gone(struct worker *w);
+
+/* spares.c */
+/* Starts those that the pools lack, and ends those that are too many. */
+void spares_keep(struct daemon *d);
+/* A worker died before it was ready, or was not ready in time. */
+void spares_start_failed(struct worker *w);
+void spares_gone(struct worker *w); /* a spare worker died */
 
 /* pulse.c: a worker whose guest cannot be watched must take its bell */
 void pulse_start(struct worker *w);
