@@ -159,11 +159,15 @@ void area_leave(struct gpu *g, struct area *a);
 int area_return(struct gpu *g, struct area *a);
 /* Unmap an area of no heap and give its lease back. Side lane. */
 void area_unmap(struct gpu *g, struct area *a);
+/* Try again what waits for memory. Side lane. */
+void mem_retry(struct gpu *g);
+
+/* globals.c */
 int global_add(struct gpu *g, uint64_t addr, uint64_t size, const void *owner, const struct ctx *c);
 /* Those of a module or library, or in a context. */
 void globals_remove(struct gpu *g, const void *which);
-/* Try again what waits for memory. Side lane. */
-void mem_retry(struct gpu *g);
+/* One of them holds the range. mem.lock held. */
+bool globals_hold(const struct memory *m, uint64_t addr, uint64_t len);
 
 /* spare.c */
 void spare_init(struct memory *m);

@@ -319,22 +319,6 @@ static bool inside(uint64_t addr, uint64_t len, uint64_t start, uint64_t size)
 	return addr >= start && addr - start <= size && len <= size - (addr - start);
 }
 
-/* mem.lock held: the last global that begins at or before an address; -1: none. */
-static int64_t global_before(const struct memory *m, uint64_t addr)
-{
-	uint32_t lo = 0, hi = m->globals;
-
-	while (lo < hi) {
-		const uint32_t mid = lo + (hi - lo) / 2;
-
-		if (m->global[mid].addr <= addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return (int64_t)lo - 1;
-}
-
 /* mem.lock held: does the guest's mapping at an address, with those that follow it without a gap,
  * give the device access to all of the range? */
 static bool mappings_hold(const struct memory *m, uint64_t addr, uint64_t len)
@@ -359,7 +343,6 @@ enum where mem_where(struct gpu *g, uint64_t addr, uint64_t len)
 	uint64_t start, size;
 	bool ok = false;
 	struct area *a;
-	int64_t i;
 
 	if (addr >= g->decode.arena_base && addr - g->decode.arena_base < g->decode.arena_size)
 		return chunks_contain(&g->arena.chunks, addr, len) ? AT_ARENA : AT_NOWHERE;
@@ -370,59 +353,10 @@ enum where mem_where(struct gpu *g, uint64_t addr, uint64_t len)
 	} else if (a) {
 		ok = alloc_at(a, addr, &start, &size) && inside(addr, len, start, size);
 	} else {
-		i = global_before(m, addr);
-		ok = i >= 0 && inside(addr, len, m->global[i].addr, m->global[i].size);
+		ok = globals_hold(m, addr, len);
 	}
 	pthread_mutex_unlock(&m->lock);
 	return ok ? AT_DEVICE : AT_NOWHERE;
-}
-
-int global_add(struct gpu *g, uint64_t addr, uint64_t size, const void *owner, const struct ctx *c)
-{
-	struct memory *m = &g->mem;
-	int r = CUDA_ERROR_OUT_OF_MEMORY;
-	int64_t i;
-
-	pthread_mutex_lock(&m->lock);
-	i = global_before(m, addr);
-	if (i >= 0 && m->global[i].addr == addr && m->global[i].owner == owner) {
-		m->global[i].size = size;
-		r = 0;
-		goto out;
-	}
-	if (m->globals == MEM_GLOBALS_MAX)
-		goto out;
-	if (m->globals == m->global_cap) {
-		const uint32_t cap = m->global_cap ? 2 * m->global_cap : 16;
-		struct global *more = realloc(m->global, cap * sizeof(*more));
-
-		if (!more)
-			goto out;
-		m->global = more;
-		m->global_cap = cap;
-	}
-	i++;
-	memmove(&m->global[i + 1], &m->global[i], (m->globals - (uint32_t)i) * sizeof(*m->global));
-	m->global[i] = (struct global){addr, size, owner, c};
-	m->globals++;
-	r = 0;
-out:
-	pthread_mutex_unlock(&m->lock);
-	return r;
-}
-
-void globals_remove(struct gpu *g, const void *which)
-{
-	struct memory *m = &g->mem;
-	uint32_t kept = 0;
-
-	pthread_mutex_lock(&m->lock);
-	for (uint32_t i = 0; i < m->globals; i++) {
-		if (m->global[i].owner != which && m->global[i].ctx != which)
-			m->global[kept++] = m->global[i];
-	}
-	m->globals = kept;
-	pthread_mutex_unlock(&m->lock);
 }
 
 void area_freeing(struct memory *m, struct area *a)
