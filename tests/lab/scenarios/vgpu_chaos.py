@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Random programs in a guest while its vGPU is attached and detached, the guest saved, restored, migrated and destroyed, workers and pvgpud killed, at
-random: LAB_CHAOS_ROUNDS rounds with the seed LAB_CHAOS_SEED (a new one, which is printed). Each value is right, each lost session has a defined error, a
-program beside them in another guest is right from beginning to end, and after each round no worker and no byte of the GPU is left."""
+"""Random programs in a guest while its vGPU is attached and detached, the guest saved, restored, migrated and destroyed, workers and pvgpud killed, and
+memory parked and brought back, at random: LAB_CHAOS_ROUNDS rounds with the seed LAB_CHAOS_SEED (a new one, which is printed). Each value is right, each
+lost session has a defined error, a program beside them in another guest is right from beginning to end, and after each round no worker and no byte of the
+GPU is left."""
 import os
 import random
 import re
@@ -9,12 +10,19 @@ import re
 import vgpu
 import world
 
-WORLD = world.TwoGuests
+
+class Parking(world.TwoGuests):
+    """Memory leaves soon after it has come back."""
+    PVGPUD = {"park_idle_ms": "20"}
+
+
+WORLD = Parking
 ROUNDS = int(os.environ.get("LAB_CHAOS_ROUNDS", "12"))
 LIMIT = 400 + 90 * ROUNDS
 LONG = True
 # Without new memory, whose kernels take long on an emulated processor.
 KINDS = "check,copy,between,memset,kernel,graph,host,event,gate"
+KEPT = 2  # MiB, which a program looks at after pauses
 ERRORS = ("CUDA_ERROR_DEVICE_UNAVAILABLE",)
 
 
@@ -22,7 +30,7 @@ class Client:
     """chaos-client until it is told to end."""
 
     def __init__(self, guest, rng):
-        words = f"{rng.randrange(1 << 30)} 0 {rng.choice((1, 2))} {KINDS}"
+        words = f"{rng.randrange(1 << 30)} 0 {rng.choice((1, 2))} {KINDS} {KEPT}"
         self.guest = guest
         self.process = guest.start(f"{vgpu.GUEST_ENV} exec {vgpu.TOP}/tests/chaos-client {words}")
         self.process.wait_output("^ready", 180)
@@ -40,6 +48,10 @@ class Client:
         r = self.process.wait(180)
         error = re.search(r"error (CUDA_ERROR_\w+)", r.out)
         assert r.status == 3 and error and error[1] in ERRORS, f"{self.guest.name}: {r.status}, {r.out!r}, {r.err!r}"
+
+
+def tell(v, word):
+    v.lab.dom0.run(f"{vgpu.CTL} {word} {v.guest.domid} --id {v.number}")
 
 
 class Chaos:
@@ -63,6 +75,7 @@ class Chaos:
         move = self.save if self.guest.kind == "pv" else self.rng.choice((self.save, self.migrate))
         act = self.rng.choice((self.detach, move, move, self.destroy, self.kill_pvgpud, self.kill_workers, self.nothing))
         self.lab.say(f"chaos: {act.__name__} with {len(clients)} programs")
+        self.park()
         check = act()
         for c in clients:
             if check:
@@ -72,6 +85,11 @@ class Chaos:
         r = self.guest.run(f"{vgpu.GUEST_ENV} {vgpu.TOP}/tests/chaos-client {self.rng.randrange(1 << 30)} 5 1 {KINDS}", limit=180)
         assert r.out == "ready\nright\n", (r.out, r.err)
         self.w.pvgpud.wait_workers(1)
+
+    def park(self):
+        """From now on memory of idle sessions is parked, or stays on the GPU: of one vGPU's or of both."""
+        for v in self.rng.sample((self.vgpu, self.w.vgpus[self.w.pvh]), self.rng.randint(1, 2)):
+            tell(v, self.rng.choice(("park", "park", "resume")))
 
     # what is done, and what programs see of it
 
@@ -130,9 +148,17 @@ def run(lab, w):
     chaos = Chaos(lab, w, random.Random(seed))
     beside = Client(w.pvh, random.Random(seed))
     chaos.beside_worker, = w.pvgpud.wait_workers(1)
+    tell(w.vgpus[w.pvh], "park")
+    w.pvgpud.wait_log(" MiB are parked, ", 180)
     for n in range(ROUNDS):
         lab.say(f"chaos: round {n}")
         chaos.round()
     beside.is_right()
+    lab.say(f"chaos: memory was parked {w.pvgpud.log().count(' MiB are parked, ')} times")
     w.pvgpud.wait_workers(0)
     chaos.close()
+    # Its policy is as it was with a new vGPU only.
+    v = w.vgpus[w.pvh]
+    v.detach()
+    v.attach()
+    v.wait_connected()
