@@ -213,6 +213,10 @@ class Vgpu:
     def wait_connected(self, limit=120):
         self.wait_states(CONNECTED, CONNECTED, limit)
 
+    def ctl(self, word):
+        """An operator's command about it: park, resume."""
+        self.lab.dom0.run(f"{CTL} {word} {self.guest.domid} --id {self.number}")
+
     def detach(self, limit=120):
         """Detach it and wait until nothing is shared any more and both directories are gone."""
         self.ask_detach()

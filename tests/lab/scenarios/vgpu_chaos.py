@@ -50,10 +50,6 @@ class Client:
         assert r.status == 3 and error and error[1] in ERRORS, f"{self.guest.name}: {r.status}, {r.out!r}, {r.err!r}"
 
 
-def tell(v, word):
-    v.lab.dom0.run(f"{vgpu.CTL} {word} {v.guest.domid} --id {v.number}")
-
-
 class Chaos:
     def __init__(self, lab, w, rng):
         self.lab, self.w, self.rng = lab, w, rng
@@ -89,7 +85,7 @@ class Chaos:
     def park(self):
         """From now on memory of idle sessions is parked, or stays on the GPU: of one vGPU's or of both."""
         for v in self.rng.sample((self.vgpu, self.w.vgpus[self.w.pvh]), self.rng.randint(1, 2)):
-            tell(v, self.rng.choice(("park", "park", "resume")))
+            v.ctl(self.rng.choice(("park", "park", "resume")))
 
     # what is done, and what programs see of it
 
@@ -148,7 +144,7 @@ def run(lab, w):
     chaos = Chaos(lab, w, random.Random(seed))
     beside = Client(w.pvh, random.Random(seed))
     chaos.beside_worker, = w.pvgpud.wait_workers(1)
-    tell(w.vgpus[w.pvh], "park")
+    w.vgpus[w.pvh].ctl("park")
     w.pvgpud.wait_log(" MiB are parked, ", 180)
     for n in range(ROUNDS):
         lab.say(f"chaos: round {n}")

@@ -23,10 +23,6 @@ LIMIT = 1200
 LONG = True
 
 
-def ctl(v, word):
-    v.lab.dom0.run(f"{vgpu.CTL} {word} {v.guest.domid} --id {v.number}")
-
-
 def listed(v):
     """The vGPU's memory as pvgpuctl lists it: in use, and parked of that."""
     found = json.loads(v.lab.dom0.run(f"{vgpu.CTL} list --json", quiet=True).out)["vgpus"]
@@ -72,14 +68,14 @@ def operator(w, v):
     """Parked and brought back, by a command of the program's and by an operator."""
     c, besides = keeps(v.guest, v)
     held = on_gpu(w)
-    ctl(v, "park")
+    v.ctl("park")
     wait_parked(v, besides)
     v.lab.wait("the GPU's own count to follow", lambda: on_gpu(w) <= held - KEPT)
     c.want("memory", f"memory {32 * MIB - listed(v)[0]} {32 * MIB}".partition(" ")[2])
     assert listed(v)[1] >= KEPT, "a question about memory has brought it back"
     goes_on(c, v)
     wait_parked(v, besides)
-    ctl(v, "resume")
+    v.ctl("resume")
     v.wait_statistics(memory_parked=0)
     c.want("kept", "right")
     return c, besides
@@ -87,7 +83,7 @@ def operator(w, v):
 
 def restarts(w, v, c, besides):
     """pvgpud is killed, and hands over, while memory is parked; the policy outlives it."""
-    ctl(v, "park")
+    v.ctl("park")
     for end in (w.pvgpud.kill, lambda: w.pvgpud.end("USR1")):
         wait_parked(v, besides)
         end()
@@ -127,7 +123,7 @@ def moved(lab, w, kind, spare):
     g = lab.create(f"moving-{kind}", kind, memory=256, payload=True)
     v = w.pvgpud.attach(g, **Crowded.VGPU)
     c, besides = keeps(g, v)
-    ctl(v, "park")
+    v.ctl("park")
     wait_parked(v, besides)
     if kind == "pv":
         g.save("/run/saved")
