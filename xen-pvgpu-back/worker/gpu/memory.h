@@ -166,8 +166,8 @@ void mem_retry(struct gpu *g);
 int global_add(struct gpu *g, uint64_t addr, uint64_t size, const void *owner, const struct ctx *c);
 /* Those of a module or library, or in a context. */
 void globals_remove(struct gpu *g, const void *which);
-/* One of them holds the range. mem.lock held. */
-bool globals_hold(const struct memory *m, uint64_t addr, uint64_t len);
+/* The last one that begins at or before an address; NULL: none does. mem.lock held. */
+const struct global *global_at(const struct memory *m, uint64_t addr);
 
 /* spare.c */
 void spare_init(struct memory *m);

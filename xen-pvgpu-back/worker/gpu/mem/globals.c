@@ -23,12 +23,11 @@ static int64_t global_before(const struct memory *m, uint64_t addr)
 	return (int64_t)lo - 1;
 }
 
-bool globals_hold(const struct memory *m, uint64_t addr, uint64_t len)
+const struct global *global_at(const struct memory *m, uint64_t addr)
 {
 	const int64_t i = global_before(m, addr);
 
-	return i >= 0 && addr - m->global[i].addr <= m->global[i].size &&
-	       len <= m->global[i].size - (addr - m->global[i].addr);
+	return i < 0 ? NULL : &m->global[i];
 }
 
 int global_add(struct gpu *g, uint64_t addr, uint64_t size, const void *owner, const struct ctx *c)

@@ -341,6 +341,7 @@ enum where mem_where(struct gpu *g, uint64_t addr, uint64_t len)
 {
 	struct memory *m = &g->mem;
 	uint64_t start, size;
+	const struct global *v;
 	bool ok = false;
 	struct area *a;
 
@@ -353,7 +354,8 @@ enum where mem_where(struct gpu *g, uint64_t addr, uint64_t len)
 	} else if (a) {
 		ok = alloc_at(a, addr, &start, &size) && inside(addr, len, start, size);
 	} else {
-		ok = globals_hold(m, addr, len);
+		v = global_at(m, addr);
+		ok = v && inside(addr, len, v->addr, v->size);
 	}
 	pthread_mutex_unlock(&m->lock);
 	return ok ? AT_DEVICE : AT_NOWHERE;
