@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/futex.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -121,6 +122,12 @@ static void lock(void)
 	}
 }
 
+/* Threads of a process wait for its turn to move, to get the device or while they have it. */
+static void wake(struct simgpu_process *p)
+{
+	syscall(SYS_futex, &p->turn, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+
 /* The woken process takes the lock. It must be free by then, also where that process gets this
  * one's processor. */
 static void unlock(void)
@@ -130,7 +137,7 @@ static void unlock(void)
 	given = NULL;
 	pthread_mutex_unlock(&gpu->lock);
 	if (p)
-		syscall(SYS_futex, &p->turn, FUTEX_WAKE, 1, NULL, NULL, 0);
+		wake(p);
 }
 
 /* lock held, device free: to the one that has waited longest. */
@@ -165,9 +172,34 @@ static bool owner_is_dead(void)
 	return owner && !simgpu_alive(&gpu->slot[owner - 1]);
 }
 
+static void ring(struct simgpu_process *p)
+{
+	__atomic_fetch_add(&p->turn, 1, __ATOMIC_RELEASE);
+	wake(p);
+}
+
+uint32_t arbiter_bell(void)
+{
+	return __atomic_load_n(&arbiter_self->turn, __ATOMIC_ACQUIRE);
+}
+
+void arbiter_ring(void)
+{
+	ring(arbiter_self);
+}
+
+void arbiter_nap(uint32_t bell, uint64_t until)
+{
+	struct timespec t = {(time_t)(until / 1000000000u), (long)(until % 1000000000u)};
+
+	syscall(SYS_futex, &arbiter_self->turn, FUTEX_WAIT_BITSET, bell, &t, NULL,
+		FUTEX_BITSET_MATCH_ANY);
+}
+
 void arbiter_acquire(void)
 {
 	struct timespec look = {0, LOOK_NS};
+	struct simgpu_process *owner = NULL;
 	uint32_t turn;
 
 	lock();
@@ -182,7 +214,11 @@ void arbiter_acquire(void)
 	turn = get32(&arbiter_self->turn);
 	if (!get32(&gpu->owner) || owner_is_dead())
 		reap();
+	else
+		owner = &gpu->slot[get32(&gpu->owner) - 1];
 	unlock();
+	if (owner)
+		ring(owner);
 	while (get32(&gpu->owner) != self_slot) {
 		syscall(SYS_futex, &arbiter_self->turn, FUTEX_WAIT, turn, &look, NULL, 0);
 		turn = get32(&arbiter_self->turn);

@@ -41,7 +41,8 @@ static struct {
 	uint64_t resident_blocks, resident_threads;
 	bool last_was_fresh, spinning;
 	unsigned int busy; /* workers in a turn */
-	unsigned int idle; /* workers in cond_wait */
+	unsigned int idle; /* workers that wait */
+	unsigned int naps; /* of these, in arbiter_nap() */
 	enum grant grant;
 	uint64_t slice_end, mark; /* real time; mark: up to where time is accounted */
 	uint64_t device_ns;       /* device time at mark */
@@ -113,7 +114,11 @@ static bool any_work(void)
  */
 static void call_worker(void)
 {
-	if (eng.idle && eng.idle + eng.busy >= sim_config.threads)
+	if (!eng.idle || eng.idle + eng.busy < sim_config.threads)
+		return;
+	if (eng.idle == eng.naps)
+		arbiter_ring();
+	else
 		pthread_cond_signal(&eng.wake);
 }
 
@@ -416,10 +421,31 @@ static bool may_run(void)
 	}
 }
 
+/* Nobody else wants the GPU: its slices go by without a look, until somebody does. */
+static bool nap_until(uint64_t when)
+{
+	const uint32_t bell = arbiter_bell();
+	const uint64_t slice = sim_config.slice_us * 1000ull;
+	uint64_t now;
+
+	if (eng.grant != HELD || when <= eng.slice_end || arbiter_contended())
+		return false;
+	eng.naps++;
+	exec_unlock();
+	arbiter_nap(bell, when);
+	exec_lock();
+	eng.naps--;
+	now = now_ns();
+	if (eng.grant == HELD && now > eng.slice_end)
+		eng.slice_end += (now - eng.slice_end + slice - 1) / slice * slice;
+	return true;
+}
+
 /* The others need not wake for the same sleeper. */
 static void wait_until(uint64_t when)
 {
-	struct timespec t = {(time_t)(when / 1000000000u), (long)(when % 1000000000u)};
+	const uint64_t end = when < eng.slice_end ? when : eng.slice_end;
+	struct timespec t = {(time_t)(end / 1000000000u), (long)(end % 1000000000u)};
 
 	if (eng.looked_after && eng.looked_after <= when) {
 		wait_idle();
@@ -427,7 +453,8 @@ static void wait_until(uint64_t when)
 	}
 	eng.looked_after = when;
 	eng.idle++;
-	pthread_cond_timedwait(&eng.wake, &exec_mutex, &t);
+	if (!nap_until(when))
+		pthread_cond_timedwait(&eng.wake, &exec_mutex, &t);
 	eng.idle--;
 	if (eng.looked_after == when)
 		eng.looked_after = 0;
@@ -443,7 +470,7 @@ static void wait_for_work(void)
 			eng.mark +
 			(eng.asleep->wake > eng.device_ns ? eng.asleep->wake - eng.device_ns : 0);
 
-		wait_until(due < eng.slice_end ? due : eng.slice_end);
+		wait_until(due);
 		return;
 	}
 	if (!any_work() && has_gpu())

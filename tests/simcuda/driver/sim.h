@@ -418,6 +418,12 @@ int arbiter_claim(void); /* by the thread that lives as long as the process */
 void arbiter_acquire(void);
 void arbiter_release(void);
 bool arbiter_contended(void);
+/* The bell rings when another process begins to wait for the device that this one has, and at
+ * arbiter_ring(). A nap ends at that time (CLOCK_MONOTONIC), or when the bell has rung since
+ * arbiter_bell(), or for no reason. */
+uint32_t arbiter_bell(void);
+void arbiter_ring(void);
+void arbiter_nap(uint32_t bell, uint64_t until);
 bool arbiter_lost(void);         /* the device is, for all processes */
 void arbiter_xid(uint32_t code); /* the device reports an error, by NVIDIA's numbers */
 CUresult arbiter_take_memory(uint64_t bytes);

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -173,6 +174,11 @@ static int act(const char *role, const char *arg)
 		nap(500, (uint32_t)n * 2);
 		printf("done\n%llu\n", (unsigned long long)begin);
 		fflush(stdout);
+	} else if (!strcmp(role, "sleep")) {
+		kernel("nap");
+		say("ready");
+		for (;;)
+			nap((uint32_t)n * 1000, 1);
 	} else if (!strcmp(role, "spin")) {
 		OK(cuMemAlloc(&p, 4));
 		OK(cuMemsetD32(p, 0, 1));
@@ -316,6 +322,44 @@ START_TEST(slices_are_short)
 		nap(500, 300);
 		slices = slot_of(g, getpid())->slices - before;
 	} while (slices <= 5);
+	stop(&c, SIGKILL);
+}
+END_TEST
+
+/* A kernel that sleeps for 150 slices, and nobody who waits for the GPU. */
+START_TEST(a_sleeping_kernel_takes_no_processor)
+{
+	struct rusage before, after;
+
+	start();
+	kernel("nap");
+	getrusage(RUSAGE_SELF, &before);
+	nap(300000, 1);
+	getrusage(RUSAGE_SELF, &after);
+	ck_assert_int_lt(after.ru_nvcsw - before.ru_nvcsw, 50);
+}
+END_TEST
+
+/* Five short kernels beside sleeps of 4 s wait for slices, not for the sleeps' ends. On a machine
+ * that keeps this process waiting the other one uses the GPU for longer meanwhile: it tries again.
+ */
+START_TEST(a_sleeping_kernel_gives_way)
+{
+	const struct simgpu *g;
+	uint64_t before, used;
+	struct child c;
+
+	start();
+	kernel("nap");
+	g = map_gpu();
+	c = spawn("sleep", "4000");
+	wait_for(&c, "ready");
+	do {
+		before = simgpu_compute(slot_of(g, c.pid), test_now_ns());
+		for (int i = 0; i < 5; i++)
+			nap(500, 1);
+		used = simgpu_compute(slot_of(g, c.pid), test_now_ns()) - before;
+	} while (used > 2000000000);
 	stop(&c, SIGKILL);
 }
 END_TEST
@@ -557,6 +601,8 @@ int main(int argc, char **argv)
 	tcase_add_test(t, devices_are_apart);
 	tcase_add_test(t, time_is_one);
 	tcase_add_test(t, slices_are_short);
+	tcase_add_test(t, a_sleeping_kernel_takes_no_processor);
+	tcase_add_test(t, a_sleeping_kernel_gives_way);
 	tcase_add_test(t, a_busy_neighbour_does_not_keep_the_gpu);
 	tcase_add_test(t, accounts_can_be_read);
 	tcase_add_test(t, the_device_can_be_lost);
