@@ -3,10 +3,10 @@
 
 What counts is the simulated GPU's own account of each worker process, not what pvgpud charges, whose scheduler is on trial. The span
 begins with the first look at which all four have had a kernel on the GPU and late ones (below) are paid for, and ends with the first one at which they have used
-SPAN seconds of it since then. That is ten times as long as ten longest kernels x sum of weights / lightest weight, 4 s with kernels of
-50 ms, since the shares are to be right within 2 points. By the scheduler's bound (docs/scheduling-model.md) a guest with work waits at most
+SPAN seconds of it since then. That is four times as long as ten longest kernels x sum of weights / lightest weight, 12 s with kernels of
+150 ms, since the shares are to be right within 2 points. By the scheduler's bound (docs/scheduling-model.md) a guest with work waits at most
 (longest kernel x sum of weights / its weight) + one round of slices, whatever happened before, so at either end of the span it is at most
-one kernel and its share of a round, ENDS together, ahead of its due or behind it: 0.22 s of the 0.8 s that 2 points of the span are.
+one kernel and its share of a round, ENDS together, ahead of its due or behind it: 0.42 s of the second that 2 points of the span are.
 
 The rest is for an emulator that is held up and wakes a sleeping kernel late. A guest pays for its late kernel: it waits until the others
 have caught up. The most that may be unpaid at a moment is known from the account: it grows with the time by which kernels are longer than
@@ -22,13 +22,13 @@ import dataclasses
 import re
 import statistics
 
-SPAN = 40.0        # seconds of GPU time
+SPAN = 50.0        # seconds of GPU time
 NEAR = 0.02        # of the GPU: how near to its share by weight each guest's must be
 WORKED = 0.98      # of the span's time, the part in which each guest had work: what is missing moves a share of one half by one point
-# Of the span's time, the part in which the GPU worked. A hand-over of 12.5 ms beside kernels of 50 ms, in turns of one kernel and of four,
+# Of the span's time, the part in which the GPU worked. A hand-over of 37.5 ms beside kernels of 150 ms, in turns of one kernel and of four,
 # leaves it 0.85 and moves a share of one half by nearly two points.
 BUSY = 0.8
-ENDS = 0.11        # seconds that a guest may be ahead or behind at an end of the span: a kernel, and 60 ms of a round of 120 ms
+ENDS = 0.21        # seconds that a guest may be ahead or behind at an end of the span: a kernel, and 60 ms of a round of 120 ms
 
 
 @dataclasses.dataclass(frozen=True)

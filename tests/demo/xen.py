@@ -32,7 +32,8 @@ from progress import Heartbeat  # noqa: E402
 from run import Log  # noqa: E402
 
 LIMIT = 3600                # seconds for all; beside much other work it takes many times as long as alone
-BUSY = "occupy 1000000000 50000 64 1 50000"  # kernels that sleep for 50 ms each, at one go, 64 of them queued
+# Kernels that sleep for 150 ms each, at one go, 64 of them queued. From one's end to the next one's begin the emulated processor takes 15 to 30 ms.
+BUSY = "occupy 1000000000 150000 64 1 150000"
 LOOK = 4.0                  # seconds between two looks at what everybody got; one takes a third of a second of the only processor
 ATTEMPTS = 2                # to measure shares
 BEGIN_LIMIT = 180           # seconds until a span may begin
