@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* FUZZ_DECODES: xen-pvgpu-back/ctl/ask.c xen-pvgpu-back/daemon/xen/xenbus_ask.c */
-/* FUZZ_OBJS: xen-pvgpu-back/ctl/ask.c xen-pvgpu-back/toolstack/store.c
+/* FUZZ_DECODES: xen-pvgpu-back/ctl/xen/ask.c xen-pvgpu-back/daemon/xen/xenbus_ask.c */
+/* FUZZ_OBJS: xen-pvgpu-back/ctl/xen/ask.c xen-pvgpu-back/toolstack/store.c
  * xen-pvgpu-back/toolstack/domains.c xen-pvgpu-back/daemon/xen/xenbus_ask.c
  * xen-pvgpu-back/daemon/xen/xenbus_store.c xen-pvgpu-back/contract/log.c
  * tests/unit/keys/fake_xenstore.c xenstore-schema/values.c xenstore-schema/records.c
@@ -21,8 +21,8 @@
 #include <unistd.h>
 
 #include "tests/unit/keys/fake_xenstore.h"
-#include "xen-pvgpu-back/ctl/ask.h"
-#include "xen-pvgpu-back/ctl/ctl.h"
+#include "xen-pvgpu-back/ctl/xen/ask.h"
+#include "xen-pvgpu-back/ctl/core/ctl.h"
 #include "xen-pvgpu-back/daemon/core/daemon.h"
 #include "xen-pvgpu-back/daemon/xen/xenbus_store.h"
 #include "xen-pvgpu-back/toolstack/store.h"

@@ -22,7 +22,7 @@ GIB = 1 << 30
 
 def promised():
     """The answers that there are, from the rows of cli.def."""
-    text = pathlib.Path(ROOT, "xen-pvgpu-back", "ctl", "cli.def").read_text()
+    text = pathlib.Path(ROOT, "xen-pvgpu-back", "ctl", "core", "cli.def").read_text()
     return {name for _, name, row in re.findall(r'^(XEN_|LOCAL_)?COMMAND\("([^"]+)"(.*?)\)$', text, re.M | re.S) if "FOR_JSON" in row}
 
 

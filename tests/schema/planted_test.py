@@ -85,7 +85,7 @@ class Planted(unittest.TestCase):
         self.assertIn("planted = 1: must be a number from 2 to 7", done.stdout)
 
 
-CLI = "xen-pvgpu-back/ctl/cli.def"
+CLI = "xen-pvgpu-back/ctl/core/cli.def"
 MAN = "docs/man/pvgpuctl.8"
 TEST = "tests/unit/ctl/ctl_cli_test.c"
 IN_TEST = '	ck_assert_int_eq(RUN("--help"), EXIT_DONE);\n'
@@ -101,7 +101,7 @@ OPTION = {
 COMMAND = {
     CLI: [('LOCAL_COMMAND("tree"', 'LOCAL_COMMAND("planted", "WORD", "a subcommand that only this test has", 1, 1, FOR_LOCAL, '
                                    'local_planted)\n')],
-    "xen-pvgpu-back/ctl/local.c": [("int local_read(", "int local_planted(int argc, char **argv)\n{\n	puts(argv[0]);\n	return EXIT_DONE;\n}\n\n")],
+    "xen-pvgpu-back/ctl/local/local.c": [("int local_read(", "int local_planted(int argc, char **argv)\n{\n	puts(argv[0]);\n	return EXIT_DONE;\n}\n\n")],
     MAN: [(".It Cm tree Op", ".It Cm planted Ar WORD\nPrint it.\n")],
     TEST: [(IN_TEST, '	ck_assert_int_eq(RUN("planted", "tree"), EXIT_DONE);\n	ck_assert_str_eq(out, "tree\\n");\n')],
 }

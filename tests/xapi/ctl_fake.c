@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "tests/unit/keys/fake_xenstore.h"
-#include "xen-pvgpu-back/ctl/ctl.h"
+#include "xen-pvgpu-back/ctl/core/ctl.h"
 
 #define DOMAINS 10
 #define VGPUS   3

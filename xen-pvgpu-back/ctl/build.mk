@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-CTL_SRCS := $(sort $(wildcard xen-pvgpu-back/ctl/*.c))
+CTL_SRCS := $(sort $(wildcard xen-pvgpu-back/ctl/*.c xen-pvgpu-back/ctl/*/*.c))
 
 PROGS += $(B)/bin/pvgpuctl
 PVGPUCTL_OBJS = $(call obj,$(CTL_SRCS) $(TOOLSTACK_SRCS) $(STATISTICS_SRCS)) $(CHECK_OBJS) $(KEYS_OBJS) $(SIM_OBJS) $(SIZING_OBJS)
@@ -7,7 +7,7 @@ $(B)/bin/pvgpuctl: $$(PVGPUCTL_OBJS)
 LDLIBS_pvgpuctl := -lxenstore -linih -ljansson -lm
 
 UNIT += $(addprefix $(B)/unit/,ctl_attach_test ctl_vms_test ctl_cli_test ctl_site_test ctl_drain_test)
-$(B)/unit/ctl_attach_test: $$(call obj,tests/unit/ctl/ctl_attach_test.c xen-pvgpu-back/ctl/await.c $$(TOOLSTACK_SRCS)) $$(FAKE_XENSTORE) \
+$(B)/unit/ctl_attach_test: $$(call obj,tests/unit/ctl/ctl_attach_test.c xen-pvgpu-back/ctl/core/await.c $$(TOOLSTACK_SRCS)) $$(FAKE_XENSTORE) \
 	$$(CHECK_OBJS) $$(KEYS_OBJS)
 LDLIBS_ctl_attach_test = $(CHECK_LIBS) -linih -ljansson
 $(B)/unit/ctl_vms_test: $$(call obj,tests/unit/ctl/ctl_vms_test.c $$(TOOLSTACK_SRCS)) $$(FAKE_XENSTORE) $$(KEYS_OBJS)

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "xen-pvgpu-back/ctl/ctl.h"
+#include "xen-pvgpu-back/ctl/core/ctl.h"
 
 /* zsh takes bash's, by its own emulation. */
 static const char function[] =

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "libpvgpu/log/options.h"
-#include "xen-pvgpu-back/ctl/ctl.h"
+#include "xen-pvgpu-back/ctl/core/ctl.h"
 #include "xen-pvgpu-back/ctl/sizing.h"
 #include "xen-pvgpu-back/toolstack/profiles.h"
 #include "xen-pvgpu-back/toolstack/store.h"
@@ -129,11 +129,11 @@ static int set_run_dir(const char *name, const char *value)
 
 enum {
 #define GROUP(group) group##_NR,
-#include "xen-pvgpu-back/ctl/cli.def"
+#include "xen-pvgpu-back/ctl/core/cli.def"
 };
 enum {
 #define GROUP(group) group = 1 << group##_NR,
-#include "xen-pvgpu-back/ctl/cli.def"
+#include "xen-pvgpu-back/ctl/core/cli.def"
 };
 
 /* Options that mean nothing on the local link. */
@@ -151,7 +151,7 @@ static const struct opt {
 #define TEXT(member, name, arg, group, what) {name, arg, group, NULL, &ctl.member, NULL, what},
 #define OPTION(name, arg, group, set, what)  {name, arg, group, NULL, NULL, set, what},
 #define POLICY_FIELDS(group)                 {NULL, NULL, group, NULL, NULL, NULL, NULL},
-#include "xen-pvgpu-back/ctl/cli.def"
+#include "xen-pvgpu-back/ctl/core/cli.def"
 };
 #define TABLE    (sizeof(table) / sizeof(table[0]))
 #define OPTS_MAX (TABLE + PVGPU_FIELDS_MAX)
@@ -204,7 +204,7 @@ static const struct command {
 	{name, args, what, min, max, groups, xen, NULL},
 #define LOCAL_COMMAND(name, args, what, min, max, groups, local)                                   \
 	{name, args, what, min, max, groups, NULL, local},
-#include "xen-pvgpu-back/ctl/cli.def"
+#include "xen-pvgpu-back/ctl/core/cli.def"
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "xen-pvgpu-back/ctl/answer.h"
+#include "xen-pvgpu-back/ctl/core/answer.h"
 #include "xen-pvgpu-back/ctl/sizing.h"
 
 #include <errno.h>
@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "pvgpu_keys.h"
-#include "xen-pvgpu-back/ctl/ctl.h"
+#include "xen-pvgpu-back/ctl/core/ctl.h"
 #include "xen-pvgpu-back/sched/sim/sizing.h"
 
 #define GIB      (1ull << 30)

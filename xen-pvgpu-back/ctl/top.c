@@ -9,8 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "xen-pvgpu-back/ctl/ctl.h"
-#include "xen-pvgpu-back/ctl/sample.h"
+#include "xen-pvgpu-back/ctl/core/ctl.h"
+#include "xen-pvgpu-back/ctl/xen/sample.h"
 
 #define LINE    80
 #define CELL    7 /* the least width of a column, its blank included */

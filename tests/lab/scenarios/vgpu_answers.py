@@ -16,7 +16,7 @@ sys.path.append(str(TOP / "tests/xapi"))
 from xapi import faults, read_schema  # noqa: E402
 
 SCHEMA = read_schema(TOP / "docs/pvgpuctl.schema.json")
-COMMANDS = set(re.findall(r'^(?:XEN_|LOCAL_)?COMMAND\("([a-z-]+)"', (TOP / "xen-pvgpu-back/ctl/cli.def").read_text(), re.M))
+COMMANDS = set(re.findall(r'^(?:XEN_|LOCAL_)?COMMAND\("([a-z-]+)"', (TOP / "xen-pvgpu-back/ctl/core/cli.def").read_text(), re.M))
 SITE = "/run/site"
 PROFILES = "[profile small]\nmemory = 64M\nweight = 50\n[profile large]\nmemory = 128M\nper-gpu = 1\n"
 TENANTS = "[tenant alice]\nvgpus = 3\nweight = 300\n"

@@ -8,7 +8,7 @@
 
 #include "tests/unit/keys/fake_xenstore.h"
 #include "xen-pvgpu-back/toolstack/attach.h"
-#include "xen-pvgpu-back/ctl/await.h"
+#include "xen-pvgpu-back/ctl/core/await.h"
 #include "xenstore-schema/dump.h"
 
 #define FE    "/local/domain/3/device/pvgpu/0"

@@ -11,7 +11,7 @@
 
 #include "tests/unit/ctl/ctl_run.h"
 #include "tests/unit/keys/fake_xenstore.h"
-#include "xen-pvgpu-back/ctl/ctl.h"
+#include "xen-pvgpu-back/ctl/core/ctl.h"
 
 #define FE    "/local/domain/3/device/pvgpu/0"
 #define BE    "/local/domain/0/backend/pvgpu/3/0"

@@ -6,7 +6,7 @@
 
 #include "tests/unit/ctl/ctl_run.h"
 #include "tests/unit/keys/fake_xenstore.h"
-#include "xen-pvgpu-back/ctl/ctl.h"
+#include "xen-pvgpu-back/ctl/core/ctl.h"
 
 #define UUID(n) "00000000-0000-0000-0000-00000000000" #n
 #define DRAIN(...)                                                                                 \

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "xen-pvgpu-back/ctl/ctl.h"
+#include "xen-pvgpu-back/ctl/core/ctl.h"
 
 char out[65536], errors[16384];
 

@@ -8,7 +8,7 @@
 
 #include "tests/unit/ctl/ctl_run.h"
 #include "tests/unit/keys/fake_xenstore.h"
-#include "xen-pvgpu-back/ctl/ctl.h"
+#include "xen-pvgpu-back/ctl/core/ctl.h"
 
 #define HOST   "/local/domain/0/data/pvgpu"
 #define UUID0  "00000000-0000-0000-0000-000000000000"

@@ -15,8 +15,8 @@
 
 #include "tests/unit/ctl/ctl_run.h"
 #include "tests/unit/keys/fake_xenstore.h"
-#include "xen-pvgpu-back/ctl/ask.h"
-#include "xen-pvgpu-back/ctl/ctl.h"
+#include "xen-pvgpu-back/ctl/xen/ask.h"
+#include "xen-pvgpu-back/ctl/core/ctl.h"
 #include "xen-pvgpu-back/daemon/admin/events.h"
 #include "xen-pvgpu-back/daemon/admin/snapshot.h"
 #include "xen-pvgpu-back/daemon/guard/canary.h"

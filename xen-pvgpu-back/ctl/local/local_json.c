@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "xen-pvgpu-back/ctl/answer.h"
-#include "xen-pvgpu-back/ctl/local.h"
+#include "xen-pvgpu-back/ctl/core/answer.h"
+#include "xen-pvgpu-back/ctl/local/local.h"
 #include "xen-pvgpu-back/toolstack/vgpus.h"
 
 static bool among(const char *key, const char *const *names)

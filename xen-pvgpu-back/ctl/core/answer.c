@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "xen-pvgpu-back/ctl/answer.h"
+#include "xen-pvgpu-back/ctl/core/answer.h"
 
 #include <stdio.h>
 

@@ -19,8 +19,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "xen-pvgpu-back/ctl/ctl.h"
-#include "xen-pvgpu-back/ctl/local.h"
+#include "xen-pvgpu-back/ctl/core/ctl.h"
+#include "xen-pvgpu-back/ctl/local/local.h"
 
 #define CDI_VERSION    "0.5.0" /* the first whose names may begin with a digit */
 #define CDI_KIND       "pvgpu/vgpu"

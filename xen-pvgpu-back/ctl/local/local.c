@@ -12,11 +12,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "xen-pvgpu-back/ctl/answer.h"
-#include "xen-pvgpu-back/ctl/ask.h"
-#include "xen-pvgpu-back/ctl/await.h"
-#include "xen-pvgpu-back/ctl/ctl.h"
-#include "xen-pvgpu-back/ctl/local.h"
+#include "xen-pvgpu-back/ctl/core/answer.h"
+#include "xen-pvgpu-back/ctl/xen/ask.h"
+#include "xen-pvgpu-back/ctl/core/await.h"
+#include "xen-pvgpu-back/ctl/core/ctl.h"
+#include "xen-pvgpu-back/ctl/local/local.h"
 
 #define WAIT_STEP_MS 20
 #define ANSWER_MAX   (64u << 20)

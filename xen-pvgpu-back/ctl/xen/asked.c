@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "xen-pvgpu-back/ctl/ask.h"
-#include "xen-pvgpu-back/ctl/ctl.h"
-#include "xen-pvgpu-back/ctl/sample.h"
+#include "xen-pvgpu-back/ctl/xen/ask.h"
+#include "xen-pvgpu-back/ctl/core/ctl.h"
+#include "xen-pvgpu-back/ctl/xen/sample.h"
 
 static uint64_t number(const json_t *n)
 {

@@ -8,10 +8,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "xen-pvgpu-back/ctl/ask.h"
-#include "xen-pvgpu-back/ctl/await.h"
-#include "xen-pvgpu-back/ctl/ctl.h"
-#include "xen-pvgpu-back/ctl/xen.h"
+#include "xen-pvgpu-back/ctl/xen/ask.h"
+#include "xen-pvgpu-back/ctl/core/await.h"
+#include "xen-pvgpu-back/ctl/core/ctl.h"
+#include "xen-pvgpu-back/ctl/xen/xen.h"
 
 #define LOCK_STEP_MS 20
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "xen-pvgpu-back/ctl/await.h"
+#include "xen-pvgpu-back/ctl/core/await.h"
 
 #include <errno.h>
 #include <poll.h>

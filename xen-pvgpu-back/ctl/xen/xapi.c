@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "xen-pvgpu-back/ctl/ctl.h"
+#include "xen-pvgpu-back/ctl/core/ctl.h"
 
 #define PROGRAM "../libexec/pvgpu/xapi/pvgpu-xapi-types" /* from this program's folder */
 #define OTHER   "PVGPU_XAPI_TYPES"                       /* the environment names another one */

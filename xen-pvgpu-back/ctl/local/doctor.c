@@ -12,11 +12,11 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include "xen-pvgpu-back/ctl/answer.h"
-#include "xen-pvgpu-back/ctl/await.h"
-#include "xen-pvgpu-back/ctl/ctl.h"
-#include "xen-pvgpu-back/ctl/local.h"
-#include "xen-pvgpu-back/ctl/try_open.h"
+#include "xen-pvgpu-back/ctl/core/answer.h"
+#include "xen-pvgpu-back/ctl/core/await.h"
+#include "xen-pvgpu-back/ctl/core/ctl.h"
+#include "xen-pvgpu-back/ctl/local/local.h"
+#include "xen-pvgpu-back/ctl/local/try_open.h"
 
 #ifndef PVGPU_VERSION
 #define PVGPU_VERSION "0.1.0"

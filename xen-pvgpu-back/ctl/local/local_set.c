@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "xen-pvgpu-back/ctl/ctl.h"
-#include "xen-pvgpu-back/ctl/local.h"
+#include "xen-pvgpu-back/ctl/core/ctl.h"
+#include "xen-pvgpu-back/ctl/local/local.h"
 #include "xen-pvgpu-back/toolstack/site.h"
 
 #define NAME 64

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "xen-pvgpu-back/ctl/answer.h"
-#include "xen-pvgpu-back/ctl/ctl.h"
-#include "xen-pvgpu-back/ctl/xen.h"
+#include "xen-pvgpu-back/ctl/core/answer.h"
+#include "xen-pvgpu-back/ctl/core/ctl.h"
+#include "xen-pvgpu-back/ctl/xen/xen.h"
 #include "xen-pvgpu-back/toolstack/room.h"
 #include "xen-pvgpu-back/toolstack/site.h"
 

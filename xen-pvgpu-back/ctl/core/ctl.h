@@ -34,7 +34,7 @@ struct ctl {
 	struct vgpu_spec spec; /* for attach; the uuid also selects a vGPU for other commands */
 #define FLAG(member, name, group, what)      bool member;
 #define TEXT(member, name, arg, group, what) const char *member;
-#include "xen-pvgpu-back/ctl/cli.def"
+#include "xen-pvgpu-back/ctl/core/cli.def"
 };
 extern struct ctl ctl;
 
@@ -59,6 +59,6 @@ void ctl_complete(void);
 #define COMMAND(name, args, what, min, max, groups, xen, local)                                    \
 	int xen(int argc, char **argv);                                                            \
 	int local(int argc, char **argv);
-#include "xen-pvgpu-back/ctl/cli.def"
+#include "xen-pvgpu-back/ctl/core/cli.def"
 
 #endif

@@ -7,10 +7,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "xen-pvgpu-back/ctl/answer.h"
-#include "xen-pvgpu-back/ctl/await.h"
-#include "xen-pvgpu-back/ctl/ctl.h"
-#include "xen-pvgpu-back/ctl/xen.h"
+#include "xen-pvgpu-back/ctl/core/answer.h"
+#include "xen-pvgpu-back/ctl/core/await.h"
+#include "xen-pvgpu-back/ctl/core/ctl.h"
+#include "xen-pvgpu-back/ctl/xen/xen.h"
 #include "xen-pvgpu-back/toolstack/ini_file.h"
 #include "xen-pvgpu-back/toolstack/xl_config.h"
 

@@ -7,12 +7,12 @@
 #include <unistd.h>
 
 #include "xen-pvgpu-back/toolstack/attach.h"
-#include "xen-pvgpu-back/ctl/answer.h"
-#include "xen-pvgpu-back/ctl/await.h"
-#include "xen-pvgpu-back/ctl/ctl.h"
+#include "xen-pvgpu-back/ctl/core/answer.h"
+#include "xen-pvgpu-back/ctl/core/await.h"
+#include "xen-pvgpu-back/ctl/core/ctl.h"
 #include "xen-pvgpu-back/toolstack/site.h"
 #include "xen-pvgpu-back/toolstack/vms.h"
-#include "xen-pvgpu-back/ctl/xen.h"
+#include "xen-pvgpu-back/ctl/xen/xen.h"
 
 #define REASON 512
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "xen-pvgpu-back/ctl/try_open.h"
+#include "xen-pvgpu-back/ctl/local/try_open.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-#include "xen-pvgpu-back/ctl/xen.h"
+#include "xen-pvgpu-back/ctl/xen/xen.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "xen-pvgpu-back/ctl/ctl.h"
+#include "xen-pvgpu-back/ctl/core/ctl.h"
 #include "xen-pvgpu-back/toolstack/ini_file.h"
 #include "xen-pvgpu-back/toolstack/vms.h"
 

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-#include "xen-pvgpu-back/ctl/sample.h"
+#include "xen-pvgpu-back/ctl/xen/sample.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "xen-pvgpu-back/ctl/ask.h"
-#include "xen-pvgpu-back/ctl/ctl.h"
-#include "xen-pvgpu-back/ctl/xen.h"
+#include "xen-pvgpu-back/ctl/xen/ask.h"
+#include "xen-pvgpu-back/ctl/core/ctl.h"
+#include "xen-pvgpu-back/ctl/xen/xen.h"
 #include "xen-pvgpu-back/toolstack/tenants.h"
 
 #define ANSWER_MAX_S 1e6
