@@ -4,7 +4,7 @@
  * xen-pvgpu-back/daemon/core/pools.c xen-pvgpu-back/contract/log.c
  * xen-pvgpu-back/daemon/workers/pool.c tests/fuzz/fake_goals.c
  * xen-pvgpu-back/daemon/workers/pool_live.c xen-pvgpu-back/daemon/workers/vgpu.c
- * xen-pvgpu-back/daemon/workers/cgroup_files.c xen-pvgpu-back/daemon/workers/host_memory.c
+ * xen-pvgpu-back/daemon/cgroup/cgroup_files.c xen-pvgpu-back/daemon/cgroup/host_memory.c
  * xen-pvgpu-back/daemon/workers/parking.c xen-pvgpu-back/daemon/workers/residency.c
  * xen-pvgpu-back/daemon/admin/tree_write.c
  * xen-pvgpu-back/daemon/workers/lease.c xen-pvgpu-back/daemon/rules/ledger.c

@@ -7,7 +7,7 @@
  * xen-pvgpu-back/daemon/xen/xenctl_map.c xen-pvgpu-back/daemon/xen/xenctl_grants.c
  * xen-pvgpu-back/daemon/workers/adopt.c xen-pvgpu-back/daemon/workers/open.c
  * xen-pvgpu-back/daemon/workers/session.c xen-pvgpu-back/daemon/workers/spares.c xen-pvgpu-back/daemon/workers/supervise.c
- * xen-pvgpu-back/daemon/workers/cgroup_files.c xen-pvgpu-back/daemon/workers/host_memory.c
+ * xen-pvgpu-back/daemon/cgroup/cgroup_files.c xen-pvgpu-back/daemon/cgroup/host_memory.c
  * xen-pvgpu-back/daemon/workers/parking.c xen-pvgpu-back/daemon/workers/residency.c
  * xen-pvgpu-back/daemon/workers/exports.c
  * xen-pvgpu-back/daemon/workers/lease.c xen-pvgpu-back/daemon/rules/ledger.c

@@ -17,7 +17,7 @@ check-xapi: $(B)/tests/pvgpuctl-fake $(B)/bin/pvgpuctl $(B)/bin/pvgpu-attachd $(
 # pvgpud's statistics of 100 vGPUs in Xen's own xenstored.
 TESTPROGS += $(B)/tests/statistics_load
 $(B)/tests/statistics_load: $$(call obj,tests/unit/daemon/statistics_load.c tests/unit/daemon/daemon_fake.c $$(XENBUS_SRCS) $$(CONFIG_SRCS) \
-	$$(call daemon,core/held.c core/pools.c rules/ledger.c workers/goals.c workers/cgroup_files.c workers/host_memory.c workers/lease.c workers/parking.c workers/residency.c workers/pool.c workers/pool_live.c workers/vgpu.c)) \
+	$$(call daemon,core/held.c core/pools.c rules/ledger.c workers/goals.c cgroup/cgroup_files.c cgroup/host_memory.c workers/lease.c workers/parking.c workers/residency.c workers/pool.c workers/pool_live.c workers/vgpu.c)) \
 	$$(SIM_OBJS) $$(KEYS_OBJS) $$(CONTRACT)
 LDLIBS_statistics_load = -lev -lm -linih -lxenstore -Wl,--wrap=share_stats
 .PHONY: check-statistics-load

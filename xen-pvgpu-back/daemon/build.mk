@@ -52,7 +52,7 @@ LDLIBS_peer_test = $(CHECK_LIBS) -Wl,--wrap=getsockopt
 
 # In a folder of files like a cgroup's.
 UNIT += $(B)/unit/cgroup_test
-$(B)/unit/cgroup_test: $(call obj,tests/unit/daemon/cgroup_test.c $(call daemon,workers/cgroup.c workers/cgroup_files.c workers/host_memory.c) $(CONFIG_SRCS)) $$(CONTRACT) $$(KEYS_OBJS)
+$(B)/unit/cgroup_test: $(call obj,tests/unit/daemon/cgroup_test.c $(call daemon,cgroup/cgroup.c cgroup/cgroup_files.c cgroup/host_memory.c) $(CONFIG_SRCS)) $$(CONTRACT) $$(KEYS_OBJS)
 LDLIBS_cgroup_test = $(CHECK_LIBS) -lev -linih -Wl,--wrap=mkdirat,--wrap=unlinkat,--wrap=cgroup_write
 UNIT += $(B)/unit/process_test
 $(B)/unit/process_test: $(call obj,tests/unit/daemon/process_test.c $(call daemon,core/process.c))
@@ -135,7 +135,7 @@ LDLIBS_usage_test = $(CHECK_LIBS)
 
 # The control rings' side with a guest in memory and workers that the test plays.
 XENCTL_TEST_SRCS := tests/unit/daemon/xenctl_fake.c $(XENCTL_SRCS) $(RULES_SRCS) $(call daemon,config/config_value.c core/held.c core/overrides.c core/pools.c core/process.c core/worker.c \
-	guard/canary.c guard/faults.c guard/xid.c workers/adopt.c workers/exports.c workers/goals.c workers/cgroup_files.c workers/host_memory.c workers/lease.c workers/parking.c workers/residency.c workers/open.c workers/pool.c workers/pulse.c workers/session.c \
+	guard/canary.c guard/faults.c guard/xid.c workers/adopt.c workers/exports.c workers/goals.c cgroup/cgroup_files.c cgroup/host_memory.c workers/lease.c workers/parking.c workers/residency.c workers/open.c workers/pool.c workers/pulse.c workers/session.c \
 	workers/spares.c workers/supervise.c workers/vgpu.c workers/worker_log.c)
 UNIT += $(addprefix $(B)/unit/,xenctl_session_test xenctl_open_test xenctl_ring_test xenctl_chunk_test control_flood_test adopt_test parking_test residency_test reserve_test)
 $(addprefix $(B)/unit/,xenctl_session_test xenctl_open_test xenctl_ring_test xenctl_chunk_test control_flood_test adopt_test parking_test residency_test reserve_test): $(B)/unit/%: $(B)/obj/tests/unit/daemon/%.o $(call obj,$(XENCTL_TEST_SRCS)) \
@@ -160,14 +160,14 @@ LDLIBS_gate_flood_test = $(CHECK_LIBS) -lev -lm
 # From the toolstack's keys to pools, with xenstore in memory and neither guests nor workers.
 UNIT += $(B)/unit/admission_test
 $(B)/unit/admission_test: $(call obj,tests/unit/daemon/admission_test.c tests/unit/daemon/daemon_fake.c tests/unit/keys/fake_xenstore.c $(XENBUS_SRCS) \
-	$(CONFIG_SRCS) $(call daemon,core/held.c core/pools.c rules/ledger.c workers/goals.c workers/cgroup_files.c workers/host_memory.c workers/lease.c workers/parking.c workers/residency.c workers/pool.c workers/pool_live.c workers/vgpu.c)) \
+	$(CONFIG_SRCS) $(call daemon,core/held.c core/pools.c rules/ledger.c workers/goals.c cgroup/cgroup_files.c cgroup/host_memory.c workers/lease.c workers/parking.c workers/residency.c workers/pool.c workers/pool_live.c workers/vgpu.c)) \
 	$$(SIM_OBJS) $$(KEYS_OBJS) $$(CONTRACT)
 LDLIBS_admission_test = $(CHECK_LIBS) -lev -lm -linih -Wl,--wrap=goal_go,--wrap=goal_predict
 
 # The names of series, from the toolstack's keys to the text that Prometheus reads.
 UNIT += $(B)/unit/series_test
 $(B)/unit/series_test: $$(call obj,tests/unit/daemon/series_test.c tests/unit/daemon/daemon_fake.c tests/unit/keys/fake_xenstore.c $(XENBUS_SRCS) \
-	$(CONFIG_SRCS) $(call daemon,admin/snapshot.c core/held.c core/pools.c rules/ledger.c workers/goals.c workers/cgroup_files.c workers/host_memory.c workers/lease.c workers/parking.c workers/residency.c workers/pool.c \
+	$(CONFIG_SRCS) $(call daemon,admin/snapshot.c core/held.c core/pools.c rules/ledger.c workers/goals.c cgroup/cgroup_files.c cgroup/host_memory.c workers/lease.c workers/parking.c workers/residency.c workers/pool.c \
 	workers/pool_live.c workers/vgpu.c) $$(STATISTICS_SRCS)) $$(SIM_OBJS) $$(KEYS_OBJS) $$(CONTRACT)
 LDLIBS_series_test = $(CHECK_LIBS) -lev -lm -linih
 
@@ -175,6 +175,6 @@ LDLIBS_series_test = $(CHECK_LIBS) -lev -lm -linih
 UNIT += $(B)/unit/ask_test
 $(B)/unit/ask_test: $(call obj,tests/unit/daemon/ask_test.c tests/unit/daemon/daemon_fake.c tests/unit/keys/fake_xenstore.c tests/unit/ctl/ctl_run.c \
 	$(CONFIG_SRCS) $(call daemon,admin/admin_json.c admin/events.c admin/snapshot.c admin/tree.c admin/tree_write.c core/held.c core/pools.c rules/ledger.c rules/budget.c workers/goals.c \
-	workers/cgroup_files.c workers/host_memory.c workers/lease.c workers/parking.c workers/residency.c workers/pool.c workers/pool_live.c workers/vgpu.c xen/xenbus_ask.c xen/xenbus_store.c)) \
+	cgroup/cgroup_files.c cgroup/host_memory.c workers/lease.c workers/parking.c workers/residency.c workers/pool.c workers/pool_live.c workers/vgpu.c xen/xenbus_ask.c xen/xenbus_store.c)) \
 	$$(filter-out %/ctl/main.o,$$(PVGPUCTL_OBJS)) $$(CONTRACT)
 LDLIBS_ask_test = $(CHECK_LIBS) -lev -lm -linih -ljansson

@@ -37,7 +37,7 @@
 #include "xen-pvgpu-back/daemon/foresee.h"
 #include "xen-pvgpu-back/daemon/reload.h"
 #include "xen-pvgpu-back/daemon/run_dir.h"
-#include "xen-pvgpu-back/daemon/workers/cgroup.h"
+#include "xen-pvgpu-back/daemon/cgroup/cgroup.h"
 #include "xen-pvgpu-back/daemon/workers/pool.h"
 #include "xen-pvgpu-back/daemon/workers/sandbox.h"
 #include "xen-pvgpu-back/daemon/workers/workers.h"

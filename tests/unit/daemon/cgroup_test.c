@@ -20,9 +20,9 @@
 #include "xen-pvgpu-back/daemon/core/above.h"
 #include "xen-pvgpu-back/daemon/core/process.h"
 #include "xen-pvgpu-back/daemon/guard/faults.h"
-#include "xen-pvgpu-back/daemon/workers/cgroup.h"
-#include "xen-pvgpu-back/daemon/workers/cgroup_files.h"
-#include "xen-pvgpu-back/daemon/workers/host_memory.h"
+#include "xen-pvgpu-back/daemon/cgroup/cgroup.h"
+#include "xen-pvgpu-back/daemon/cgroup/cgroup_files.h"
+#include "xen-pvgpu-back/daemon/cgroup/host_memory.h"
 
 static char base[64];
 static struct daemon d;

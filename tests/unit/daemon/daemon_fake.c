@@ -11,7 +11,7 @@
 #include "xen-pvgpu-back/daemon/guard/facts.h"
 #include "xen-pvgpu-back/daemon/guard/reset.h"
 #include "xen-pvgpu-back/daemon/guard/strangers.h"
-#include "xen-pvgpu-back/daemon/workers/cgroup.h"
+#include "xen-pvgpu-back/daemon/cgroup/cgroup.h"
 #include "xen-pvgpu-back/daemon/workers/workers.h"
 
 struct daemon_fake daemon_fake;

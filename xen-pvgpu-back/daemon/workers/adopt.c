@@ -28,7 +28,7 @@
 #include "xen-pvgpu-back/daemon/dispatch/share.h"
 #include "xen-pvgpu-back/daemon/guard/faults.h"
 #include "xen-pvgpu-back/daemon/guard/watchdog.h"
-#include "xen-pvgpu-back/daemon/workers/cgroup.h"
+#include "xen-pvgpu-back/daemon/cgroup/cgroup.h"
 
 /* The parts of a socket's name. */
 struct named {

@@ -9,8 +9,8 @@
 
 #include "ring/poll.h"
 #include "xen-pvgpu-back/daemon/guard/faults.h"
-#include "xen-pvgpu-back/daemon/workers/cgroup_files.h"
-#include "xen-pvgpu-back/daemon/workers/host_memory.h"
+#include "xen-pvgpu-back/daemon/cgroup/cgroup_files.h"
+#include "xen-pvgpu-back/daemon/cgroup/host_memory.h"
 #include "xen-pvgpu-back/daemon/workers/residency.h"
 #include "xen-pvgpu-back/daemon/workers/workers.h"
 

@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #include "xen-pvgpu-back/daemon/core/process.h"
-#include "xen-pvgpu-back/daemon/workers/cgroup.h"
+#include "xen-pvgpu-back/daemon/cgroup/cgroup.h"
 #include "xen-pvgpu-back/daemon/workers/workers.h"
 
 #define CHECK_BYTES 8192

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "xen-pvgpu-back/daemon/core/process.h"
-#include "xen-pvgpu-back/daemon/workers/cgroup.h"
+#include "xen-pvgpu-back/daemon/cgroup/cgroup.h"
 #include "xen-pvgpu-back/daemon/workers/sandbox.h"
 
 #define MIB ((uint64_t)1 << 20)

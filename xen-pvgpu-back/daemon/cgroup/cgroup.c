@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "xen-pvgpu-back/daemon/workers/cgroup.h"
+#include "xen-pvgpu-back/daemon/cgroup/cgroup.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -17,8 +17,8 @@
 #include "xen-pvgpu-back/daemon/core/above.h"
 #include "xen-pvgpu-back/daemon/core/process.h"
 #include "xen-pvgpu-back/daemon/guard/faults.h"
-#include "xen-pvgpu-back/daemon/workers/cgroup_files.h"
-#include "xen-pvgpu-back/daemon/workers/host_memory.h"
+#include "xen-pvgpu-back/daemon/cgroup/cgroup_files.h"
+#include "xen-pvgpu-back/daemon/cgroup/host_memory.h"
 
 #define PREFIX       "worker-"
 #define CHECK        "check"

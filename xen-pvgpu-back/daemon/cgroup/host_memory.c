@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include "xen-pvgpu-back/daemon/workers/host_memory.h"
+#include "xen-pvgpu-back/daemon/cgroup/host_memory.h"
 
 #include <inttypes.h>
 
 #include "xen-pvgpu-back/daemon/guard/faults.h"
-#include "xen-pvgpu-back/daemon/workers/cgroup_files.h"
+#include "xen-pvgpu-back/daemon/cgroup/cgroup_files.h"
 
 uint64_t host_memory_limit(const struct vgpu *v, uint64_t machine)
 {

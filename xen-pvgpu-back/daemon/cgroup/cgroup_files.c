@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "xen-pvgpu-back/daemon/workers/cgroup_files.h"
+#include "xen-pvgpu-back/daemon/cgroup/cgroup_files.h"
 
 #include <errno.h>
 #include <fcntl.h>
