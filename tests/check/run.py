@@ -126,10 +126,12 @@ def run_command(cmd, log, limit):
     start = log.tell()
     log.write(f"$ {cmd}\n".encode())
     log.flush()
+    begun = time.monotonic()
     p = begin(cmd, log)
     rc, used = wait(p, limit)
     if rc is None:
         log.write(f"\ncheck: stopped after {limit} s\n".encode())
+    log.write(f"check: {time.monotonic() - begun:.0f} s, {used:.0f} s of a processor\n".encode())
     log.flush()
     with open(log.name, "rb") as f:
         f.seek(start)
