@@ -37,6 +37,7 @@ class Used:
     gpu: float      # seconds of the GPU, by the simulated GPU's account
     kernels: int    # that have begun, by the same account
     worked: float   # seconds in which it had the GPU or waited for it, as pvgpud says
+    charged: float = 0.0  # seconds of the GPU, by pvgpud; not judged, but a wrong share can be traced to it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +59,7 @@ def parse(text):
     far = {int(pid): (float(gpu), int(kernels)) for pid, gpu, kernels in
            re.findall(r"^ *(\d+) (?:run |wait|idle) +\S+ +(\S+) +\S+ +\S+ +(\d+) ", text, re.M)}
     at = re.search(r"^(\d+\.\d+) \d+\.\d+$", text, re.M)
-    worked, gpu, kernels = {}, {}, {}
+    worked, charged, gpu, kernels = {}, {}, {}, {}
     for domid, key, value in re.findall(r"/xen-(\d+)-0-\w+/(gpu-time|wait-time|session/\d+/pid)\W+(\d+)", text):
         d, n = int(domid), int(value)
         if key.endswith("pid"):
@@ -66,7 +67,8 @@ def parse(text):
             gpu[d], kernels[d] = gpu.get(d, 0.0) + one[0], kernels.get(d, 0) + one[1]
         else:
             worked[d] = worked.get(d, 0.0) + n / 1e6
-    return Look(float(at[1]), {d: Used(gpu.get(d, 0.0), kernels.get(d, 0), w) for d, w in worked.items()})
+            charged[d] = charged.get(d, 0.0) + (n / 1e6 if key == "gpu-time" else 0.0)
+    return Look(float(at[1]), {d: Used(gpu.get(d, 0.0), kernels.get(d, 0), w, charged[d]) for d, w in worked.items()})
 
 
 def total(first, last):

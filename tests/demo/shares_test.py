@@ -108,8 +108,8 @@ class Shares(unittest.TestCase):
     def test_a_look_is_read(self):
         look = shares.parse(TEXT)
         self.assertEqual(look.at, 123.45)
-        self.assertEqual(look.used[1], shares.Used(2.5, 45, 3.0))
-        self.assertEqual(look.used[2], shares.Used(1.25, 23, 3.0))
+        self.assertEqual(look.used[1], shares.Used(2.5, 45, 3.0, 2.6))
+        self.assertEqual(look.used[2], shares.Used(1.25, 23, 3.0, 1.3))
         self.assertEqual((look.used[3].gpu, look.used[3].kernels), (0.0, 0))
 
     def test_the_span_begins_when_all_have_begun_and_have_paid(self):
