@@ -54,6 +54,11 @@ static unsigned int ms_n;
 static int owner; /* of the GPU; -1 */
 static uint64_t quantum_end, tickets;
 static uint64_t away_until; /* pvgpud does nothing until then; the others go on */
+/* Called at the end of a piece: for how long pvgpud and all workers have no processor then. NULL:
+ * they have one. */
+static uint64_t (*stall)(void);
+static uint64_t stalled_until;
+#define WAKES_NS (MS / 2) /* pvgpud first, then the workers */
 
 /* Of its first piece in flight. */
 static uint64_t length_of(const struct stream *q)
@@ -192,7 +197,7 @@ static bool all_workers(void)
 {
 	bool any = false;
 
-	for (unsigned int i = 0; i < ms_n; i++) {
+	for (unsigned int i = 0; i < ms_n && clock_ns >= stalled_until; i++) {
 		if (!m[i].begun)
 			continue;
 		if (rung(&m[i].f) && m[i].f.word->contended && !flying(&m[i]) && !parked(&m[i]) &&
@@ -225,6 +230,12 @@ static void gpu_switch(void)
 
 static void ended(struct model *v, struct stream *q)
 {
+	const uint64_t ns = stall && clock_ns >= away_until ? stall() : 0;
+
+	if (ns) {
+		away_until = clock_ns + ns;
+		stalled_until = away_until + WAKES_NS;
+	}
 	v->busy += length_of(q);
 	q->flying--;
 	q->ended++;
@@ -273,6 +284,8 @@ static uint64_t next_event(void)
 {
 	uint64_t at = away_until > clock_ns ? away_until : timer_at;
 
+	if (stalled_until > clock_ns && stalled_until < at)
+		at = stalled_until;
 	if (owner >= 0) {
 		at = quantum_end < at ? quantum_end : at;
 		for (unsigned int k = 0; k < STREAMS; k++) {
@@ -356,7 +369,7 @@ static void model_start(const struct sched_params *p, const struct model *v, uns
 	ms_n = n;
 	owner = -1;
 	tickets = 0;
-	away_until = 0;
+	away_until = stalled_until = 0;
 	for (unsigned int i = 0; i < n; i++) {
 		const struct tenant_policy policy = {.share = v[i].share};
 

@@ -385,6 +385,43 @@ START_TEST(late)
 }
 END_TEST
 
+/* A fiftieth of all pieces end while this machine's processors are somewhere else, for up to 0.8 s.
+ */
+static uint64_t stall_rarely(void)
+{
+	static const uint64_t stalls[] = {50 * MS, 100 * MS, 200 * MS, 400 * MS, 800 * MS};
+
+	return rand() % 50 ? 0 : stalls[rand() % 5];
+}
+
+/* A vGPU of an exclusive pool whose worker sees the end of its work late, and pvgpud too, has not
+ * used the GPU meanwhile, and is not to wait for it later. */
+START_TEST(stalls)
+{
+	const struct model v[4] = FOUR(150 * MS);
+	const struct sched_params p = {.policy = SCHED_FAIR, .exclusive = true};
+	static const double due[4] = PARTS;
+	double all = 0, got;
+
+	srand((unsigned int)_i);
+	stall = stall_rarely;
+	model_start(&p, v, 4);
+	play(10 * S);
+	model_count();
+	play(50 * S);
+	for (int i = 0; i < 4; i++)
+		all += (double)m[i].used;
+	for (int i = 0; i < 4; i++) {
+		got = (double)m[i].used / all;
+		ck_assert_msg(got > due[i] - .01 && got < due[i] + .01,
+			      "seed %d: vGPU %d has %.1f %% for %.1f", _i, i, 100 * got,
+			      100 * due[i]);
+	}
+	model_end();
+	stall = NULL;
+}
+END_TEST
+
 /* Pieces of which some last longer than a worker expects. */
 static const struct stream rarely_long[] = {
 	{.length = 300 * US, .depth = 1, .think = 500 * US, .every = 4, .longer = 1900 * US},
@@ -443,6 +480,7 @@ int main(void)
 	tcase_add_loop_test(t, many, 0, sizeof(numbers) / sizeof(numbers[0]));
 	tcase_add_loop_test(t, many_begin, 0, sizeof(numbers) / sizeof(numbers[0]));
 	tcase_add_test(t, late);
+	tcase_add_loop_test(t, stalls, 0, 20);
 	tcase_add_loop_test(t, processes, 0, sizeof(rarely_long) / sizeof(rarely_long[0]));
 	suite_add_tcase(suite, t);
 	srunner_run_all(r, CK_ENV);

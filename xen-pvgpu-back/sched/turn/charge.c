@@ -160,7 +160,7 @@ static uint64_t charge_doubt(struct turns *t, uint64_t passed, uint64_t now)
 /* Return the most GPU time that the vGPU can have used since then, by its sessions' reports. */
 static uint64_t may_have_used(struct turn_vgpu *v, uint64_t since, uint64_t now)
 {
-	const uint64_t issued = v->issued;
+	const uint64_t issued = v->issued, left = sessions_drains_in(v, since);
 	const struct turn_session *s;
 	bool goes_on = false;
 	uint64_t ns = 0;
@@ -168,9 +168,13 @@ static uint64_t may_have_used(struct turn_vgpu *v, uint64_t since, uint64_t now)
 	TAILQ_FOREACH(s, &v->sessions, link)
 	ns += s->last.inflight_ns < TURN_NEVER_NS ? s->last.inflight_ns : TURN_NEVER_NS;
 	sessions_report(v, now);
-	/* One piece of work has been on the GPU all the time, however long it was to take. */
+	/* One piece of work has been on the GPU all the time, however long it was to take. In an
+	 * exclusive pool the worker may be about to say that it has ended: what held up this
+	 * process has held up that one, too. */
 	TAILQ_FOREACH(s, &v->sessions, link)
 	goes_on |= !s->last.drained && s->last.oldest_ns && s->last.oldest_ns <= since;
+	if (goes_on && v->turns->params.exclusive && left)
+		return left;
 	return goes_on ? TURN_NEVER_NS : ns + v->issued - issued;
 }
 

@@ -150,6 +150,9 @@ void leavers_drained(struct turn_vgpu *v, uint64_t now);
 uint64_t leavers_expect(struct turn_vgpu *v, uint64_t now);
 /* Does a former holder's work run on beside the holder's? */
 bool leavers_run_on(const struct turns *t, uint64_t now);
+/* In an exclusive pool, when to look at a former holder that should have drained by then;
+ * SCHED_NEVER: it should have. */
+uint64_t leavers_late_at(const struct turns *t, uint64_t now);
 /* May the next one have the grant? */
 bool leavers_let_go(const struct turns *t, uint64_t now);
 

@@ -6,7 +6,8 @@
  */
 #include "xen-pvgpu-back/sched/turn/internal.h"
 
-#define SAMPLE_NS 50000u /* less work in flight is no sample of a report's accuracy */
+#define LATE_NS   1000000u /* work that ends so late is no surprise */
+#define SAMPLE_NS 50000u   /* less work in flight is no sample of a report's accuracy */
 
 void leavers_begin(struct turn_vgpu *v, uint64_t now)
 {
@@ -72,6 +73,13 @@ bool leavers_run_on(const struct turns *t, uint64_t now)
 			return true;
 	}
 	return false;
+}
+
+uint64_t leavers_late_at(const struct turns *t, uint64_t now)
+{
+	const uint64_t left = sessions_drains_in(t->leaving, now);
+
+	return state_leaves(t->leaving) && left > OVERDUE_NS ? now + left + LATE_NS : SCHED_NEVER;
 }
 
 bool leavers_let_go(const struct turns *t, uint64_t now)

@@ -249,7 +249,7 @@ uint64_t turns_step(struct turns *t, uint64_t now)
 		decide(t, now);
 	}
 	help_look(t, now, &at);
-	next = !t->leaving ? t->again : t->params.exclusive ? SCHED_NEVER : t->give_at;
+	next = !t->leaving ? t->again : t->params.exclusive ? leavers_late_at(t, now) : t->give_at;
 	at = next < at ? next : at;
 	at = t->joint.on && t->joint.at < at ? t->joint.at : at;
 	if (!t->holder)
