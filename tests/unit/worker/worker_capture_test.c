@@ -12,6 +12,8 @@
 #include "xen-pvgpu-back/worker/gpu/state.h"
 
 #define STREAM   PVGPU_HANDLE(PVGPU_H_STREAM, 0, 1, 1)
+#define OTHER    PVGPU_HANDLE(PVGPU_H_STREAM, 0, 1, 2)
+#define EVENT    PVGPU_HANDLE(PVGPU_H_EVENT, 0, 1, 1)
 
 #define GRAPH(n) PVGPU_HANDLE(PVGPU_H_GRAPH, 0, 1, n)
 
@@ -66,12 +68,17 @@ static int end_capture(struct worker *w, uint32_t seq, uint32_t graph)
 	return fake_result(w, PVGPU_REP_REPLY, seq);
 }
 
-static int synchronize(struct worker *w, uint32_t seq)
+static int synchronize_stream(struct worker *w, uint64_t stream, uint32_t seq)
 {
-	struct pvgpu_wire_stream_synchronize s = {.ctx = FAKE_CTX, .stream = STREAM};
+	struct pvgpu_wire_stream_synchronize s = {.ctx = FAKE_CTX, .stream = stream};
 
 	FAKE_SUBMIT(w, STREAM_SYNCHRONIZE, seq, s);
 	return fake_result(w, PVGPU_REP_REPLY, seq);
+}
+
+static int synchronize(struct worker *w, uint32_t seq)
+{
+	return synchronize_stream(w, STREAM, seq);
 }
 
 /* The graph has as many nodes as the guest says, or the next call that waits tells. */
@@ -156,6 +163,39 @@ START_TEST(captures_have_a_limit)
 }
 END_TEST
 
+/* Another stream's commands are part of a capture, and wait for the session's memory with all
+ * others. Its end, which waits on the capture's own stream only, comes after them all the same. */
+START_TEST(an_end_stays_behind_other_streams)
+{
+	struct worker *w = open_sim();
+	struct pvgpu_wire_stream_create other = {.ctx = FAKE_CTX, .stream = OTHER};
+	struct pvgpu_wire_event_create e = {.ctx = FAKE_CTX, .event = EVENT};
+	struct pvgpu_wire_event_record record = {.ctx = FAKE_CTX, .stream = STREAM, .event = EVENT};
+	struct pvgpu_wire_stream_wait_event wait = {
+		.ctx = FAKE_CTX, .stream = OTHER, .event = EVENT};
+	struct pvgpu_wire_capture_end end = {.ctx = FAKE_CTX, .stream = STREAM, .graph = GRAPH(1)};
+	struct pvgpu_wire_memset there = fill;
+
+	FAKE_SUBMIT(w, STREAM_CREATE, 0, other);
+	FAKE_SUBMIT(w, EVENT_CREATE, 0, e);
+	make_graph(w, 1);
+	atomic_store(&w->gpu->swap.state, SWAP_COMING);
+	open_capture(w, STREAM, 1);
+	FAKE_SUBMIT(w, EVENT_RECORD, 0, record);
+	FAKE_SUBMIT(w, STREAM_WAIT_EVENT, 0, wait);
+	there.stream = OTHER;
+	FAKE_SUBMIT(w, MEMSET, 0, there);
+	FAKE_SUBMIT(w, CAPTURE_END, 20, end);
+	ck_assert_uint_eq(w->gpu->park.count, 5);
+	atomic_store(&w->gpu->swap.state, SWAP_HERE);
+	ck_assert_int_eq(gpu_kicked(w), 0);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 20), CUDA_ERROR_STREAM_CAPTURE_UNJOINED);
+	ck_assert_uint_eq(w->gpu->graph_nodes, 1);
+	ck_assert_int_eq(synchronize_stream(w, OTHER, 21), 0);
+	fake_close(w);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("worker's captures on the simulated GPU");
@@ -170,6 +210,7 @@ int main(void)
 	tcase_add_loop_test(t, a_close_tells_what_is_not_so, 0, 3);
 	tcase_add_loop_test(t, a_capture_that_has_not_begun_refuses, 0, 3);
 	tcase_add_test(t, captures_have_a_limit);
+	tcase_add_test(t, an_end_stays_behind_other_streams);
 	tcase_set_timeout(t, 120);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_ENV);

@@ -81,7 +81,8 @@ struct park {
 	struct order primary;       /* of all contexts that are the primary one */
 	TAILQ_HEAD(, parked) ready; /* in the order in which they became so */
 	uint32_t count, bytes;
-	uint32_t work; /* of these, commands that occupy the GPU */
+	uint32_t work;  /* of these, commands that occupy the GPU, */
+	uint32_t waits; /* and a stream's waits for events */
 };
 
 void park_init(struct park *p);

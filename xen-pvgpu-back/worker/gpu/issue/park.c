@@ -4,7 +4,8 @@
  *
  *  - the session: shared, if it is tied to a stream, an event or both. Commands that are tied to
  *    neither (frees, loads, waits for a whole context, changes of graphs) wait for all before them,
- *    and all after them wait for them;
+ *    and all after them wait for them. So does the end of a capture where a stream is to wait for
+ *    an event: that may make the stream, and what follows in it, part of the capture;
  *  - its context: the legacy default stream's commands for themselves, those of blocking streams
  *    shared, those of non-blocking streams not at all. So two blocking streams are in order only if
  *    the legacy stream has work between;
@@ -116,9 +117,12 @@ struct target target_of(struct gpu *g, const struct pvgpu_cmd_desc *d, const voi
 }
 
 /* Is it tied to a stream or an event, and to nothing else? */
-static bool is_tied(const struct pvgpu_cmd_desc *d, const struct target *t)
+static bool is_tied(const struct gpu *g, const struct pvgpu_cmd_desc *d, const struct target *t)
 {
 	switch (d->op) {
+	case PVGPU_OP_CAPTURE_END:
+	case PVGPU_OP_CAPTURE_CLOSE:
+		return t->stream && !g->park.waits;
 	case PVGPU_OP_EVENT_DESTROY:
 	case PVGPU_OP_EVENT_SYNCHRONIZE:
 		return t->object;
@@ -148,7 +152,7 @@ static uint32_t wishes(struct gpu *g, const struct pvgpu_cmd_desc *d, const stru
 {
 	uint32_t n = 0;
 
-	w[n++] = (struct wish){&g->park.all, is_tied(d, t)};
+	w[n++] = (struct wish){&g->park.all, is_tied(g, d, t)};
 	if (t->stream) {
 		const bool legacy = t->stream == t->stream->o.ctx->legacy;
 
@@ -272,6 +276,7 @@ int park_put(struct gpu *g, const struct pvgpu_cmd_desc *d, const void *rec, uin
 		atomic_fetch_add(&g->mem.pending, 1);
 	p->count++;
 	p->bytes += len;
+	p->waits += d->op == PVGPU_OP_STREAM_WAIT_EVENT;
 	if (!occupies(d))
 		return 0;
 	p->work++;
@@ -290,6 +295,7 @@ void park_take(struct gpu *g, struct parked *n)
 	count_in(n, false);
 	p->count--;
 	p->bytes -= n->len;
+	p->waits -= n->d->op == PVGPU_OP_STREAM_WAIT_EVENT;
 	if (!occupies(n->d))
 		return;
 	p->work--;
