@@ -6,8 +6,9 @@
  */
 #include "xen-pvgpu-back/sched/turn/internal.h"
 
-#define LATE_NS   1000000u /* work that ends so late is no surprise */
-#define SAMPLE_NS 50000u   /* less work in flight is no sample of a report's accuracy */
+#define LATE_NS                                                                                    \
+	5000000u /* of work's end; longer than a short slice, whose timer replaces this one */
+#define SAMPLE_NS 50000u /* less work in flight is no sample of a report's accuracy */
 
 void leavers_begin(struct turn_vgpu *v, uint64_t now)
 {
