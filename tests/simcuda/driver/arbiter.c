@@ -212,9 +212,10 @@ void arbiter_acquire(void)
 	set64(&arbiter_self->ticket, ++gpu->next_ticket);
 	set32(&gpu->waiting, get32(&gpu->waiting) + 1);
 	turn = get32(&arbiter_self->turn);
+	/* An owner that knows of another one that waits does not nap. */
 	if (!get32(&gpu->owner) || owner_is_dead())
 		reap();
-	else
+	else if (get32(&gpu->waiting) == 1)
 		owner = &gpu->slot[get32(&gpu->owner) - 1];
 	unlock();
 	if (owner)

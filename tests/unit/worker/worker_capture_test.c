@@ -164,7 +164,7 @@ START_TEST(captures_have_a_limit)
 END_TEST
 
 /* Another stream's commands are part of a capture, and wait for the session's memory with all
- * others. Its end, which waits on the capture's own stream only, comes after them all the same. */
+ * others. Its end, a command of the capture's own stream, comes after them all the same. */
 START_TEST(an_end_stays_behind_other_streams)
 {
 	struct worker *w = open_sim();

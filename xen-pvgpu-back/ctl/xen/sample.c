@@ -101,21 +101,6 @@ static int of_backend(struct vgpus *all)
 	return status;
 }
 
-static int collect(struct host *h, const char *word, struct vgpus *all)
-{
-	struct domain vm;
-	int err, status = word ? host_vm(h, word, &vm) : EXIT_DONE;
-
-	if (status)
-		return status;
-	err = word ? vgpus_read_guest(&h->store, &h->domains, vm.domid, NULL, all)
-		   : vgpus_read(&h->store, &h->domains, vgpu_read, all);
-	if (err)
-		return ctl_fail(EXIT_REFUSED, "reading the vGPUs from xenstore: %s",
-				strerror(-err));
-	return of_backend(all);
-}
-
 int sample_xen(struct sample *s, const char *word)
 {
 	struct vgpus all = {0};
@@ -126,7 +111,9 @@ int sample_xen(struct sample *s, const char *word)
 	*s = (struct sample){0};
 	if (status)
 		return status;
-	status = collect(&h, word, &all);
+	status = host_list(&h, word, &all);
+	if (!status)
+		status = of_backend(&all);
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	s->at = (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 	if (!status) {

@@ -121,6 +121,21 @@ static bool has_any(struct host *h, uint32_t fe)
 	return any;
 }
 
+int host_list(struct host *h, const char *word, struct vgpus *all)
+{
+	struct domain vm;
+	int err, status = word ? host_vm(h, word, &vm) : EXIT_DONE;
+
+	if (status)
+		return status;
+	err = word ? vgpus_read_guest(&h->store, &h->domains, vm.domid, NULL, all)
+		   : vgpus_read(&h->store, &h->domains, vgpu_read, all);
+	if (err)
+		return ctl_fail(EXIT_REFUSED, "reading the vGPUs from xenstore: %s",
+				strerror(-err));
+	return EXIT_DONE;
+}
+
 int host_vgpus(struct host *h, const struct domain *vm, bool many, struct vgpus *out)
 {
 	int err = vgpus_read_guest(&h->store, &h->domains, vm->domid, ctl.has_id ? &ctl.id : NULL,

@@ -21,6 +21,8 @@ void host_close(struct host *h);
 /* The VM that an argument names. A domain that is gone can be named by number while it has keys
  * left. */
 int host_vm(struct host *h, const char *word, struct domain *out);
+/* All vGPUs, or those of the VM that word names, if it is not NULL. Returns an exit status. */
+int host_list(struct host *h, const char *word, struct vgpus *all);
 /* A VM's vGPUs that --id and --uuid select; without these, all of them. More than one is an error
  * unless `many`. Returns an exit status. */
 int host_vgpus(struct host *h, const struct domain *vm, bool many, struct vgpus *out);

@@ -77,26 +77,10 @@ static void print_json(const struct host *h, const struct vgpus *all)
 	answer_print_list("vgpus", a, ctl.watch);
 }
 
-/* All vGPUs, or those of one VM. */
-static int collect(struct host *h, const char *word, struct vgpus *all)
-{
-	struct domain vm;
-	int err, status = word ? host_vm(h, word, &vm) : EXIT_DONE;
-
-	if (status)
-		return status;
-	err = word ? vgpus_read_guest(&h->store, &h->domains, vm.domid, NULL, all)
-		   : vgpus_read(&h->store, &h->domains, vgpu_read, all);
-	if (err)
-		return ctl_fail(EXIT_REFUSED, "reading the vGPUs from xenstore: %s",
-				strerror(-err));
-	return EXIT_DONE;
-}
-
 static int print_now(struct host *h, const char *word)
 {
 	struct vgpus all = {0};
-	int status = collect(h, word, &all);
+	int status = host_list(h, word, &all);
 
 	if (status)
 		return status;

@@ -6,9 +6,9 @@
  */
 #include "xen-pvgpu-back/sched/turn/internal.h"
 
-#define LATE_NS                                                                                    \
-	5000000u /* of work's end; longer than a short slice, whose timer replaces this one */
 #define SAMPLE_NS 50000u /* less work in flight is no sample of a report's accuracy */
+/* After the expected end of work: longer than a short slice, whose timer replaces this one. */
+#define OVERTIME_NS 5000000u
 
 void leavers_begin(struct turn_vgpu *v, uint64_t now)
 {
@@ -80,7 +80,8 @@ uint64_t leavers_late_at(const struct turns *t, uint64_t now)
 {
 	const uint64_t left = sessions_drains_in(t->leaving, now);
 
-	return state_leaves(t->leaving) && left > OVERDUE_NS ? now + left + LATE_NS : SCHED_NEVER;
+	return state_leaves(t->leaving) && left > OVERDUE_NS ? now + left + OVERTIME_NS
+							     : SCHED_NEVER;
 }
 
 bool leavers_let_go(const struct turns *t, uint64_t now)

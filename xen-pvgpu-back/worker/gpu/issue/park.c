@@ -238,8 +238,9 @@ bool park_full(const struct park *p)
 	return p->count >= PARK_RECORDS_MAX || p->bytes >= PARK_BYTES_MAX;
 }
 
-/* Counted for the answers to queries; on: it comes, else it goes. */
-static void count_in(struct parked *n, bool on)
+/* Counted for the answers to queries and the order of captures' ends; on: it comes, else it goes.
+ */
+static void count_in(struct park *p, struct parked *n, bool on)
 {
 	const uint32_t one = on ? 1 : UINT32_MAX;
 
@@ -247,6 +248,8 @@ static void count_in(struct parked *n, bool on)
 		n->ctx->parked += one;
 	if (n->d->event && n->object)
 		((struct event *)n->object)->parked += one;
+	if (n->d->op == PVGPU_OP_STREAM_WAIT_EVENT)
+		p->waits += one;
 }
 
 int park_put(struct gpu *g, const struct pvgpu_cmd_desc *d, const void *rec, uint32_t len)
@@ -270,13 +273,12 @@ int park_put(struct gpu *g, const struct pvgpu_cmd_desc *d, const void *rec, uin
 		claim(n, &w[i]);
 	if (!n->waiting)
 		TAILQ_INSERT_TAIL(&p->ready, n, ready);
-	count_in(n, true);
+	count_in(p, n, true);
 	/* Allocations that lack memory wait for it. */
 	if (d->flags & PVGPU_DESC_FREES)
 		atomic_fetch_add(&g->mem.pending, 1);
 	p->count++;
 	p->bytes += len;
-	p->waits += d->op == PVGPU_OP_STREAM_WAIT_EVENT;
 	if (!occupies(d))
 		return 0;
 	p->work++;
@@ -292,10 +294,9 @@ void park_take(struct gpu *g, struct parked *n)
 	TAILQ_REMOVE(&p->ready, n, ready);
 	for (uint32_t i = 0; i < n->claims; i++)
 		release(p, &n->claim[i]);
-	count_in(n, false);
+	count_in(p, n, false);
 	p->count--;
 	p->bytes -= n->len;
-	p->waits -= n->d->op == PVGPU_OP_STREAM_WAIT_EVENT;
 	if (!occupies(n->d))
 		return;
 	p->work--;
