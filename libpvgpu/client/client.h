@@ -36,7 +36,7 @@ static inline void api_describe(const struct target *t, const void *bytes, size_
 	client->describe(t, bytes, len);
 }
 
-/* Numbers that travel together, see cuda/memory/numbers.c. */
+/* Numbers that travel together, see cuda/staging/numbers.c. */
 static inline int api_pack(struct numbers *k, uint64_t bytes)
 {
 	return client->pack(k, bytes);

@@ -10,8 +10,8 @@
 #include "cuda/graphs/graph.h"
 #include "cuda/graphs/node.h"
 #include "cuda/graphs/pageable.h"
-#include "cuda/memory/box.h"
-#include "cuda/memory/copy.h"
+#include "cuda/copy/box.h"
+#include "cuda/copy/copy.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Nodes of memory operations. */
-#include "cuda/memory/memops.h"
+#include "cuda/copy/memops.h"
 #include "cuda/core/context.h"
 #include "cuda/core/public.h"
 #include "cuda/graphs/graph.h"

@@ -20,7 +20,7 @@
 #include "cuda/core/public.h"
 #include "cuda/graphs/graph.h"
 #include "cuda/graphs/node.h"
-#include "cuda/memory/box.h"
+#include "cuda/copy/box.h"
 #include "cuda/streams/done.h"
 #include "cuda/streams/hostfunc.h"
 

@@ -7,7 +7,7 @@
 #define PVGPU_CUDA_GRAPHS_PAGEABLE_H
 
 #include "cuda/graphs/graph.h"
-#include "cuda/memory/box.h"
+#include "cuda/copy/box.h"
 
 #include <pthread.h>
 #include <stdbool.h>

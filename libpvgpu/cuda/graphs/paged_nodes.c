@@ -9,7 +9,7 @@
 #include "cuda/core/public.h"
 #include "cuda/graphs/graph.h"
 #include "cuda/graphs/pageable.h"
-#include "cuda/memory/box.h"
+#include "cuda/copy/box.h"
 
 #include <pthread.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
 #include "cuda/core/init.h"
 #include "cuda/core/public.h"
 #include "cuda/kernels/image.h"
-#include "cuda/memory/staging.h"
+#include "cuda/staging/staging.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -12,8 +12,8 @@
 #include "cuda/core/public.h"
 #include "cuda/memory/managed.h"
 #include "cuda/memory/memory_map.h"
-#include "cuda/memory/move.h"
-#include "cuda/memory/staging.h"
+#include "cuda/staging/move.h"
+#include "cuda/staging/staging.h"
 
 #include <stdatomic.h>
 #include <sys/mman.h>

@@ -11,7 +11,7 @@
 #include "cuda/core/init.h"
 #include "cuda/core/public.h"
 #include "cuda/core/target.h"
-#include "cuda/memory/batch.h"
+#include "cuda/streams/batch.h"
 #include "cuda/memory/managed.h"
 #include "cuda/memory/memory_map.h"
 

@@ -4,7 +4,7 @@
  * of the arena, which is free again when the worker has copied them.
  */
 #include "cuda/core/numbers.h"
-#include "cuda/memory/staging.h"
+#include "cuda/staging/staging.h"
 
 #include <string.h>
 

@@ -6,10 +6,10 @@
 #include "cuda/core/public.h"
 #include "cuda/core/target.h"
 #include "cuda/memory/array.h"
-#include "cuda/memory/box.h"
-#include "cuda/memory/copy.h"
-#include "cuda/memory/move.h"
-#include "cuda/memory/staging.h"
+#include "cuda/copy/box.h"
+#include "cuda/copy/copy.h"
+#include "cuda/staging/move.h"
+#include "cuda/staging/staging.h"
 #include "cuda/streams/stream.h"
 
 #include <stdlib.h>

@@ -7,7 +7,7 @@
 #include "cuda/core/init.h"
 #include "cuda/core/public.h"
 #include "cuda/core/target.h"
-#include "cuda/memory/staging.h"
+#include "cuda/staging/staging.h"
 
 #include <pthread.h>
 #include <stdlib.h>

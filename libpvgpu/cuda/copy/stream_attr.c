@@ -7,7 +7,7 @@
 #include "cuda/core/init.h"
 #include "cuda/core/public.h"
 #include "cuda/core/target.h"
-#include "cuda/memory/copy.h"
+#include "cuda/copy/copy.h"
 #include "cuda/streams/stream.h"
 
 #include <pvgpu_cuda_launch.h>

@@ -15,8 +15,8 @@
 #include "cuda/core/init.h"
 #include "cuda/core/public.h"
 #include "cuda/core/target.h"
-#include "cuda/memory/move.h"
-#include "cuda/memory/staging.h"
+#include "cuda/staging/move.h"
+#include "cuda/staging/staging.h"
 
 #include <pthread.h>
 #include <signal.h>

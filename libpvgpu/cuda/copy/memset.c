@@ -4,7 +4,7 @@
 #include "cuda/core/init.h"
 #include "cuda/core/public.h"
 #include "cuda/core/target.h"
-#include "cuda/memory/copy.h"
+#include "cuda/copy/copy.h"
 #include "cuda/memory/memory_map.h"
 #include "cuda/streams/stream.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Boxes of two- and three-dimensional copies: box.c. */
-#ifndef PVGPU_CUDA_MEMORY_BOX_H
-#define PVGPU_CUDA_MEMORY_BOX_H
+#ifndef PVGPU_CUDA_COPY_BOX_H
+#define PVGPU_CUDA_COPY_BOX_H
 
-#include "cuda/memory/copy.h"
+#include "cuda/copy/copy.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Copies between pageable memory and the device through pieces of the arena: staging.c. */
-#ifndef PVGPU_CUDA_MEMORY_STAGING_H
-#define PVGPU_CUDA_MEMORY_STAGING_H
+#ifndef PVGPU_CUDA_STAGING_STAGING_H
+#define PVGPU_CUDA_STAGING_STAGING_H
 
 #include "cuda/core/numbers.h"
 

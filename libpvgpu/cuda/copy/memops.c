@@ -4,14 +4,14 @@
  * GPU as a kernel would that looks at the word: it passes the gate, and counts against the kernel
  * limit.
  */
-#include "cuda/memory/memops.h"
+#include "cuda/copy/memops.h"
 #include "cuda/core/capture.h"
 #include "cuda/core/context.h"
 #include "cuda/core/device.h"
 #include "cuda/core/init.h"
 #include "cuda/core/public.h"
 #include "cuda/core/target.h"
-#include "cuda/memory/copy.h"
+#include "cuda/copy/copy.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Asynchronous copies from and to memory that the worker does not reach, in pieces: move.c. */
-#ifndef PVGPU_CUDA_MEMORY_MOVE_H
-#define PVGPU_CUDA_MEMORY_MOVE_H
+#ifndef PVGPU_CUDA_STAGING_MOVE_H
+#define PVGPU_CUDA_STAGING_MOVE_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Copies: copy.c, copy3d.c, memset.c. See box.h for those of more dimensions. */
-#ifndef PVGPU_CUDA_COPY_H
-#define PVGPU_CUDA_COPY_H
+/* Copies: copy.c, copy3d.c, batch.c. See box.h for those of more dimensions. */
+#ifndef PVGPU_CUDA_COPY_COPY_H
+#define PVGPU_CUDA_COPY_COPY_H
 
 #include "cuda/core/public.h"
 
@@ -40,6 +40,9 @@ struct copy {
 
 /* A linear copy of at least one byte whose sides are known. */
 int copy_between(const struct target *t, const struct copy *c);
+
+/* batch.c: is it an order in which a batch's sources may be read? */
+bool batch_order_known(CUmemcpySrcAccessOrder order);
 
 /* copy3d.c: a node's copy as a box, checked. */
 int copy_node(struct ctx *c, const CUDA_MEMCPY3D *copy, struct box *b);

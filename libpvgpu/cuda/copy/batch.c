@@ -10,9 +10,9 @@
 #include "cuda/core/init.h"
 #include "cuda/core/public.h"
 #include "cuda/core/target.h"
-#include "cuda/memory/batch.h"
-#include "cuda/memory/copy.h"
-#include "cuda/memory/staging.h"
+#include "cuda/streams/batch.h"
+#include "cuda/copy/copy.h"
+#include "cuda/staging/staging.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -146,24 +146,6 @@ static int sides(uint64_t dst, uint64_t src, uint64_t len, unsigned char *out)
 		r = side_of_any(src, len, &s);
 	*out = (unsigned char)(d << 4 | s);
 	return r;
-}
-
-bool batch_groups(const size_t *first, size_t groups, size_t count)
-{
-	if (!first || !groups || groups > count || first[0])
-		return false;
-	for (size_t i = 1; i < groups; i++)
-		if (first[i] <= first[i - 1] || first[i] >= count)
-			return false;
-	return true;
-}
-
-int batch_enter(CUstream stream, bool per_thread, struct target *t)
-{
-	const bool legacy = stream == CU_STREAM_LEGACY || (!stream && !per_thread);
-	const int r = guest_enter();
-
-	return !r && legacy ? CUDA_ERROR_INVALID_VALUE : stream_enter(stream, per_thread, t);
 }
 
 bool batch_order_known(CUmemcpySrcAccessOrder order)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The rules of batches: batch.c. */
-#ifndef PVGPU_CUDA_MEMORY_BATCH_H
-#define PVGPU_CUDA_MEMORY_BATCH_H
+/* The rules of batches of any kind: batch.c. */
+#ifndef PVGPU_CUDA_STREAMS_BATCH_H
+#define PVGPU_CUDA_STREAMS_BATCH_H
 
 #include "cuda/core/public.h"
 
@@ -14,6 +14,5 @@ struct target;
 int batch_enter(CUstream stream, bool per_thread, struct target *t);
 /* Groups of elements that begin at 0, each behind the one before. */
 bool batch_groups(const size_t *first, size_t groups, size_t count);
-bool batch_order_known(CUmemcpySrcAccessOrder order);
 
 #endif

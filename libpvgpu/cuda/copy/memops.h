@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Memory operations of streams and of graphs' nodes: memops.c. */
-#ifndef PVGPU_CUDA_MEMORY_MEMOPS_H
-#define PVGPU_CUDA_MEMORY_MEMOPS_H
+#ifndef PVGPU_CUDA_COPY_MEMOPS_H
+#define PVGPU_CUDA_COPY_MEMOPS_H
 
 #include "cuda/core/public.h"
 

@@ -5,9 +5,9 @@
 #include "cuda/core/public.h"
 #include "cuda/core/target.h"
 #include "cuda/memory/array.h"
-#include "cuda/memory/batch.h"
-#include "cuda/memory/box.h"
-#include "cuda/memory/copy.h"
+#include "cuda/streams/batch.h"
+#include "cuda/copy/box.h"
+#include "cuda/copy/copy.h"
 #include "cuda/memory/memory_map.h"
 
 #include <stdlib.h>
