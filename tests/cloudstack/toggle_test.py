@@ -175,7 +175,8 @@ class Toggle(World):
         login = self.conf["pool p1"]["login"]
         conf = self.write_conf("two.conf", pool_p0={"url": "http://127.0.0.1:9", "login": login},
                                pool_p1={"url": "http://127.0.0.1:9, " + self.pool.url})
-        self.pool.refuse["session.login_with_password"] = [("HOST_IS_SLAVE", "localhost")]
+        self.pool.serve(address=("127.0.0.2", int(self.pool.url.rpartition(":")[2])))
+        self.pool.refuse["session.login_with_password"] = [("HOST_IS_SLAVE", "127.0.0.2")]
         self.ask("enable", "web1", "--profile", "pvgpu-2g", conf=conf)
         self.assertEqual(self.live(v), [("pvgpu-2g", ALICE)])
         self.refused(3, "pool p1: 127.0.0.1:9: Connection refused", "status", "web1", conf=self.write_conf("none.conf", pool_p1={"url": "http://127.0.0.1:9"}))

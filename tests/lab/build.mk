@@ -35,12 +35,13 @@ lab: lab-packages
 	$(Q)$(MAKE) --no-print-directory lab-built
 	$(Q)$(PYTHON) tests/lab/run.py --build $(B) $(if $(ALONE),--alone) $(if $(QUICK),--quick) $(if $(JOBS),--jobs $(JOBS)) $(SCENARIO)
 
-# What vgpu-offload and vgpu-llama run in guests: programs that GCC, Halide and clang have compiled.
+# What vgpu-offload, vgpu-llama and vgpu-jax run in guests: programs that GCC, Halide and clang have compiled, and JAX on a disk.
 .PHONY: lab-others
 lab-others: packages
 	$(Q)$(MAKE) --no-print-directory offload-programs
 	$(Q)$(PYTHON) tests/clients/halide_build.py $(B)/lab/halide
 	$(Q)$(MAKE) --no-print-directory check-llama
+	$(Q)$(PYTHON) -B tests/clients/jax_image.py $(B)
 
 # The basic scenarios with each of the kernels that guests may have; a kernel that cannot be had is skipped.
 LAB_BASIC := vgpu-boot vgpu-device vgpu-memcg vgpu-processes vgpu-module vgpu-hvm

@@ -308,19 +308,10 @@ class Tree:
         kernel's packages."""
         root = root or self.root
         base = f"usr/lib/modules/{kernel_release(root)}"
-        depends = {}
-        for line in (root / base / "modules.dep").read_text().splitlines():
-            path, _, rest = line.partition(":")
-            depends[module_name(path)] = [path] + rest.split()
-        built_in = {module_name(line) for line in (root / base / "modules.builtin").read_text().splitlines()}
-        names = [n for n in names if module_name(n) not in built_in]
+        names = loadable(root, names)
         taken = []
         for name in [*names, *later]:
-            for path in depends.get(module_name(name)) or fail(f"no kernel module {name}"):
-                data = (root / base / path).read_bytes()
-                if path.endswith(".xz"):
-                    data = lzma.decompress(data)
-                path = path.removesuffix(".xz")
+            for path, data in module_files(root, name):
                 taken.append(path)
                 self.archive.file(f"{base}/{path}", data)
         lines = {}
@@ -355,6 +346,25 @@ def unpacked_kernel(image):
 
 def module_name(path):
     return path.rpartition("/")[2].partition(".ko")[0].replace("-", "_")
+
+
+def loadable(root, names):
+    """Those of the kernel modules that are not built in."""
+    built_in = (root / "usr/lib/modules" / kernel_release(root) / "modules.builtin").read_text().splitlines()
+    return [n for n in names if module_name(n) not in {module_name(line) for line in built_in}]
+
+
+def module_files(root, name):
+    """A kernel module and those that it needs, each before what it needs: (path below the kernel's folder, bytes)."""
+    base = root / "usr/lib/modules" / kernel_release(root)
+    for line in (base / "modules.dep").read_text().splitlines():
+        path, _, rest = line.partition(":")
+        if module_name(path) == module_name(name):
+            for needed in [path, *rest.split()]:
+                data = (base / needed).read_bytes()
+                yield needed.removesuffix(".xz"), lzma.decompress(data) if needed.endswith(".xz") else data
+            return
+    fail(f"no kernel module {name}")
 
 
 def base_tree(root, build, init):

@@ -29,6 +29,8 @@ class Boot:
     service: bool = False      # dom0 has systemd, and so have guests that are created with service=True
     link: bool = False         # dom0 has a port "link" whose other end is Machine.link
     hvm: bool = False          # dom0 has a device model, so that guests may be of the kind hvm
+    processor: str = ""        # more features of the processor, as QEMU's -cpu takes them
+    disk: str = ""             # a file of the build's folder lab that is dom0's read-only disk /dev/vda
 
     def command(self, com1, agent, link):
         xen = (f"console=com1 com1=115200,8n1 dom0_mem={self.dom0_memory}M,max:{self.dom0_memory}M "
@@ -37,12 +39,13 @@ class Boot:
         dom0 = f"console=hvc0 quiet mitigations=off {self.dom0}".strip()
         # Other CPU models and multi-threaded emulation do not work: see docs/lab.md.
         return ["setpriv", "--pdeathsig", "KILL", "--", QEMU, "-accel", "tcg,thread=single,tb-size=512",
-                "-smp", str(self.cpus), "-cpu", "qemu64,+svm,+npt", "-m", str(self.memory), "-display", "none", "-no-reboot",
+                "-smp", str(self.cpus), "-cpu", f"qemu64,+svm,+npt{self.processor}", "-m", str(self.memory), "-display", "none", "-no-reboot",
                 "-nodefaults", "-no-user-config",
                 "-chardev", f"socket,id=com1,fd={com1}", "-serial", "chardev:com1",
                 "-chardev", f"socket,id=lab,fd={agent}", "-device", "virtio-serial-pci",
                 "-device", "virtserialport,chardev=lab,name=lab",
                 *(["-chardev", f"socket,id=link,fd={link}", "-device", "virtserialport,chardev=link,name=link"] if self.link else []),
+                *(["-drive", f"if=none,id=disk,format=raw,readonly=on,file=../{self.disk}", "-device", "virtio-blk-pci,drive=disk"] if self.disk else []),
                 "-kernel", "xen", "-append", xen, "-initrd", f"vmlinux {dom0},{self.image()}"]
 
     def image(self):

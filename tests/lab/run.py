@@ -151,6 +151,8 @@ class Runner:
 
     def boot(self, scenario, log):
         self.stop()
+        if scenario.boot.disk and not (self.lab / scenario.boot.disk).is_file():
+            raise LabError(f"there is no {self.lab / scenario.boot.disk}: make lab-others makes it")
         self.machine = m = machine.Machine(self.images, scenario.boot, log)
         log("$ " + " ".join(f"'{w}'" if " " in w else w for w in scenario.boot.command("COM1", "LAB", "LINK")))
         self.console = 0

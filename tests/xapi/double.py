@@ -503,8 +503,8 @@ class Pool(Gpus):
         context.load_cert_chain(certificate, key)
         return self.serve(context, host)
 
-    def serve(self, context=None, host=None):
-        server = Threaded(("127.0.0.1", 0), handler(host or self.hosts[0], False))
+    def serve(self, context=None, host=None, address=("127.0.0.1", 0)):
+        server = Threaded(address, handler(host or self.hosts[0], False))
         if context:
             server.socket = context.wrap_socket(server.socket, server_side=True)
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()

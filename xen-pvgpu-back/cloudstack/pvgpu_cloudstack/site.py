@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The site's configuration, pvgpu-cloudstack.conf(5), and the files with its secrets."""
 import configparser
+import ipaddress
 import os
 import re
 import ssl
@@ -10,10 +11,17 @@ import urllib.parse
 from .failure import usage
 
 DEFAULT = "/etc/pvgpu/cloudstack.conf"
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 # ---- values
+
+def on_loopback(host):
+    """Does the name or address stay on this machine?"""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
 
 def text(value):
     return value
@@ -47,7 +55,7 @@ def url(value):
     u = urllib.parse.urlsplit(value)
     if u.username or u.password:
         raise ValueError("must not have a user or a password: they belong into a file")
-    if u.scheme != "https" and not (u.scheme == "http" and u.hostname in LOOPBACK):
+    if u.scheme != "https" and not (u.scheme == "http" and on_loopback(u.hostname)):
         raise ValueError("must be https://HOST..., or http:// on this machine's loopback")
     if not u.hostname:
         raise ValueError("names no host")

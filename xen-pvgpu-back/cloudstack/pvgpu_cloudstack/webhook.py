@@ -16,7 +16,7 @@ import threading
 import time
 
 from .failure import Failure, usage
-from .site import LOOPBACK, secret_text
+from .site import on_loopback, secret_text
 from .tags import capacity
 from .toggle import Late
 from .usage import Ledger, Sampler
@@ -136,7 +136,7 @@ class Consumer:
         self.server = self.listen(hook)
 
     def listen(self, hook):
-        if hook["listen"][0] not in LOOPBACK and not hook["certificate"]:
+        if not on_loopback(hook["listen"][0]) and not hook["certificate"]:
             raise usage("%s: listen = %s:%d is not this machine's loopback: it needs certificate and key, or a proxy with TLS before it"
                         % ((hook.where,) + tuple(hook["listen"])))
         try:
