@@ -53,17 +53,16 @@ class Root:
 
     def take_libraries(self):
         """The host's libraries that programs and libraries here name and that are not here."""
-        look = [p for p in self.folder.rglob("*") if p.is_file() and not p.is_symlink() and is_elf(p)]
         here = {p.name for p in self.folder.rglob("*.so*")}
-        wanted = set(LOADED_LATER)
+        look = [p for p in self.folder.rglob("*") if p.is_file() and not p.is_symlink() and is_elf(p)]
         while look:
-            names, interpreters = images.needed_libraries(look.pop())
-            wanted |= set(names)
-            for path in [f"/{name}" for name in interpreters if not self.place(name).exists()] + [foreign.HOST_LIBRARIES / n for n in sorted(wanted - here)]:
-                if os.path.exists(path):
-                    self.take(os.path.realpath(os.path.dirname(path)) + f"/{os.path.basename(path)}")
-                    look.append(pathlib.Path(os.path.realpath(path)))
-            here |= wanted
+            libraries, interpreters = images.needed_libraries(look.pop())
+            names = {*libraries, *LOADED_LATER} - here
+            here |= names
+            for path in [foreign.HOST_LIBRARIES / n for n in sorted(names)] + [pathlib.Path("/", n) for n in interpreters if not self.place(n).exists()]:
+                if path.exists():
+                    self.take(path.parent.resolve() / path.name)
+                    look.append(path.resolve())
 
     def write(self, image):
         size = int(subprocess.run(["du", "-sk", self.folder], capture_output=True, text=True, check=True).stdout.split()[0])

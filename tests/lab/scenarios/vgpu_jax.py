@@ -17,7 +17,7 @@ sys.path.append(str(CLIENTS))
 import jax_env  # noqa: E402
 
 # QEMU loses AVX's registers where Xen saves them only when another domain uses them.
-BOOT = machine.Boot(memory=6144, disk="jax.img", processor=",+ssse3,+sse4.1,+sse4.2,+popcnt,+xsave,+xsaveopt,+avx,+avx2", xen="spec-ctrl=eager-fpu")
+BOOT = machine.Boot(memory=6144, disk="jax.img", processor=",+ssse3,+sse4.1,+sse4.2,+popcnt,+xsave,+xsaveopt,+avx", xen="spec-ctrl=eager-fpu")
 LIMIT = 2400
 LONG = True
 KINDS = ["pv"]
