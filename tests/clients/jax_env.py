@@ -43,20 +43,22 @@ class Said:
 def said(output):
     """What jax_run.py has printed."""
     awaited = re.search(r"^awaited (.*)$", output, re.M)
-    return Said(losses=[float(v) for v in re.findall(r"^[0-9.]+$", output, re.M)], awaited=awaited and float(awaited[1]),
-                control=float(re.search(r"^control (.*)$", output, re.M)[1]), libraries=re.findall(r"^/.*$", output, re.M))
+    lines = re.sub(r"^(?:awaited|control) .*\n", "", output, flags=re.M).split()
+    return Said(losses=[float(v) for v in lines if not v.startswith("/")], awaited=awaited and float(awaited[1]),
+                control=float(re.search(r"^control (.*)$", output, re.M)[1]), libraries=[v for v in lines if v.startswith("/")])
 
 
-def wrong(got, cpu, ours):
-    """What is wrong with a run by pvgpu, whose libraries lie in the folder `ours` as they do here; "" if nothing is. cpu: what the CPU has said."""
-    if len(got.losses) != len(cpu.losses) or any(abs(a - b) >= 0.01 * abs(b) for a, b in zip(got.losses, cpu.losses)):
+def wrong(got, cpu, lib, place=None):
+    """What is wrong with a run by pvgpu; "" if nothing is. cpu: what the CPU has said; lib: the folder of pvgpu's libraries; place: where the run had it."""
+    if len(got.losses) != len(cpu.losses) or not all(abs(a - b) < 0.01 * abs(b) for a, b in zip(got.losses, cpu.losses)):
         return f"the losses are {got.losses}, on the CPU {cpu.losses}"
-    if got.losses[-1] >= got.losses[0] / 2:
+    if not got.losses[-1] < got.losses[0] / 2:
         return f"the losses do not fall: {got.losses}"
-    if abs(got.control - cpu.control) > 0.001 * abs(cpu.control):
+    if not abs(got.control - cpu.control) <= 0.001 * abs(cpu.control):
         return f"loops and branches have made {got.control}, on the CPU {cpu.control}"
     if missing := FORWARDED - {pathlib.Path(p).name for p in got.libraries}:
         return f"not loaded: {', '.join(sorted(missing))}"
-    if foreign := [p for p in got.libraries if pathlib.Path(p).name in FORWARDED and not p.startswith(f"{ours}/")]:
+    ours = {p.name for p in lib.iterdir()}
+    if foreign := [p for p in got.libraries if pathlib.Path(p).name in ours and not p.startswith(f"{place or lib}/")]:
         return f"not pvgpu's: {', '.join(foreign)}"
     return "" if got.awaited is not None and got.awaited <= AWAITED else f"{got.awaited} awaited calls a step, {AWAITED} are allowed"

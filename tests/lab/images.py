@@ -351,7 +351,8 @@ def module_name(path):
 def loadable(root, names):
     """Those of the kernel modules that are not built in."""
     built_in = (root / "usr/lib/modules" / kernel_release(root) / "modules.builtin").read_text().splitlines()
-    return [n for n in names if module_name(n) not in {module_name(line) for line in built_in}]
+    present = {module_name(line) for line in built_in}
+    return [n for n in names if module_name(n) not in present]
 
 
 def module_files(root, name):

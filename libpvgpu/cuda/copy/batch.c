@@ -4,15 +4,15 @@
  * in a record; so do short ones from and to pageable memory, which share a piece of the arena. The
  * others go one by one.
  */
+#include "cuda/copy/copy.h"
 #include "cuda/core/capture.h"
 #include "cuda/core/context.h"
 #include "cuda/core/device.h"
 #include "cuda/core/init.h"
 #include "cuda/core/public.h"
 #include "cuda/core/target.h"
-#include "cuda/streams/batch.h"
-#include "cuda/copy/copy.h"
 #include "cuda/staging/staging.h"
+#include "cuda/streams/batch.h"
 
 #include <stdlib.h>
 #include <string.h>

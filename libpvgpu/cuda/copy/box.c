@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Copies of boxes whose places are checked: one strided command, or pieces through the arena. */
+#include "cuda/copy/box.h"
+#include "cuda/copy/copy.h"
 #include "cuda/core/capture.h"
 #include "cuda/core/context.h"
 #include "cuda/core/init.h"
 #include "cuda/core/public.h"
 #include "cuda/core/target.h"
 #include "cuda/memory/array.h"
-#include "cuda/copy/box.h"
-#include "cuda/copy/copy.h"
 #include "cuda/staging/move.h"
 #include "cuda/staging/staging.h"
 #include "cuda/streams/stream.h"

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Linear copies. */
+#include "cuda/copy/box.h"
+#include "cuda/copy/copy.h"
 #include "cuda/core/capture.h"
 #include "cuda/core/context.h"
 #include "cuda/core/init.h"
 #include "cuda/core/public.h"
 #include "cuda/core/target.h"
-#include "cuda/copy/box.h"
-#include "cuda/copy/copy.h"
 #include "cuda/memory/memory_map.h"
 #include "cuda/staging/move.h"
 #include "cuda/staging/staging.h"

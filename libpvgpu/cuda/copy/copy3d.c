@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* Two- and three-dimensional copies: the operands as programs describe them, and their checks. */
+#include "cuda/copy/box.h"
+#include "cuda/copy/copy.h"
 #include "cuda/core/context.h"
 #include "cuda/core/device.h"
 #include "cuda/core/public.h"
 #include "cuda/core/target.h"
 #include "cuda/memory/array.h"
-#include "cuda/streams/batch.h"
-#include "cuda/copy/box.h"
-#include "cuda/copy/copy.h"
 #include "cuda/memory/memory_map.h"
+#include "cuda/streams/batch.h"
 
 #include <stdlib.h>
 #include <string.h>

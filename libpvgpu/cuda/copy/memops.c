@@ -4,6 +4,7 @@
  * GPU as a kernel would that looks at the word: it passes the gate, and counts against the kernel
  * limit.
  */
+#include "cuda/copy/copy.h"
 #include "cuda/copy/memops.h"
 #include "cuda/core/capture.h"
 #include "cuda/core/context.h"
@@ -11,7 +12,6 @@
 #include "cuda/core/init.h"
 #include "cuda/core/public.h"
 #include "cuda/core/target.h"
-#include "cuda/copy/copy.h"
 
 #include <string.h>
 

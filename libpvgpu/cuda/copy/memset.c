@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Fills. */
+#include "cuda/copy/copy.h"
 #include "cuda/core/device.h"
 #include "cuda/core/init.h"
 #include "cuda/core/public.h"
 #include "cuda/core/target.h"
-#include "cuda/copy/copy.h"
 #include "cuda/memory/memory_map.h"
 #include "cuda/streams/stream.h"
 

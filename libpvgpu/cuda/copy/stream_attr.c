@@ -3,11 +3,11 @@
  * Launch attributes of streams: kept here, so that they are read back without asking, and told to
  * the worker when they change. A window of an access policy is of memory of the session's.
  */
+#include "cuda/copy/copy.h"
 #include "cuda/core/context.h"
 #include "cuda/core/init.h"
 #include "cuda/core/public.h"
 #include "cuda/core/target.h"
-#include "cuda/copy/copy.h"
 #include "cuda/streams/stream.h"
 
 #include <pvgpu_cuda_launch.h>

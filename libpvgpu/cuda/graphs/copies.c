@@ -2,6 +2,8 @@
 /* Copy nodes: those whose places the worker reaches go to it as they are, pageable.c has the
  * others.
  */
+#include "cuda/copy/box.h"
+#include "cuda/copy/copy.h"
 #include "cuda/core/capture.h"
 #include "cuda/core/context.h"
 #include "cuda/core/init.h"
@@ -10,8 +12,6 @@
 #include "cuda/graphs/graph.h"
 #include "cuda/graphs/node.h"
 #include "cuda/graphs/pageable.h"
-#include "cuda/copy/box.h"
-#include "cuda/copy/copy.h"
 
 #include <string.h>
 

@@ -12,7 +12,7 @@
  * overwrite each other's bytes without an area, too. The worker keeps a host function until the
  * session ends, so unused ones are used again with their functions.
  */
-#include "cuda/graphs/pageable.h"
+#include "cuda/copy/box.h"
 #include "cuda/core/above.h"
 #include "cuda/core/context.h"
 #include "cuda/core/init.h"
@@ -20,7 +20,7 @@
 #include "cuda/core/public.h"
 #include "cuda/graphs/graph.h"
 #include "cuda/graphs/node.h"
-#include "cuda/copy/box.h"
+#include "cuda/graphs/pageable.h"
 #include "cuda/streams/done.h"
 #include "cuda/streams/hostfunc.h"
 

@@ -6,8 +6,8 @@
 #ifndef PVGPU_CUDA_GRAPHS_PAGEABLE_H
 #define PVGPU_CUDA_GRAPHS_PAGEABLE_H
 
-#include "cuda/graphs/graph.h"
 #include "cuda/copy/box.h"
+#include "cuda/graphs/graph.h"
 
 #include <pthread.h>
 #include <stdbool.h>

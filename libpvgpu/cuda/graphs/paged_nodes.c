@@ -3,13 +3,13 @@
  * The nodes of graphs and instances that copy from and to memory that the worker does not reach. A
  * graph's list has those of the graphs inside of it, too, since its instances need their memory.
  */
+#include "cuda/copy/box.h"
 #include "cuda/core/context.h"
 #include "cuda/core/init.h"
 #include "cuda/core/object.h"
 #include "cuda/core/public.h"
 #include "cuda/graphs/graph.h"
 #include "cuda/graphs/pageable.h"
-#include "cuda/copy/box.h"
 
 #include <pthread.h>
 #include <stdlib.h>

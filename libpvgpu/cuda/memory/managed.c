@@ -11,9 +11,9 @@
 #include "cuda/core/init.h"
 #include "cuda/core/public.h"
 #include "cuda/core/target.h"
-#include "cuda/streams/batch.h"
 #include "cuda/memory/managed.h"
 #include "cuda/memory/memory_map.h"
+#include "cuda/streams/batch.h"
 
 #include <pthread.h>
 #include <stdio.h>

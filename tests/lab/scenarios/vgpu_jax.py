@@ -66,5 +66,5 @@ def train(guest, build, command, cpu):
     assert r.status == 0, f"{guest.name}: status {r.status}: {r.err[-800:]}"
     got = jax_env.said(r.out)
     guest.machine.say(f"{guest.name}: losses {got.losses}, {got.awaited} awaited calls a step")
-    wrong = jax_env.wrong(got, cpu, "/opt/pvgpu/lib")
+    wrong = jax_env.wrong(got, cpu, build / "lib", "/opt/pvgpu/lib")
     assert not wrong, f"{guest.name}: {wrong}"
