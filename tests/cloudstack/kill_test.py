@@ -129,6 +129,19 @@ class Meeting(World):
         """Each has its own locks."""
         self.meet([self.write_conf("m%d.conf" % n, state={"dir": str(self.folder / ("state%d" % n))}) for n in range(3)])
 
+    def test_a_toggle_that_changes_at_each_look(self):
+        """As with as many machines, each of which toggles between two of a sync's requests: the sync follows until the last of them."""
+        v, plain, left = self.vm(), self.pool.vm_add_to_other_config, [T2, T4] * 6
+
+        def toggled(reference, key, value):
+            if left:
+                v["details"]["extraconfig-1"] = "other_config:pvgpu=" + left.pop(0)
+            return plain(reference, key, value)
+        self.pool.vm_add_to_other_config = toggled
+        v["details"]["extraconfig-1"] = "other_config:pvgpu=" + T4
+        self.ask("sync", "web1")
+        self.assertEqual((left, self.toggle(v), self.other_config(v), self.live(v)), ([], T4, T4, [("pvgpu-4g", ALICE)]))
+
     def test_vms_do_not_wait_for_each_other(self):
         v, w = self.vm(), self.vm("web2", "i-2-101-VM", running=False)
         w.update(state="Starting")  # for ever

@@ -13,7 +13,8 @@ from .failure import Failure, REFUSED, TIMED_OUT, not_there
 from .pools import KEY, Pools
 from .vms import GONE, OFF, RUNNING, STOPPED, UNSETTLED, Toggle, Vms, read_toggle
 
-ROUNDS = 4  # looks at a live part that others change, too
+# Looks at a VM that others change at the same time. Only another's change leads to one more look, and giving up may leave the live part of an older toggle.
+ROUNDS = 64
 
 
 class Live:
