@@ -25,7 +25,7 @@ LESS = "ptx_%_test simcuda_%_test sched_%_test sim_test sizing_test place_test e
 # Of the programs those that would take half of all the time; what they do with threads others do too.
 LESS_PROGRAMS = "arrays copies crowd"
 SEED = "PVGPU_SCHED_SEED=1"  # of the properties' random runs; check-full has a new one each time, which it prints
-BESIDE = "asan"  # a lane: at the end nothing else is left to run beside each of the two
+LONG = "long"  # the lane of the lab, which has a processor for itself, and of asan after it
 
 
 def sanitized(full):
@@ -36,7 +36,7 @@ def sanitized(full):
         b = f"B=build-{name} SAN={kinds}" + ("" if full else f" ONLY= LESS='{LESS}' LESS_PROGRAMS='{LESS_PROGRAMS}' CFLAGS='-O0 -g1' {flags}")
         yield Stage(name, f"unit tests and programs under {kinds}",
                     [f"{MAKE} -j2 tests {b}", f"{stress}{MAKE} run-unit {b}", f"{MAKE} check-programs-san {b}"],
-                    lane=BESIDE if name == "asan" and not full else "")
+                    lane=LONG if name == "asan" and not full else "")
 
 
 def waiting(full):
@@ -69,16 +69,17 @@ def stages(full=False):
         s.lane = "" if full else "waiting"
     lab = Stage("lab", "real Xen in QEMU: " + ("every scenario, each on a machine of its own" if full else "scenarios"),
                 ([f"{MAKE} lab-others"] if full else []) + ["LAB_PATIENCE=6 " + ("" if full else "LAB_SANDBOX=off ") + f"{MAKE} lab " + ("ALONE=1" if full else "QUICK=1 JOBS=1")],
-                limit=7200 if full else 3600, lane="" if full else "lab")
+                limit=7200 if full else 3600, lane="" if full else LONG)
     fuzzing = Stage("fuzz", f"every fuzzer for {fuzz} s from its corpus",
                     [f"nice -n 5 {MAKE} fuzz FUZZ_SECONDS={fuzz}" + (f" FUZZ_RUNS={runs}" if full else " FUZZ_MORE=-O0")],
                     limit=fuzz * 20 + (4 * runs // 100 if full else 0) + 1800, lane="fuzz" if full else "waiting")
+    asan, tsan = sanitized(full)
     early = [
         # The lab is the longest of all: it begins with what it needs.
         Stage("build-lab", "what the lab boots", [f"{MAKE} -j2 lab-built"], needed=True),
         *([] if full else [lab]),
         Stage("build", "everything, with the default compiler", [f"{MAKE} -j2 tests"], needed=True),
-        *([fuzzing] if full else [*waiters, fuzzing]),  # check-full: beside all others and a little behind them
+        *([fuzzing] if full else [asan, *waiters, fuzzing]),  # check-full: beside all others and a little behind them
     ]
     out = early + [
         Stage("unit", "unit tests, short benchmarks", [("" if full else f"PVGPU_STRESS=0.25 {SEED} ") + f"{MAKE} run-unit", f"{MAKE} check-isa-values", f"{MAKE} check-bench"]),
@@ -121,14 +122,15 @@ def stages(full=False):
               [f"{MAKE} check-valgrind" + (" FULL=1" if full else "")], limit=7200 if full else 1800),
         # The fuzzers, whose compiler clang is, have most of the code that reads what others send.
         *([Stage("clang", "everything, with clang, for its warnings", [f"{MAKE} -j2 tests B=build-clang CC=clang CFLAGS=-O0"])] if full else []),
-        *sanitized(full),
+        *([asan] if full else []),
+        tsan,
     ]
     if not full:
         # The lab has a processor for itself, and stages that wait have one as soon as they want it. Tests are only a little
         # nicer: beside another load they would starve.
         for s in out:
             s.commands = [f"ONLY='{LESS}' {c}" for c in s.commands]
-            if s.lane in ("", BESIDE) and s is not early[0]:
+            if (not s.lane or s is asan) and s is not early[0]:
                 s.commands = [f"nice -n {5 if '-j2' in c else 2} env {c}" for c in s.commands]
     if full:
         out.append(Stage("module", "pvgpu.ko for four kernels, with sparse, and as on an older one",
