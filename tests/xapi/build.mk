@@ -13,6 +13,7 @@ check-xapi: $(B)/tests/pvgpuctl-fake $(B)/bin/pvgpuctl $(B)/bin/pvgpu-attachd $(
 	$(Q)PVGPU_BUILD=$(B) $(PYTHON) tests/xapi/types_test.py -v
 	$(Q)PVGPU_BUILD=$(B) $(PYTHON) tests/xapi/gpus_test.py -v
 	$(Q)PVGPU_BUILD=$(B) $(PYTHON) tests/xapi/vgpu_objects_test.py -v
+	$(Q)PVGPU_BUILD=$(B) $(PYTHON) tests/xapi/vgpu_program_test.py -v
 
 # pvgpud's statistics of 100 vGPUs in Xen's own xenstored.
 TESTPROGS += $(B)/tests/statistics_load

@@ -62,12 +62,10 @@ class Tree:
 
 class Transaction:
     def __init__(self, tree):
-        self.tree, self.base, self.touched, self.changes = tree.copy(), tree, {}, []
+        self.tree, self.begun, self.touched, self.changes = tree.copy(), {p: n.generation for p, n in tree.nodes.items()}, {}, []
 
     def touch(self, path):
-        if path not in self.touched:
-            node = self.base.nodes.get(path)
-            self.touched[path] = node and node.generation
+        self.touched.setdefault(path, self.begun.get(path))
 
 
 class Client:

@@ -16,7 +16,7 @@
  * -ENODEV  no pvgpud runs in the backend domain
  * -EEXIST  the number is in use
  * -ENOSPC  not enough memory is free there, or a limit of its profile or tenant is reached
- * -EAGAIN  too many conflicts with other writers
+ * -EAGAIN  too many conflicts with other writers, -ETIMEDOUT conflicts up to s->until
  */
 int attach_make(struct store *s, const struct vgpu_spec *w, struct pvgpu_ids *ids, bool force,
 		char err[ATTACH_ERROR]);

@@ -14,6 +14,12 @@
 
 static const char token[] = "vgpu";
 
+/* For one vGPU's transactions from now on. */
+static void limit_conflicts(struct helper *h)
+{
+	h->store->until = store_now() + 2 * RETRY_S;
+}
+
 /* ---- xenopsd's keys ---- */
 
 static void key_path(const struct helper *h, const char *name, char path[STORE_PATH])
@@ -59,23 +65,34 @@ bool helper_is_served(struct store *s, uint32_t domid)
 	       request_is_served_by((uint32_t)n, NULL, domid);
 }
 
-int helper_begin(struct helper *h, double now)
+/* In a transaction: of two that are started at the same time one serves the domain. */
+static int begin(struct store *s, void *arg)
 {
 	char path[STORE_PATH], pid[32];
+	struct helper *h = arg;
+	int err;
+
+	if (!domain_exists(s, h->ask->domid))
+		return -ENOENT;
+	if (helper_is_served(s, h->ask->domid))
+		return -EALREADY;
+	snprintf(pid, sizeof(pid), "%d", (int)getpid());
+	key_path(h, "vgpu", path);
+	/* Only dom0's programs have to know. */
+	err = store_directory(s, path, "n0");
+	if (!err)
+		err = write_key(h, "vgpu-pid", pid);
+	return err ? err : write_key(h, "vgpu/state", "initialising");
+}
+
+int helper_begin(struct helper *h, double now)
+{
 	int err;
 
 	h->begun = now;
 	h->is = HELPER_STARTS;
-	if (!domain_exists(h->store, h->ask->domid))
-		return -ENOENT;
-	snprintf(pid, sizeof(pid), "%d", (int)getpid());
-	key_path(h, "vgpu", path);
-	/* Only dom0's programs have to know. */
-	err = store_directory(h->store, path, "n0");
-	if (!err)
-		err = write_key(h, "vgpu-pid", pid);
-	if (!err)
-		err = write_key(h, "vgpu/state", "initialising");
+	limit_conflicts(h);
+	err = store_atomically(h->store, begin, h);
 	if (!err)
 		err = store_watch(h->store, "@releaseDomain", token);
 	if (!err)
@@ -85,17 +102,41 @@ int helper_begin(struct helper *h, double now)
 
 /* ---- attaching ---- */
 
-/* Events of the backend's pvgpud, and of the vGPU when it is there. */
-static void watch(struct helper *h, const struct pvgpu_ids *ids)
+static void backend_paths(const struct helper *h, uint32_t be, char paths[2][STORE_PATH])
 {
-	char path[STORE_PATH];
+	const struct pvgpu_ids ids = {.be = be};
 
-	vgpu_path(PVGPU_TREE_HOST, ids, NULL, path);
-	store_unwatch(h->store, path, token);
-	store_watch(h->store, path, token);
-	snprintf(path, sizeof(path), "/local/domain/%u/backend/pvgpu/%u", ids->be, ids->fe);
-	store_unwatch(h->store, path, token);
-	store_watch(h->store, path, token);
+	vgpu_path(PVGPU_TREE_HOST, &ids, NULL, paths[0]);
+	snprintf(paths[1], STORE_PATH, "/local/domain/%u/backend/pvgpu/%u", be, h->ask->domid);
+}
+
+static bool is_watched(const struct helper *h, uint32_t be)
+{
+	for (size_t i = 0; i < h->ask->n; i++)
+		if (h->v[i].watched && h->v[i].watched_be == be)
+			return true;
+	return false;
+}
+
+/* Events of the backend's pvgpud, and of the vGPU when it is there. A new watch fires at once, so
+ * one that is there already stays. */
+static void watch(struct helper *h, struct attached *a, uint32_t be)
+{
+	char paths[2][STORE_PATH];
+
+	if (a->watched && a->watched_be == be)
+		return;
+	if (a->watched) {
+		a->watched = false;
+		backend_paths(h, a->watched_be, paths);
+		for (int i = 0; i < 2 && !is_watched(h, a->watched_be); i++)
+			store_unwatch(h->store, paths[i], token);
+	}
+	backend_paths(h, be, paths);
+	for (int i = 0; i < 2 && !is_watched(h, be); i++)
+		store_watch(h->store, paths[i], token);
+	a->watched = true;
+	a->watched_be = be;
 }
 
 static int find_backend(struct helper *h, const struct vgpu_spec *w, uint32_t *be,
@@ -126,6 +167,7 @@ static bool is_final(const struct helper *h, int err, double now)
 	case -ENOENT:
 	case -ENODEV:
 	case -EAGAIN:
+	case -ETIMEDOUT:
 	case -EEXIST:
 		return false;
 	case -ENOSPC:
@@ -156,7 +198,7 @@ static int attach_with(struct helper *h, const struct site *site, size_t i, bool
 	a->ids.fe = h->ask->domid;
 	r = find_backend(h, &w, &a->ids.be, a->why);
 	if (!r) {
-		watch(h, &a->ids);
+		watch(h, a, a->ids.be);
 		r = attach_make(h->store, &w, &a->ids, false, a->why);
 	}
 	*final = r && is_final(h, r, now);
@@ -173,7 +215,7 @@ static void attach(struct helper *h, size_t i, double now)
 	int r;
 
 	memcpy(before, a->why, sizeof(before));
-	h->store->until = store_now() + 2 * RETRY_S;
+	limit_conflicts(h);
 	site_read(&site, h->site_dir, ini_fault_ignore, NULL);
 	r = attach_with(h, &site, i, &final, now);
 	site_free(&site);
@@ -254,11 +296,24 @@ double helper_wait(const struct helper *h, double now)
 
 /* ---- the end ---- */
 
+/* -ENOENT: another tool has removed it. */
+static void note_end(const struct attached *a, const char *what, int err)
+{
+	if (err && err != -ENOENT)
+		log_warning("vGPU %u of domain %u: %s: %s", a->ids.id, a->ids.fe, what,
+			    strerror(-err));
+}
+
 void helper_leave(struct helper *h)
 {
-	for (size_t i = 0; i < h->ask->n; i++)
-		if (h->v[i].made && !h->v[i].leaves)
-			attach_offline(h->store, &h->v[i].ids);
+	for (size_t i = 0; i < h->ask->n; i++) {
+		const struct attached *a = &h->v[i];
+
+		if (!a->made || a->leaves)
+			continue;
+		limit_conflicts(h);
+		note_end(a, "asking for its end", attach_offline(h->store, &a->ids));
+	}
 }
 
 bool helper_has_left(struct helper *h)
@@ -278,9 +333,14 @@ bool helper_has_left(struct helper *h)
 
 void helper_end(struct helper *h)
 {
-	for (size_t i = 0; i < h->ask->n; i++)
-		if (h->v[i].made)
-			attach_remove(h->store, &h->v[i].ids);
+	for (size_t i = 0; i < h->ask->n; i++) {
+		const struct attached *a = &h->v[i];
+
+		if (!a->made)
+			continue;
+		limit_conflicts(h);
+		note_end(a, "removing its keys", attach_remove(h->store, &a->ids));
+	}
 	remove_key(h, "vgpu-pid");
 	/* xenopsd may read the error until it removes the domain. */
 	if (h->is != HELPER_FAILED)

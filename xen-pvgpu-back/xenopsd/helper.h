@@ -30,8 +30,10 @@ struct helper {
 	double begun;  /* in the time of store_now() */
 	enum helper_is is;
 	struct attached {
-		bool made;   /* once, at least */
-		bool leaves; /* taken away by an operator: it is not attached again */
+		bool made;    /* once, at least */
+		bool leaves;  /* taken away by an operator: it is not attached again */
+		bool watched; /* the backend domain watched_be is */
+		uint32_t watched_be;
 		struct pvgpu_ids ids;
 		char why[ATTACH_ERROR]; /* it is not attached */
 	} v[REQUEST_DEVICES];
@@ -39,7 +41,8 @@ struct helper {
 
 /* Does another process serve the domain already? */
 bool helper_is_served(struct store *s, uint32_t domid);
-/* Writes the keys, and watches what an attach may wait for. 0 or a negative errno. */
+/* Writes the keys, and watches what an attach may wait for. 0; -EALREADY: another process serves
+ * the domain; or another negative errno. */
 int helper_begin(struct helper *h, double now);
 /* Looks at everything once: attaches what is missing, and writes the state. */
 void helper_look(struct helper *h, double now);

@@ -141,20 +141,21 @@ static int take_signals(void)
 }
 
 /* Waits until xenstore has news or the time is over: true; false: xenstored has ended. *told: a
- * signal asks for the end. */
+ * signal asks for the end; signals is -1 where that is known. */
 static bool next_event(struct store *s, int signals, double wait_s, bool *told)
 {
 	struct pollfd p[] = {{.fd = store_fd(s), .events = POLLIN},
 			     {.fd = signals, .events = POLLIN}};
 	double most = wait_s < 0 || wait_s > STANDS_S ? STANDS_S : wait_s;
+	int wait_ms = (int)(most * 1e3) + 1;
 
 	errno = 0;
-	if (!store_event(s)) {
-		if (errno != EAGAIN)
-			return false;
-		if (poll(p, 2, (int)(most * 1e3) + 1) < 0 && errno != EINTR)
-			return false;
-	}
+	if (store_event(s))
+		wait_ms = 0;
+	else if (errno != EAGAIN)
+		return false;
+	if (poll(p, 2, wait_ms) < 0 && errno != EINTR)
+		return false;
 	do
 		errno = 0;
 	while (store_event(s));
@@ -185,14 +186,14 @@ static int close_sandbox(const char *site_dir)
 }
 
 /* Until the guest has closed its vGPUs, for a moment. */
-static void leave(struct helper *h, int signals)
+static void leave(struct helper *h)
 {
 	double end = store_now() + LEAVE_S;
 	bool told;
 
 	helper_leave(h);
 	while (!helper_has_left(h) && store_now() < end)
-		if (!next_event(h->store, signals, end - store_now(), &told))
+		if (!next_event(h->store, -1, end - store_now(), &told))
 			return;
 }
 
@@ -209,7 +210,7 @@ static int serve(struct helper *h, int signals)
 		}
 	}
 	if (h->is != HELPER_GONE)
-		leave(h, signals);
+		leave(h);
 	helper_end(h);
 	log_info("domain %u: %s", h->ask->domid,
 		 h->is == HELPER_GONE     ? "has ended"
@@ -228,13 +229,13 @@ static int help(const struct options *o, struct store *s, int signals)
 			    .site_dir = o->site_dir,
 			    .limit_s = LIMIT_S,
 			    .full_s = FULL_S};
-	if (helper_is_served(s, o->ask.domid)) {
-		log_info("domain %u: another instance serves it", o->ask.domid);
-		return DONE;
-	}
 	if (close_sandbox(o->site_dir) < 0)
 		return FAILED;
 	err = helper_begin(&h, store_now());
+	if (err == -EALREADY) {
+		log_info("domain %u: another instance serves it", o->ask.domid);
+		return DONE;
+	}
 	if (err) {
 		log_error("domain %u: %s", o->ask.domid,
 			  err == -ENOENT ? "there is no such domain" : strerror(-err));

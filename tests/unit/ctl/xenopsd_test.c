@@ -192,6 +192,63 @@ START_TEST(waits_for_pvgpud_and_answers)
 }
 END_TEST
 
+/* A look that changes nothing leads to no event: the next look is the one that time brings. */
+START_TEST(waits_without_events_of_its_own)
+{
+	fake_remove("/local/domain/0/data/pvgpu");
+	begin("half");
+	for (int i = 0; i < 3; i++) {
+		helper_look(&h, 100 + i);
+		while (i == 0 && store_event(&s))
+			;
+		ck_assert_msg(!store_event(&s), "look %d has led to an event", i);
+	}
+	state_is("initialising");
+}
+END_TEST
+
+static void be_slow(void)
+{
+	usleep(100000);
+}
+
+/* Another who writes there, and does not stop for seconds. */
+START_TEST(conflicts_are_waited_for)
+{
+	begin("half");
+	fake_writer("/local/domain/0/backend");
+	helper_look(&h, 100);
+	state_is("initialising");
+	/* The time for one try is over before all tries are. */
+	fake_at_start(be_slow);
+	helper_look(&h, 101);
+	state_is("initialising");
+	ck_assert(strstr(h.v[0].why, strerror(ETIMEDOUT)));
+	fake_at_start(NULL);
+	fake_writer(NULL);
+	helper_look(&h, 102);
+	state_is("running");
+}
+END_TEST
+
+/* Long after the attach, whose time for conflicts is over. */
+START_TEST(a_conflict_at_the_end)
+{
+	begin("half");
+	helper_look(&h, 100);
+	fake_set(BE "/state", "4");
+	s.until = 1;
+	fake_conflicts(1);
+	helper_leave(&h);
+	ck_assert_str_eq(fake_get(BE "/online"), "0");
+	s.until = 1;
+	fake_conflicts(1);
+	helper_end(&h);
+	ck_assert_ptr_null(fake_get(BE));
+	ck_assert_ptr_null(fake_get(FE));
+}
+END_TEST
+
 START_TEST(no_pvgpud_is_an_error_in_time)
 {
 	fake_remove("/local/domain/0/data/pvgpu");
@@ -340,6 +397,9 @@ START_TEST(knows_its_like)
 	ck_assert(!helper_is_served(&s, 4));
 	ck_assert(!request_is_served_by((uint32_t)child, "/usr/bin/other", 3));
 	ck_assert(!request_is_served_by((uint32_t)child, NULL, 33));
+	word("--domain=3");
+	ck_assert_int_eq(helper_begin(&h, 100), -EALREADY);
+	ck_assert_ptr_null(fake_get(DOM "/vgpu/state"));
 	kill(child, SIGKILL);
 	waitpid(child, NULL, 0);
 	ck_assert(!helper_is_served(&s, 3));
@@ -413,6 +473,9 @@ int main(void)
 	tcase_add_test(t, starts_and_ends);
 	tcase_add_test(t, the_domain_ends);
 	tcase_add_test(t, waits_for_pvgpud_and_answers);
+	tcase_add_test(t, waits_without_events_of_its_own);
+	tcase_add_test(t, conflicts_are_waited_for);
+	tcase_add_test(t, a_conflict_at_the_end);
 	tcase_add_test(t, no_pvgpud_is_an_error_in_time);
 	tcase_add_test(t, errors_that_waiting_does_not_mend);
 	tcase_add_test(t, a_full_gpu_is_an_error_soon);

@@ -40,7 +40,7 @@ static size_t n_watches, n_events;
 static unsigned int conflicts, changes, requests;
 static bool in_transaction, waiting, mute, hung_up;
 static int absent;
-static void (*script)(void);
+static void (*script)(void), (*at_start)(void), (*at_end)(void);
 static const char *writer; /* who writes here makes transactions conflict */
 static bool met;           /* the transaction has touched it */
 
@@ -174,7 +174,7 @@ void fake_reset(void)
 	clear(&copy);
 	n_watches = n_events = conflicts = requests = 0;
 	in_transaction = waiting = mute = hung_up = false;
-	script = NULL;
+	script = at_start = at_end = NULL;
 	writer = NULL;
 	absent = 0;
 	if (handle.fd >= 0)
@@ -272,6 +272,16 @@ void fake_conflicts(unsigned int n)
 void fake_script(void (*step)(void))
 {
 	script = step;
+}
+
+void fake_at_start(void (*act)(void))
+{
+	at_start = act;
+}
+
+void fake_at_end(void (*act)(void))
+{
+	at_end = act;
 }
 
 void fake_domain(unsigned int domid, const char *name, const char *uuid)
@@ -538,6 +548,8 @@ char **xs_check_watch(struct xs_handle *h)
 xs_transaction_t xs_transaction_start(struct xs_handle *h)
 {
 	requests++;
+	if (at_start)
+		at_start();
 	if (hung_up) {
 		errno = EBADF;
 		return 0;
@@ -593,5 +605,7 @@ bool xs_transaction_end(struct xs_handle *h, xs_transaction_t t, bool abandon)
 	events_perms = find(&base, "@releaseDomain");
 	if (events_perms)
 		strcpy(events_perms->perms, perms);
+	if (at_end)
+		at_end();
 	return true;
 }

@@ -31,6 +31,10 @@ void fake_conflicts(unsigned int n);
 /* Commits that have touched this path or what is below it fail with EAGAIN, as after a change of
  * another writer who does not stop. */
 void fake_writer(const char *path);
+/* Called before a transaction begins, and after one is committed: another tool acts at that moment.
+ * NULL: nobody does. */
+void fake_at_start(void (*act)(void));
+void fake_at_end(void (*act)(void));
 /* step() is called when a wait for events finds none: it plays the other ends. */
 void fake_script(void (*step)(void));
 /* Permissions of special watches can be set but not read, as with xenstored 4.17. */
