@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A cloud, a pool and the tool between them. The tool runs as a process of its own (a fork, so that a hundred runs take seconds), and can be
 killed at any of its requests."""
+import contextlib
 import io
 import json
 import os
@@ -52,8 +53,13 @@ class Child:
 
     def run(self, words):
         status = 70
-        # A server's thread may be starting pvgpuctl: its answer ends when nobody has the pipe's other end any more.
-        os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+        # A server's thread may be starting pvgpuctl: its answer ends when nobody has the pipe's other end any more. The numbers stay in use: the
+        # interpreter closes the parent's sockets at some time, and a socket of the tool's must not have such a number then.
+        null = os.open(os.devnull, os.O_RDWR)
+        for fd in map(int, os.listdir("/proc/self/fd")):
+            if fd > 2 and fd != null:
+                with contextlib.suppress(OSError):
+                    os.dup2(null, fd)
         try:
             sys.stdout = io.TextIOWrapper(open(str(self.out), "wb", 0), "utf-8", write_through=True)
             sys.stderr = io.TextIOWrapper(open(str(self.err), "wb", 0), "utf-8", write_through=True)

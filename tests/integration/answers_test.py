@@ -113,6 +113,14 @@ class Answers(unittest.TestCase):
                 self.assertEqual((schema["type"], schema["properties"]["format"]), ("object", {"$ref": "#/definitions/format"}), name)
                 self.assertIn("format", schema["required"], name)
 
+    def test_an_answer_that_nobody_gets(self):
+        """The disk that it is written to is full: a reader of the file must not take it for the whole."""
+        with open("/dev/full", "w") as full:
+            done = subprocess.run([program("pvgpuctl"), "profiles", "--json", "--site-dir", str(self.folder)], stdout=full, stderr=subprocess.PIPE,
+                                  text=True, timeout=LIMIT)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("standard output: No space left", done.stderr)
+
     def test_faults_are_seen(self):
         """Also in a schema beside this one, and of what it allows by a schema."""
         for name, answer, fault in (("stats", {"vgpus": [{"name": 1}]}, "answer.vgpus[0].name is 1, not string"), ("stats", {"format": 0}, "answer.format is 0, not one of [1]"),

@@ -27,7 +27,7 @@ static bool ended(const struct vgpu *v)
  * detach gave up waiting. xenstore is read again, because the domain may have appeared after the
  * list was made.
  */
-static bool left_over(struct round *r, const struct vgpu *v)
+static bool left_over(struct round *r, struct vgpu *v)
 {
 	struct vgpu now;
 
@@ -37,17 +37,20 @@ static bool left_over(struct round *r, const struct vgpu *v)
 		return true;
 	if (!ended(v))
 		return false;
+	/* First: whichever vGPU the states are of, no later one is removed. */
+	vgpu_read_uuid(r->k->store, &v->ids, v->uuid);
 	vgpu_read_states(r->k->store, &v->ids, &now);
 	return ended(&now);
 }
 
-static void remove_keys(struct reconciler *k, const struct pvgpu_ids *ids)
+static void remove_keys(struct reconciler *k, const struct vgpu *v)
 {
+	const struct pvgpu_ids *ids = &v->ids;
 	char name[DOMAIN_NAME];
 	int err;
 
 	round_one_begins(k);
-	err = attach_remove(k->store, ids);
+	err = attach_remove(k->store, ids, v->uuid);
 	if (err)
 		log_warning("removing what is left of vGPU %u of domain %u: %s", ids->id, ids->fe,
 			    strerror(-err));
@@ -64,7 +67,7 @@ void leftovers_remove(struct round *r)
 		struct vgpu *v = &r->vgpus.v[i];
 
 		if (left_over(r, v))
-			remove_keys(r->k, &v->ids);
+			remove_keys(r->k, v);
 		else
 			r->vgpus.v[n++] = *v;
 	}
@@ -74,19 +77,19 @@ void leftovers_remove(struct round *r)
 void leftovers_of(struct reconciler *k, uint32_t fe)
 {
 	for (size_t i = 0; i < k->domains.n; i++) {
-		struct pvgpu_ids ids = {.fe = fe, .be = k->domains.v[i].domid};
+		struct vgpu v = {.ids = {.fe = fe, .be = k->domains.v[i].domid}};
 		char path[STORE_PATH];
 		uint32_t *found;
 		size_t n;
 
-		if (!k->backends[ids.be])
+		if (!k->backends[v.ids.be])
 			continue;
-		snprintf(path, sizeof(path), "/local/domain/%u/backend/pvgpu/%u", ids.be, fe);
+		snprintf(path, sizeof(path), "/local/domain/%u/backend/pvgpu/%u", v.ids.be, fe);
 		if (store_numbers(k->store, path, PVGPU_DEVID_MAX, &found, &n) < 0)
 			continue;
 		for (size_t j = 0; j < n; j++) {
-			ids.id = found[j];
-			remove_keys(k, &ids);
+			v.ids.id = found[j];
+			remove_keys(k, &v);
 		}
 		free(found);
 	}

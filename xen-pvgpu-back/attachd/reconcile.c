@@ -262,7 +262,7 @@ static int attach_resolved(struct round *r, const struct domain *d, const struct
 	/* A frontend does not follow a change of its backend: its keys are written anew once a
 	 * backend is there. */
 	if (!ret && orphan) {
-		ret = attach_remove(s, &orphan->ids);
+		ret = attach_remove(s, &orphan->ids, "");
 		if (ret)
 			snprintf(err, ATTACH_ERROR, "removing its old keys: %s", strerror(-ret));
 	}

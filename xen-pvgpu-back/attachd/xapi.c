@@ -86,9 +86,9 @@ static void withdraw(struct round *r, const struct domain *d, const struct vgpu 
 
 	round_one_begins(r->k);
 	if (!served)
-		err = attach_remove(s, &v->ids);
+		err = attach_remove(s, &v->ids, v->uuid);
 	else if (v->online)
-		err = attach_offline(s, &v->ids);
+		err = attach_offline(s, &v->ids, v->uuid);
 	if (err)
 		log_warning("vGPU %u of %s (domain %u): detaching: %s", v->ids.id,
 			    domain_label(&r->k->domains, d->domid, name), d->domid, strerror(-err));

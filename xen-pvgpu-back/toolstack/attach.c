@@ -14,8 +14,9 @@ struct making {
 	const struct vgpu_spec *w;
 	struct pvgpu_ids *ids;
 	bool force;
-	struct gpus gpus;       /* of the backend, if the vGPU's limits depend on them */
-	struct pvgpu_text pool; /* as it is written */
+	const struct vgpus *others; /* that the guest may have; NULL: any */
+	struct gpus gpus;           /* of the backend, if the vGPU's limits depend on them */
+	struct pvgpu_text pool;     /* as it is written */
 	char *err;
 };
 
@@ -120,6 +121,30 @@ static int choose_id(struct store *s, struct making *m)
 		      "domain %u already has a vGPU %u; leave out --id for the lowest free number, "
 		      "or detach that one",
 		      m->ids->fe, m->ids->id);
+}
+
+/* dom0 writes the names of a guest's vGPUs, so no guest can make this conflict. */
+static int check_others(struct store *s, const struct making *m)
+{
+	char path[STORE_PATH];
+	bool known = true;
+	uint32_t *ids;
+	size_t n;
+	int err;
+
+	if (!m->others)
+		return 0;
+	snprintf(path, sizeof(path), "/local/domain/%u/device/pvgpu", m->ids->fe);
+	err = store_numbers(s, path, PVGPU_DEVID_MAX, &ids, &n);
+	if (err)
+		return err;
+	for (size_t i = 0; i < n && known; i++) {
+		known = false;
+		for (size_t k = 0; k < m->others->n && !known; k++)
+			known = m->others->v[k].ids.id == ids[i];
+	}
+	free(ids);
+	return known ? 0 : -EALREADY;
 }
 
 /* The directories above a vGPU's belong to dom0; only the domain that they are for may read them.
@@ -295,6 +320,8 @@ static int make(struct store *s, void *arg)
 	int err = check_domains(s, m);
 
 	if (!err)
+		err = check_others(s, m);
+	if (!err)
 		err = choose_id(s, m);
 	if (!err)
 		err = check_room(s, m);
@@ -308,10 +335,10 @@ static int make(struct store *s, void *arg)
 		   : 0;
 }
 
-int attach_make(struct store *s, const struct vgpu_spec *w, struct pvgpu_ids *ids, bool force,
-		char err[ATTACH_ERROR])
+int attach_beside(struct store *s, const struct vgpu_spec *w, struct pvgpu_ids *ids, bool force,
+		  const struct vgpus *others, char err[ATTACH_ERROR])
 {
-	struct making m = {.w = w, .ids = ids, .force = force, .err = err};
+	struct making m = {.w = w, .ids = ids, .force = force, .others = others, .err = err};
 	int r;
 
 	err[0] = '\0';
@@ -331,6 +358,12 @@ int attach_make(struct store *s, const struct vgpu_spec *w, struct pvgpu_ids *id
 	return r;
 }
 
+int attach_make(struct store *s, const struct vgpu_spec *w, struct pvgpu_ids *ids, bool force,
+		char err[ATTACH_ERROR])
+{
+	return attach_beside(s, w, ids, force, NULL, err);
+}
+
 int attach_possible(struct store *s, const struct vgpu_spec *w, const struct pvgpu_ids *ids,
 		    bool force, char err[ATTACH_ERROR])
 {
@@ -343,26 +376,33 @@ int attach_possible(struct store *s, const struct vgpu_spec *w, const struct pvg
 	return r ? r : check_memory(s, &m);
 }
 
+/* A vGPU that is to go; one with another uuid is a later one of its number. */
+struct going {
+	const struct pvgpu_ids *ids;
+	const char *uuid;
+};
+
 /* The key normally exists. Where it was removed it is written with the toolstack's permissions. */
 static int offline(struct store *s, void *arg)
 {
-	const struct pvgpu_ids *ids = arg;
-	char path[STORE_PATH], online[STORE_PATH];
+	const struct going *g = arg;
+	char online[STORE_PATH];
 
-	vgpu_path(PVGPU_TREE_BACKEND, ids, pvgpu_keys[PVGPU_KEY_BACKEND_ONLINE].name, online);
+	if (g->uuid[0] && !vgpu_is_there(s, g->ids, g->uuid))
+		return -ENOENT;
+	vgpu_path(PVGPU_TREE_BACKEND, g->ids, pvgpu_keys[PVGPU_KEY_BACKEND_ONLINE].name, online);
 	if (store_exists(s, online))
 		return store_write(s, online, "0");
-	vgpu_path(PVGPU_TREE_BACKEND, ids, NULL, path);
-	if (!store_exists(s, path))
+	if (!vgpu_is_there(s, g->ids, ""))
 		return -ENOENT;
-	return store_put(s, PVGPU_KEY_BACKEND_ONLINE, ids, "0");
+	return store_put(s, PVGPU_KEY_BACKEND_ONLINE, g->ids, "0");
 }
 
-int attach_offline(struct store *s, const struct pvgpu_ids *ids)
+int attach_offline(struct store *s, const struct pvgpu_ids *ids, const char *uuid)
 {
-	struct pvgpu_ids at = *ids;
+	struct going g = {ids, uuid};
 
-	return store_atomically(s, offline, &at);
+	return store_atomically(s, offline, &g);
 }
 
 struct renaming {
@@ -434,6 +474,9 @@ static int remove_guest_end(struct store *s, const struct pvgpu_ids *ids)
 		if (store_exists(s, path))
 			return 0;
 	}
+	/* Made anew since the other end was removed. */
+	if (vgpu_is_there(s, ids, ""))
+		return 0;
 	vgpu_path(PVGPU_TREE_FRONTEND, ids, NULL, path);
 	err = store_remove(s, path);
 	snprintf(path, sizeof(path), "/local/domain/%u/device/pvgpu", ids->fe);
@@ -464,21 +507,24 @@ static int remove_backend_parents(struct store *s, const struct pvgpu_ids *ids)
 
 static int remove_backend_end(struct store *s, void *arg)
 {
-	const struct pvgpu_ids *ids = arg;
+	const struct going *g = arg;
 	char path[STORE_PATH];
 	int err;
 
-	vgpu_path(PVGPU_TREE_BACKEND, ids, NULL, path);
+	if (g->uuid[0] && !vgpu_is_there(s, g->ids, g->uuid) && vgpu_is_there(s, g->ids, ""))
+		return -ESTALE;
+	vgpu_path(PVGPU_TREE_BACKEND, g->ids, NULL, path);
 	err = store_remove(s, path);
-	return err ? err : remove_backend_parents(s, ids);
+	return err ? err : remove_backend_parents(s, g->ids);
 }
 
-int attach_remove(struct store *s, const struct pvgpu_ids *ids)
+int attach_remove(struct store *s, const struct pvgpu_ids *ids, const char *uuid)
 {
-	struct pvgpu_ids at = *ids;
+	struct going g = {ids, uuid};
+	int err = store_atomically(s, remove_backend_end, &g);
 
-	int err = store_atomically(s, remove_backend_end, &at);
-
+	if (err == -ESTALE)
+		return 0;
 	return err ? err : remove_guest_end(s, ids);
 }
 

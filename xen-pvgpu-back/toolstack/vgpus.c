@@ -50,14 +50,35 @@ void vgpu_read_states(struct store *s, const struct pvgpu_ids *ids, struct vgpu 
 	READ(s, ids, PVGPU_KEY_BACKEND_ONLINE, pvgpu_backend_online_parse, &v->online);
 }
 
-void vgpu_read(struct store *s, const struct pvgpu_ids *ids, struct vgpu *v)
+void vgpu_read_uuid(struct store *s, const struct pvgpu_ids *ids, char text[PVGPU_UUID_TEXT])
 {
 	struct pvgpu_uuid uuid = {{0}}, none = {{0}};
 
+	READ(s, ids, PVGPU_KEY_BACKEND_UUID, pvgpu_backend_uuid_parse, &uuid);
+	text[0] = '\0';
+	if (memcmp(&uuid, &none, sizeof(uuid)) != 0)
+		pvgpu_backend_uuid_format(&uuid, text, PVGPU_UUID_TEXT, NULL);
+}
+
+bool vgpu_is_there(struct store *s, const struct pvgpu_ids *ids, const char *uuid)
+{
+	char path[STORE_PATH], now[PVGPU_UUID_TEXT];
+
+	if (uuid[0]) {
+		vgpu_read_uuid(s, ids, now);
+		if (now[0])
+			return !strcmp(now, uuid);
+	}
+	vgpu_path(PVGPU_TREE_BACKEND, ids, NULL, path);
+	return store_exists(s, path);
+}
+
+void vgpu_read(struct store *s, const struct pvgpu_ids *ids, struct vgpu *v)
+{
 	vgpu_read_states(s, ids, v);
 	if (!v->backend_there)
 		return;
-	READ(s, ids, PVGPU_KEY_BACKEND_UUID, pvgpu_backend_uuid_parse, &uuid);
+	vgpu_read_uuid(s, ids, v->uuid);
 	READ(s, ids, PVGPU_KEY_BACKEND_MODEL, pvgpu_backend_model_parse, &v->model);
 	READ(s, ids, PVGPU_KEY_BACKEND_POOL, pvgpu_backend_pool_parse, &v->pool);
 	READ(s, ids, PVGPU_KEY_BACKEND_PROFILE, pvgpu_backend_profile_parse, &v->profile);
@@ -65,8 +86,6 @@ void vgpu_read(struct store *s, const struct pvgpu_ids *ids, struct vgpu *v)
 	READ(s, ids, PVGPU_KEY_BACKEND_MEMORY, pvgpu_backend_memory_parse, &v->memory);
 	READ(s, ids, PVGPU_KEY_BACKEND_POLICY, pvgpu_backend_policy_parse, &v->policy);
 	READ(s, ids, PVGPU_KEY_BACKEND_STATISTICS, pvgpu_backend_statistics_parse, &v->statistics);
-	if (memcmp(&uuid, &none, sizeof(uuid)) != 0)
-		pvgpu_backend_uuid_format(&uuid, v->uuid, sizeof(v->uuid), NULL);
 }
 
 /* Which vGPUs are read, and how. */

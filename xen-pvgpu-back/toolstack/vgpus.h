@@ -28,6 +28,11 @@ struct vgpus {
 void vgpu_read(struct store *s, const struct pvgpu_ids *ids, struct vgpu *v);
 /* Reads existence, both states and online only: enough to decide on attach and detach. */
 void vgpu_read_states(struct store *s, const struct pvgpu_ids *ids, struct vgpu *v);
+/* Its uuid; empty: none. */
+void vgpu_read_uuid(struct store *s, const struct pvgpu_ids *ids, char uuid[PVGPU_UUID_TEXT]);
+/* Is it still there, by its backend's directory? Another one may have been given its number since:
+ * that has another uuid. uuid: as it was read; empty: any. */
+bool vgpu_is_there(struct store *s, const struct pvgpu_ids *ids, const char *uuid);
 typedef void vgpu_reader(struct store *s, const struct pvgpu_ids *ids, struct vgpu *v);
 /* All vGPUs, sorted by guest and number: backends' directories, and guests' directories without a
  * backend's (then ids.be is the value of the guest's own key, and backend_there is false). */

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -341,21 +342,33 @@ static int make_folder(const char *dir)
 	return mkdir(dir, 0755) < 0 && errno != EEXIST ? -errno : 0;
 }
 
+/* A process that reads a file and writes it anew holds the lock. A descriptor, whose closing ends
+ * the lock, or a negative errno. */
+static int lock_folder(const char *dir)
+{
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), err;
+
+	if (fd < 0)
+		return -errno;
+	while (flock(fd, LOCK_EX) < 0) {
+		if (errno == EINTR)
+			continue;
+		err = -errno;
+		close(fd);
+		return err;
+	}
+	return fd;
+}
+
 static int new_file(struct vm_conf *c, const char *dir, const struct domain *d, char err[VMS_ERROR])
 {
 	const char *base = plain(d->name) ? d->name : d->uuid;
-	int r;
 
 	*c = (struct vm_conf){0};
 	if (!base[0]) {
 		snprintf(err, VMS_ERROR,
 			 "domain %u has neither a uuid nor a name to recognise it by", d->domid);
 		return -EINVAL;
-	}
-	r = make_folder(dir);
-	if (r) {
-		snprintf(err, VMS_ERROR, "%s: %s", dir, strerror(-r));
-		return r;
 	}
 	snprintf(c->path, sizeof(c->path), "%.300s/%s%s", dir, base, suffix);
 	if (access(c->path, F_OK) == 0) {
@@ -369,8 +382,8 @@ static int new_file(struct vm_conf *c, const char *dir, const struct domain *d, 
 	return 0;
 }
 
-int vms_keep(const char *dir, const struct domain *d, const struct vgpu_spec *made,
-	     char err[VMS_ERROR])
+static int keep(const char *dir, const struct domain *d, const struct vgpu_spec *made,
+		char err[VMS_ERROR])
 {
 	struct vms all;
 	struct vm_conf *c, fresh = {0};
@@ -398,6 +411,21 @@ int vms_keep(const char *dir, const struct domain *d, const struct vgpu_spec *ma
 	return r;
 }
 
+int vms_keep(const char *dir, const struct domain *d, const struct vgpu_spec *made,
+	     char err[VMS_ERROR])
+{
+	int lock, r = make_folder(dir);
+
+	lock = r ? r : lock_folder(dir);
+	if (lock < 0) {
+		snprintf(err, VMS_ERROR, "%s: %s", dir, strerror(-lock));
+		return lock;
+	}
+	r = keep(dir, d, made, err);
+	close(lock);
+	return r;
+}
+
 static struct vm_conf *by_word(struct vms *all, const char *word)
 {
 	for (size_t i = 0; i < all->n; i++)
@@ -406,8 +434,8 @@ static struct vm_conf *by_word(struct vms *all, const char *word)
 	return NULL;
 }
 
-int vms_forget(const char *dir, const struct domain *d, const char *vm, bool every, uint32_t id,
-	       char err[VMS_ERROR])
+static int forget(const char *dir, const struct domain *d, const char *vm, bool every, uint32_t id,
+		  char err[VMS_ERROR])
 {
 	struct vms all;
 	struct vm_conf *c;
@@ -433,5 +461,20 @@ int vms_forget(const char *dir, const struct domain *d, const char *vm, bool eve
 		snprintf(err, VMS_ERROR, "%s: %s", c->path, strerror(errno));
 	}
 	vms_free(&all);
+	return r;
+}
+
+int vms_forget(const char *dir, const struct domain *d, const char *vm, bool every, uint32_t id,
+	       char err[VMS_ERROR])
+{
+	int lock = lock_folder(dir), r;
+
+	if (lock < 0 && lock != -ENOENT) {
+		snprintf(err, VMS_ERROR, "%s: %s", dir, strerror(-lock));
+		return lock;
+	}
+	r = forget(dir, d, vm, every, id, err);
+	if (lock >= 0)
+		close(lock);
 	return r;
 }

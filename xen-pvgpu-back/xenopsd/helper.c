@@ -160,6 +160,15 @@ static int find_backend(struct helper *h, const struct vgpu_spec *w, uint32_t *b
 	return r;
 }
 
+/* The VGPU object's, as a vGPU has it; an operator may have given its number to another. */
+static const char *own_uuid(const struct helper *h, const struct attached *a,
+			    char text[PVGPU_UUID_TEXT])
+{
+	text[0] = '\0';
+	pvgpu_backend_uuid_format(&h->ask->v[a - h->v].uuid, text, PVGPU_UUID_TEXT, NULL);
+	return text;
+}
+
 /* Can waiting not help? */
 static bool is_final(const struct helper *h, int err, double now)
 {
@@ -181,6 +190,7 @@ static int attach_with(struct helper *h, const struct site *site, size_t i, bool
 {
 	struct attached *a = &h->v[i];
 	struct vgpu_spec w = {.any_id = true, .has_uuid = true, .uuid = h->ask->v[i].uuid};
+	char uuid[PVGPU_UUID_TEXT];
 	int r;
 
 	w.profile.len = strlen(h->ask->v[i].profile);
@@ -193,7 +203,7 @@ static int attach_with(struct helper *h, const struct site *site, size_t i, bool
 	if (a->made) {
 		w.any_id = false;
 		w.id = a->ids.id;
-		attach_remove(h->store, &a->ids);
+		attach_remove(h->store, &a->ids, own_uuid(h, a, uuid));
 	}
 	a->ids.fe = h->ask->domid;
 	r = find_backend(h, &w, &a->ids.be, a->why);
@@ -308,11 +318,13 @@ void helper_leave(struct helper *h)
 {
 	for (size_t i = 0; i < h->ask->n; i++) {
 		const struct attached *a = &h->v[i];
+		char uuid[PVGPU_UUID_TEXT];
 
 		if (!a->made || a->leaves)
 			continue;
 		limit_conflicts(h);
-		note_end(a, "asking for its end", attach_offline(h->store, &a->ids));
+		note_end(a, "asking for its end",
+			 attach_offline(h->store, &a->ids, own_uuid(h, a, uuid)));
 	}
 }
 
@@ -335,11 +347,13 @@ void helper_end(struct helper *h)
 {
 	for (size_t i = 0; i < h->ask->n; i++) {
 		const struct attached *a = &h->v[i];
+		char uuid[PVGPU_UUID_TEXT];
 
 		if (!a->made)
 			continue;
 		limit_conflicts(h);
-		note_end(a, "removing its keys", attach_remove(h->store, &a->ids));
+		note_end(a, "removing its keys",
+			 attach_remove(h->store, &a->ids, own_uuid(h, a, uuid)));
 	}
 	remove_key(h, "vgpu-pid");
 	/* xenopsd may read the error until it removes the domain. */

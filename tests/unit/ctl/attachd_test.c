@@ -197,7 +197,7 @@ START_TEST(operators_detach_counts)
 
 	fake_domain(3, "web1", UUID3);
 	ck_assert_uint_eq(round_of(), 0);
-	ck_assert_int_eq(attach_remove(&s, &ids), 0);
+	ck_assert_int_eq(attach_remove(&s, &ids, ""), 0);
 	ck_assert_uint_eq(round_of(), 0);
 	ck_assert_ptr_null(fake_get(BE));
 	/* Until SIGHUP, */
@@ -205,7 +205,7 @@ START_TEST(operators_detach_counts)
 	ck_assert_uint_eq(round_of(), 0);
 	ck_assert_ptr_nonnull(fake_get(BE));
 	/* or the next start of the daemon. */
-	ck_assert_int_eq(attach_remove(&s, &ids), 0);
+	ck_assert_int_eq(attach_remove(&s, &ids, ""), 0);
 	reconcile_free(&k);
 	ck_assert_uint_eq(round_of(), 0);
 	ck_assert_ptr_nonnull(fake_get(BE));
@@ -557,7 +557,7 @@ START_TEST(xapi_and_an_operators_detach)
 	fake_domain(3, "web1", UUID3);
 	say(UUID3, ONE);
 	ck_assert_uint_eq(changes(), 0);
-	ck_assert_int_eq(attach_remove(&s, &ids), 0);
+	ck_assert_int_eq(attach_remove(&s, &ids, ""), 0);
 	reconcile_file(&k, UUID3 ".conf");
 	ck_assert_uint_eq(changes(), 0);
 	ck_assert_ptr_null(fake_get(BE));

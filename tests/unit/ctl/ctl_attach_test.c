@@ -105,7 +105,7 @@ START_TEST(keys_and_permissions)
 	ck_assert_str_eq(fake_perms("/local/domain/7/backend/pvgpu"), "n0,r7");
 	ck_assert_str_eq(fake_perms("/local/domain/7/backend/pvgpu/3"), "n0,r7");
 	ck_assert_str_eq(fake_perms("/local/domain/3/device/pvgpu"), "n0,r3");
-	ck_assert_int_eq(attach_remove(&s, &ids), 0);
+	ck_assert_int_eq(attach_remove(&s, &ids, ""), 0);
 	ck_assert_uint_eq(fake_nodes(), before);
 }
 END_TEST
@@ -113,6 +113,7 @@ END_TEST
 /* The cost of many is the cost of one, times their number. */
 START_TEST(requests)
 {
+	char uuid[PVGPU_UUID_TEXT];
 	struct domains d;
 	struct vgpus all;
 
@@ -124,9 +125,10 @@ START_TEST(requests)
 		ck_assert_uint_le(fake_requests(), 29);
 	}
 	check_tree(21);
+	vgpu_read_uuid(&s, &ids, uuid);
 	fake_requests();
-	ck_assert_int_eq(attach_offline(&s, &ids), 0);
-	ck_assert_uint_le(fake_requests(), 4);
+	ck_assert_int_eq(attach_offline(&s, &ids, uuid), 0);
+	ck_assert_uint_le(fake_requests(), 5);
 	ck_assert_int_eq(domains_read(&s, &d), 0);
 	fake_requests();
 	ck_assert_int_eq(vgpus_read_guest(&s, &d, 3, &ids.id, &all), 0);
@@ -146,8 +148,8 @@ START_TEST(requests)
 	vgpus_free(&all);
 	domains_free(&d);
 	fake_requests();
-	ck_assert_int_eq(attach_remove(&s, &ids), 0);
-	ck_assert_uint_le(fake_requests(), 7);
+	ck_assert_int_eq(attach_remove(&s, &ids, uuid), 0);
+	ck_assert_uint_le(fake_requests(), 9);
 }
 END_TEST
 
@@ -169,7 +171,7 @@ START_TEST(numbers)
 	check_tree(3);
 	/* The others and their parents stay. */
 	ids = (struct pvgpu_ids){.fe = 3, .be = 7, .id = 1};
-	ck_assert_int_eq(attach_remove(&s, &ids), 0);
+	ck_assert_int_eq(attach_remove(&s, &ids, ""), 0);
 	check_tree(2);
 	spec.any_id = true;
 	must_attach();
@@ -229,7 +231,7 @@ START_TEST(removal_while_the_guest_writes)
 
 	must_attach();
 	fake_writer(FE);
-	ck_assert_int_eq(attach_remove(&s, &ids), 0);
+	ck_assert_int_eq(attach_remove(&s, &ids, ""), 0);
 	ck_assert(!fake_get(BE));
 	ck_assert(!fake_get(FE));
 	ck_assert_uint_eq(fake_nodes(), before);
@@ -243,13 +245,13 @@ START_TEST(conflicts_have_a_time_limit)
 	fake_conflicts(1000000);
 	fake_requests();
 	s.until = store_now();
-	ck_assert_int_eq(attach_remove(&s, &ids), -ETIMEDOUT);
+	ck_assert_int_eq(attach_remove(&s, &ids, ""), -ETIMEDOUT);
 	ck_assert_uint_le(fake_requests(), 12);
-	ck_assert_int_eq(attach_offline(&s, &ids), -ETIMEDOUT);
+	ck_assert_int_eq(attach_offline(&s, &ids, ""), -ETIMEDOUT);
 	ck_assert_ptr_nonnull(fake_get(BE));
 	fake_conflicts(0);
 	s.until = 0;
-	ck_assert_int_eq(attach_remove(&s, &ids), 0);
+	ck_assert_int_eq(attach_remove(&s, &ids, ""), 0);
 }
 END_TEST
 
@@ -313,7 +315,7 @@ START_TEST(refused)
 	ck_assert_int_eq(tell(by_pvgpud, AWAIT_CONNECTED, LONG, why), AWAIT_REFUSED);
 	ck_assert(strstr(why, "pvgpud in gpu"));
 	ck_assert(!strchr(why, '\x1b'));
-	ck_assert_int_eq(attach_remove(&s, &ids), 0);
+	ck_assert_int_eq(attach_remove(&s, &ids, ""), 0);
 	must_attach();
 	ck_assert_int_eq(tell(by_guest, AWAIT_CONNECTED, LONG, why), AWAIT_REFUSED);
 	ck_assert_msg(strstr(why, "pvgpu.ko in web1 refused it: 22 no version in common?"), "%s",
@@ -361,7 +363,7 @@ START_TEST(guest_gone)
 	domains_free(&d);
 	ck_assert_msg(strstr(why, "the domain has ended"), "%s", why);
 	ck_assert(!attach_served(&s, &v));
-	ck_assert_int_eq(attach_remove(&s, &ids), 0);
+	ck_assert_int_eq(attach_remove(&s, &ids, ""), 0);
 	ck_assert(!fake_get(BE));
 	ck_assert(!fake_get("/local/domain/7/backend/pvgpu"));
 }
@@ -381,7 +383,7 @@ START_TEST(closes)
 	fake_set(FE "/state", "4");
 	vgpu_read(&s, &ids, &v);
 	ck_assert(attach_served(&s, &v));
-	ck_assert_int_eq(attach_offline(&s, &ids), 0);
+	ck_assert_int_eq(attach_offline(&s, &ids, ""), 0);
 	ck_assert_str_eq(fake_get(BE "/online"), "0");
 	ck_assert_str_eq(fake_perms(BE "/online"), "n0,r7,r3");
 	/* For a guest that never closes, the wait ends after the given time. */
@@ -391,8 +393,8 @@ START_TEST(closes)
 	/* Not before the guest has closed its end, too: it would write to the next vGPU's keys. */
 	ck_assert_int_eq(tell(good, AWAIT_CLOSED, LONG, why), AWAIT_DONE);
 	ck_assert_str_eq(fake_get(FE "/state"), "6");
-	ck_assert_int_eq(attach_remove(&s, &ids), 0);
-	ck_assert_int_eq(attach_offline(&s, &ids), -ENOENT);
+	ck_assert_int_eq(attach_remove(&s, &ids, ""), 0);
+	ck_assert_int_eq(attach_offline(&s, &ids, ""), -ENOENT);
 }
 END_TEST
 
@@ -422,14 +424,14 @@ START_TEST(another_backend_is_left_alone)
 	ids.be = 0;
 	/* A leftover in dom0: the guest's directory belongs to the vGPU of domain 7. */
 	fake_set("/local/domain/0/backend/pvgpu/3/0/state", "1");
-	ck_assert_int_eq(attach_remove(&s, &ids), 0);
+	ck_assert_int_eq(attach_remove(&s, &ids, ""), 0);
 	ck_assert(!fake_get("/local/domain/0/backend"));
 	check_tree(1);
 	/* A guest that names a backend which has no such vGPU does not keep its directory by that.
 	 */
 	fake_set(FE "/backend", "/local/domain/0/backend/pvgpu/3/0");
 	ids.be = 7;
-	ck_assert_int_eq(attach_remove(&s, &ids), 0);
+	ck_assert_int_eq(attach_remove(&s, &ids, ""), 0);
 	ck_assert(!fake_get(FE));
 }
 END_TEST

@@ -318,7 +318,7 @@ START_TEST(an_operators_detach_counts)
 {
 	begin("half");
 	helper_look(&h, 100);
-	ck_assert_int_eq(attach_remove(&s, &h.v[0].ids), 0);
+	ck_assert_int_eq(attach_remove(&s, &h.v[0].ids, VGPU), 0);
 	helper_look(&h, 101);
 	helper_look(&h, 102);
 	ck_assert_ptr_null(fake_get(BE));

@@ -24,6 +24,7 @@ struct draining {
 
 struct order {
 	struct pvgpu_ids ids;
+	const char *uuid;
 	enum pvgpu_drain drain;
 	char err[VGPU_SPEC_ERROR];
 };
@@ -34,6 +35,8 @@ static int set_drain(struct store *s, void *arg)
 	char text[PVGPU_KEY_TEXT] = "", *had;
 	size_t len;
 
+	if (!vgpu_is_there(s, &o->ids, o->uuid))
+		return -ENOENT;
 	had = store_key(s, PVGPU_KEY_BACKEND_POLICY, &o->ids, &len);
 	if (had && len < sizeof(text))
 		strcpy(text, had);
@@ -47,7 +50,7 @@ static int set_all(struct draining *k, enum pvgpu_drain drain)
 {
 	for (size_t i = 0; i < k->all.n; i++) {
 		const struct vgpu *v = &k->all.v[i];
-		struct order o = {.ids = v->ids, .drain = drain};
+		struct order o = {.ids = v->ids, .uuid = v->uuid, .drain = drain};
 		char label[VGPU_LABEL];
 		int err;
 
@@ -56,7 +59,8 @@ static int set_all(struct draining *k, enum pvgpu_drain drain)
 		    (drain && v->policy.drain > drain))
 			continue;
 		err = store_atomically(&k->h.store, set_drain, &o);
-		if (err)
+		/* One that has been detached meanwhile needs no order. */
+		if (err && err != -ENOENT)
 			return ctl_fail(EXIT_REFUSED, "%s: %s", vgpu_label(&k->h, v, label),
 					o.err[0] ? o.err : strerror(-err));
 	}
@@ -211,7 +215,9 @@ static int drain(struct draining *k)
 		status = wait_for_programs(k, ctl.end_after_s);
 	if (!status && ctl.ends && sessions(k))
 		status = set_all(k, PVGPU_DRAIN_NOW);
-	return status ? status : wait_for_programs(k, ctl.limit_s);
+	status = status ? status : wait_for_programs(k, ctl.limit_s);
+	/* Others may have detached some. */
+	return status ? status : read_all(k);
 }
 
 int xen_drain_host(int argc, char **argv)

@@ -15,6 +15,7 @@
 #include "xen-pvgpu-back/ctl/xen/xen.h"
 
 #define REASON 512
+#define LOOKS  64 /* at a VM's vGPUs that others change */
 
 static void tell(void *arg, const struct vgpu *v)
 {
@@ -53,11 +54,12 @@ static void print_attached(const struct host *h, const struct vgpu *v, const cha
  * takes it away again where an end refuses it. */
 static int follow(struct host *h, const struct pvgpu_ids *ids, bool made)
 {
-	char reason[REASON], label[VGPU_LABEL];
+	char reason[REASON], label[VGPU_LABEL], uuid[PVGPU_UUID_TEXT];
 	struct vgpu v;
-	enum await_end end =
-		await_vgpu(&h->store, ids, AWAIT_CONNECTED, host_left(h), progress(), h, &v);
+	enum await_end end;
 
+	vgpu_read_uuid(&h->store, ids, uuid);
+	end = await_vgpu(&h->store, ids, AWAIT_CONNECTED, host_left(h), progress(), h, &v);
 	vgpu_label(h, &v, label);
 	if (end == AWAIT_DONE) {
 		print_attached(h, &v, NULL);
@@ -73,7 +75,7 @@ static int follow(struct host *h, const struct pvgpu_ids *ids, bool made)
 				ctl.limit_s, reason);
 	if (made) {
 		host_grace(h);
-		attach_remove(&h->store, ids);
+		attach_remove(&h->store, ids, uuid);
 	}
 	return ctl_fail(EXIT_REFUSED, "%s: %s", label, reason);
 }
@@ -125,20 +127,13 @@ static const char *differs(const struct vgpu *v)
 	return NULL;
 }
 
-/* The vGPU that the VM has already; false: none. */
-static bool find_meant(struct host *h, uint32_t fe, struct vgpu *out)
+/* The vGPU of these that the VM is to have; NULL: none. */
+static const struct vgpu *find_meant(const struct vgpus *all)
 {
-	struct vgpus all;
-	bool found = false;
-
-	if (vgpus_read_guest(&h->store, &h->domains, fe, NULL, &all) < 0)
-		return false;
-	for (size_t i = 0; i < all.n && !found; i++) {
-		found = is_meant(&all.v[i]);
-		*out = all.v[i];
-	}
-	vgpus_free(&all);
-	return found;
+	for (size_t i = 0; i < all->n; i++)
+		if (is_meant(&all->v[i]))
+			return &all->v[i];
+	return NULL;
 }
 
 /* Prints the vGPU when the guest uses it, and keeps it for the VM's next starts if so asked. */
@@ -167,6 +162,9 @@ static int ensure(struct host *h, const char *word, const struct vgpu *v)
 	const char *what = differs(v);
 	char label[VGPU_LABEL];
 
+	if (!v->online)
+		return ctl_fail(EXIT_REFUSED, "%s: %s is being detached: try again when it is gone",
+				word, vgpu_label(h, v, label));
 	if (!what)
 		return present(h, &v->ids, false);
 	return ctl_fail(EXIT_REFUSED,
@@ -174,28 +172,52 @@ static int ensure(struct host *h, const char *word, const struct vgpu *v)
 			vgpu_label(h, v, label), what);
 }
 
+static int make(struct host *h, const char *word, struct pvgpu_ids *ids)
+{
+	char err[ATTACH_ERROR];
+	int r = attach_make(&h->store, &ctl.spec, ids, ctl.force, err);
+
+	return r ? ctl_fail(ctl_status(r), "%s: %s", word, err) : present(h, ids, true);
+}
+
+/* Others may attach at the same time: what they make is looked at before anything is made. */
+static int make_unless_there(struct host *h, const char *word, struct pvgpu_ids *ids)
+{
+	for (int looks = 0; looks < LOOKS; looks++) {
+		const struct vgpu *meant;
+		char err[ATTACH_ERROR];
+		struct vgpus all;
+		int status, r;
+
+		r = vgpus_read_guest(&h->store, &h->domains, ids->fe, NULL, &all);
+		if (r)
+			return ctl_fail(EXIT_REFUSED, "%s: reading its vGPUs: %s", word,
+					strerror(-r));
+		meant = find_meant(&all);
+		r = meant ? 0 : attach_beside(&h->store, &ctl.spec, ids, ctl.force, &all, err);
+		status = meant            ? ensure(h, word, meant)
+			 : !r             ? present(h, ids, true)
+			 : r == -EALREADY ? -1
+					  : ctl_fail(ctl_status(r), "%s: %s", word, err);
+		vgpus_free(&all);
+		if (status >= 0)
+			return status;
+	}
+	return ctl_fail(EXIT_REFUSED, "%s: others attach vGPUs to it again and again", word);
+}
+
 static int give(struct host *h, const char *word)
 {
 	struct pvgpu_ids ids = {0};
-	char err[ATTACH_ERROR];
 	struct domain vm;
-	struct vgpu v;
-	int status = host_vm(h, word, &vm), r;
+	int status = host_vm(h, word, &vm);
 
 	if (!status)
 		status = find_backend(h, &ids.be);
 	if (status)
 		return status;
 	ids.fe = vm.domid;
-	if (ctl.ensure && find_meant(h, vm.domid, &v))
-		return ensure(h, word, &v);
-	r = attach_make(&h->store, &ctl.spec, &ids, ctl.force, err);
-	/* Another pvgpuctl was faster. */
-	if (r == -EEXIST && ctl.ensure && find_meant(h, vm.domid, &v))
-		return ensure(h, word, &v);
-	if (r)
-		return ctl_fail(ctl_status(r), "%s: %s", word, err);
-	return present(h, &ids, true);
+	return ctl.ensure ? make_unless_there(h, word, &ids) : make(h, word, &ids);
 }
 
 /* The site's files are read by those that refer to them only. A fault matters where it is in what
@@ -240,32 +262,43 @@ static bool closed_already(struct host *h, const struct pvgpu_ids *ids)
 	return state == PVGPU_STATE_CLOSED;
 }
 
+/* Asks the vGPU to close, unless it is told, and waits until it has. */
+static int close_served(struct host *h, const struct vgpu *v, bool told, const char *label)
+{
+	int err = told ? 0 : attach_offline(&h->store, &v->ids, v->uuid);
+	char reason[REASON];
+	struct vgpu last;
+	enum await_end end;
+
+	if (err && err != -ENOENT)
+		return ctl_fail(EXIT_REFUSED, "%s: %s", label, strerror(-err));
+	/* Its number is another vGPU's by now. */
+	if (err && vgpu_is_there(&h->store, &v->ids, ""))
+		return EXIT_DONE;
+	end = await_vgpu(&h->store, &v->ids, AWAIT_CLOSED, host_left(h), progress(), h, &last);
+	if (end == AWAIT_TIMEOUT) {
+		await_explain(&h->store, &h->domains, &last, AWAIT_CLOSED, reason, sizeof(reason));
+		return ctl_fail(EXIT_TIMEOUT, "%s is still there after %g s: %s", label,
+				ctl.limit_s, reason);
+	}
+	return end == AWAIT_DONE ? EXIT_DONE
+				 : ctl_fail(EXIT_REFUSED, "%s: xenstore does not answer", label);
+}
+
 /* told: the vGPU has already been asked to close. */
 static int detach(struct host *h, const struct vgpu *v, bool told)
 {
-	char label[VGPU_LABEL], reason[REASON];
-	struct vgpu last;
-	enum await_end end;
-	int err = 0;
+	char label[VGPU_LABEL];
+	int status, err;
 
 	vgpu_label(h, v, label);
 	if (!ctl.force && ((told && closed_already(h, &v->ids)) || attach_served(&h->store, v))) {
-		err = told ? 0 : attach_offline(&h->store, &v->ids);
-		if (err && err != -ENOENT)
-			return ctl_fail(EXIT_REFUSED, "%s: %s", label, strerror(-err));
-		end = await_vgpu(&h->store, &v->ids, AWAIT_CLOSED, host_left(h), progress(), h,
-				 &last);
-		if (end == AWAIT_TIMEOUT) {
-			await_explain(&h->store, &h->domains, &last, AWAIT_CLOSED, reason,
-				      sizeof(reason));
-			return ctl_fail(EXIT_TIMEOUT, "%s is still there after %g s: %s", label,
-					ctl.limit_s, reason);
-		}
-		if (end != AWAIT_DONE)
-			return ctl_fail(EXIT_REFUSED, "%s: xenstore does not answer", label);
+		status = close_served(h, v, told, label);
+		if (status)
+			return status;
 	}
 	host_grace(h);
-	err = attach_remove(&h->store, &v->ids);
+	err = attach_remove(&h->store, &v->ids, v->uuid);
 	if (err)
 		return ctl_fail(err == -ETIMEDOUT ? EXIT_TIMEOUT : EXIT_REFUSED,
 				"%s: removing its keys: %s", label, strerror(-err));
@@ -292,7 +325,7 @@ static int detach_each(struct host *h, const struct vgpus *all)
 
 	for (size_t i = 0; told && i < all->n && all->n > 1 && !ctl.force; i++)
 		told[i] = attach_served(&h->store, &all->v[i]) &&
-			  attach_offline(&h->store, &all->v[i].ids) == 0;
+			  attach_offline(&h->store, &all->v[i].ids, all->v[i].uuid) == 0;
 	for (size_t i = 0; i < all->n; i++) {
 		int one = detach(h, &all->v[i], told && told[i]);
 

@@ -15,6 +15,8 @@
 
 #define CHANGE_ERROR 1024
 
+static const char gone[] = "it has been detached meanwhile";
+
 /* The keys that are changed, as text. */
 enum { MEMORY, POLICY, POOL, GROUP_POLICY, PROFILE, CHANGED };
 static const enum pvgpu_key_id changed_keys[CHANGED] = {
@@ -29,6 +31,7 @@ struct setting {
 	const struct site *site;
 	const struct gpus *gpus; /* of the vGPU's backend */
 	const struct pvgpu_ids *ids;
+	const char *uuid;    /* of the vGPU */
 	const char *profile; /* take this one; NULL: leave what it has */
 	const char *tenant;  /* likewise */
 	char **pairs;
@@ -217,6 +220,8 @@ static int change(struct store *s, void *arg)
 	int err;
 
 	x->err[0] = '\0';
+	if (!vgpu_is_there(s, x->ids, x->uuid))
+		return fail(x, -ENOENT, gone);
 	read_texts(s, x->ids, &x->old);
 	err = wish(x, &w);
 	if (!err)
@@ -252,12 +257,26 @@ static int run(struct host *h, struct setting *x, const struct vgpu *v)
 	return EXIT_DONE;
 }
 
-static int set_one(struct host *h, const struct site *site, struct vgpu *v, char **pairs, int n)
+/* For the VM's next starts, as it is now. */
+static int keep(struct host *h, const struct vgpu *v)
+{
+	char label[VGPU_LABEL];
+	struct vgpu now;
+
+	vgpu_read(&h->store, &v->ids, &now);
+	if (!now.backend_there || strcmp(now.uuid, v->uuid) != 0)
+		return ctl_fail(EXIT_NOT_THERE, "%s: %s", vgpu_label(h, v, label), gone);
+	return host_keep(h, &now);
+}
+
+static int set_one(struct host *h, const struct site *site, const struct vgpu *v, char **pairs,
+		   int n)
 {
 	struct gpus gpus;
 	struct setting x = {.site = site,
 			    .gpus = &gpus,
 			    .ids = &v->ids,
+			    .uuid = v->uuid,
 			    .profile = ctl.spec.profile.len ? ctl.spec.profile.s : NULL,
 			    .tenant = ctl.spec.tenant[0] ? ctl.spec.tenant : NULL,
 			    .pairs = pairs,
@@ -270,8 +289,7 @@ static int set_one(struct host *h, const struct site *site, struct vgpu *v, char
 	gpus_free(&gpus);
 	if (status || !ctl.persistent)
 		return status;
-	vgpu_read(&h->store, &v->ids, v);
-	return host_keep(h, v);
+	return keep(h, v);
 }
 
 int xen_set(int argc, char **argv)
@@ -356,11 +374,10 @@ static int refresh_one(struct host *h, const struct site *site, const struct vgp
 	struct setting x = {.site = site,
 			    .gpus = &gpus,
 			    .ids = &v->ids,
+			    .uuid = v->uuid,
 			    .profile = v->profile.len ? v->profile.s : NULL,
 			    .dry = ctl.dry_run};
-	const struct pvgpu_ids ids = v->ids;
 	char label[VGPU_LABEL + 1];
-	struct vgpu now;
 	int status;
 
 	if (gpus_read(&h->store, v->ids.be, &gpus) < 0)
@@ -377,10 +394,7 @@ static int refresh_one(struct host *h, const struct site *site, const struct vgp
 						(int)v->ids.id, "changes", difference(&x)));
 	else
 		print_difference(label, &x);
-	if (ctl.dry_run || !host_keeps(h, v))
-		return EXIT_DONE;
-	vgpu_read(&h->store, &ids, &now);
-	return host_keep(h, &now);
+	return ctl.dry_run || !host_keeps(h, v) ? EXIT_DONE : keep(h, v);
 }
 
 static bool wanted(const struct vgpu *v, const char *profile)
