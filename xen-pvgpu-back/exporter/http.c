@@ -177,16 +177,18 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *c, const cha
 static void on_connection(void *arg, struct MHD_Connection *c, void **place,
 			  enum MHD_ConnectionNotificationCode code)
 {
-	const union MHD_ConnectionInfo *fd, *from;
+	int fd;
 
 	if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
 		if (*place)
 			place_leave(*place);
 		return;
 	}
-	fd = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
-	from = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-	*place = place_take(fd->connect_fd, from->client_addr, clock_ms());
+	/* The next answer takes the place of the one before (libmicrohttpd 1.0). */
+	fd = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+	*place = place_take(
+		fd, MHD_get_connection_info(c, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr,
+		clock_ms());
 }
 
 static void on_completed(void *arg, struct MHD_Connection *c, void **state,
