@@ -188,6 +188,20 @@ class Usage(World):
         self.collect(2)
         self.assertEqual([r[1:4] for r in self.rows()], [("4.000000", "2.000000", 3600)] * 2)
 
+    def test_a_counter_that_is_not_read(self):
+        """A host that cannot read a vGPU's statistics at one moment shows 0."""
+        v = self.vm()
+        self.ask("enable", "web1", "--profile", "pvgpu-2g")
+        self.collect(0)
+        for hour, us in (1, 5_000_000), (2, 0), (3, 6_000_000), (4, 6_000_000):
+            self.run_vm(v, us)
+            self.collect(hour)
+        self.assertEqual(sum(float(r[1]) for r in self.rows()), 6)
+        # From its beginning: the backend has been made anew.
+        self.run_vm(v, 2_000_000)
+        self.collect(5)
+        self.assertEqual(sum(float(r[1]) for r in self.rows()), 8)
+
     def test_a_clock_that_goes_back(self):
         v = self.vm()
         self.ask("enable", "web1", "--profile", "pvgpu-2g")

@@ -96,6 +96,8 @@ class Ledger:
     def count(self, now, last, series, vm, us, owners):
         row = self.db.execute("SELECT at, us FROM counter WHERE host = ? AND domid = ? AND vgpu = ?", series).fetchone()
         at, had = row if row else (last, 0)
+        if not us and had:
+            return  # its statistics could not be read, or it has begun anew and used nothing yet
         delta = us - had if us >= had else us  # it has begun anew
         if vm in owners and delta:
             for hour, part in spread(delta, at, now):
