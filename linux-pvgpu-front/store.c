@@ -201,7 +201,7 @@ static int pvgpu_store_ask_gpu(struct pvgpu_vgpu *v)
 	int ret = pvgpu_store_read_key(v->xdev->otherend, "statistics", &text, &len);
 
 	if (!ret)
-		strscpy(v->gpu, text ? text : "", sizeof(v->gpu));
+		pvgpu_printable(v->gpu, sizeof(v->gpu), text, text ? len : 0);
 	kfree(text);
 	return ret;
 }

@@ -483,6 +483,15 @@ START_TEST(watching)
 }
 END_TEST
 
+/* libxenstore's descriptor does not tell. */
+START_TEST(watching_a_xenstored_that_ends)
+{
+	fake_script(fake_hang_up);
+	ck_assert_int_eq(RUN("list", "--watch", "--json"), EXIT_REFUSED);
+	HAS(errors, "xenstore has ended");
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("ctl_cli");
@@ -504,6 +513,7 @@ int main(void)
 	tcase_add_test(t, persistent);
 	tcase_add_test(t, sizing);
 	tcase_add_exit_test(t, watching, 77);
+	tcase_add_test(t, watching_a_xenstored_that_ends);
 	suite_add_tcase(suite, t);
 	r = srunner_create(suite);
 	srunner_run_all(r, CK_NORMAL);

@@ -11,6 +11,7 @@
 /* Looks after the limit, for what was there before it. Each write of a guest to its own keys brings
  * an event, so events have no end of their own. */
 #define LATE_LOOKS 8u
+#define STANDS_MS  5000 /* between two looks whether xenstored is there */
 
 static const char token[] = "await";
 
@@ -29,12 +30,18 @@ bool await_event(struct store *s, double end)
 			 : left > 1e6 ? 1000000000
 				      : (int)(left * 1e3) + 1;
 
+		/* Where xenstored ends, its connection's descriptor does not tell. */
+		if (ms < 0 || ms > STANDS_MS)
+			ms = STANDS_MS;
+		errno = 0;
 		if (store_event(s)) {
 			/* Events already queued are answered by the same look at xenstore. */
 			while (store_event(s))
 				;
 			return true;
 		}
+		if (errno != EAGAIN)
+			return false;
 		if (poll(&p, 1, ms) < 0 && errno != EINTR)
 			return false;
 		if (end >= 0 && await_now() >= end && !(p.revents & POLLIN))
