@@ -340,6 +340,14 @@ static int channel(uint32_t domid, uint32_t remote, uint32_t *port)
 	return fake.fail_channel ? -fake.fail_channel : some_file();
 }
 
+static bool is_device(int fd)
+{
+	struct stat file, device;
+
+	return fstat(fd, &file) == 0 && stat("/dev/null", &device) == 0 &&
+	       file.st_rdev == device.st_rdev;
+}
+
 static const struct xen_ops ops = {
 	.page_map = page_map,
 	.page_unmap = page_unmap,
@@ -355,6 +363,7 @@ static const struct xen_ops ops = {
 	.mark = mark,
 	.marked = marked,
 	.channel = channel,
+	.is_device = is_device,
 };
 
 /* ---- up and down ---- */

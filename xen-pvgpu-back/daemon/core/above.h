@@ -7,6 +7,7 @@
 #ifndef PVGPU_ABOVE_H
 #define PVGPU_ABOVE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -79,5 +80,7 @@ void xenctl_found(struct worker *w, uint32_t ring_pages);
 void xenctl_adopted(struct worker *w);
 /* A worker of this session of the vGPU died while there was no pvgpud. */
 void xenctl_lost(struct vgpu *v, uint32_t number);
+/* Can grants or an event channel of a guest be held through this fd? */
+bool xenctl_is_device(const struct daemon *d, int fd);
 
 #endif

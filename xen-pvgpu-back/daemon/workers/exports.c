@@ -13,9 +13,11 @@
  */
 #include "xen-pvgpu-back/daemon/workers/workers.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "ring/poll.h"
 #include "xen-pvgpu-back/daemon/core/held.h"
@@ -275,6 +277,21 @@ static struct export *shared_of(struct worker *owner, const struct pvgpu_sup *m)
 	return NULL;
 }
 
+/*
+ * A worker may pass on what stands for memory or events, but nothing that pvgpud counts as its own:
+ * grants and event channels count until their session's worker is dead, so no other worker may have
+ * them then. A socket could have their files in its queue. Events are a sealed file in memory;
+ * in which kind of file the driver exports memory is its own matter.
+ */
+static bool may_pass(const struct worker *w, const struct pvgpu_sup *m, int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0 || S_ISSOCK(st.st_mode) || xenctl_is_device(w->d, fd))
+		return false;
+	return m->c || fcntl(fd, F_GET_SEALS) >= 0;
+}
+
 void exports_shared(struct worker *w, const struct pvgpu_sup *m, int fd)
 {
 	struct export *e;
@@ -289,6 +306,11 @@ void exports_shared(struct worker *w, const struct pvgpu_sup *m, int fd)
 	if (m->a) {
 		if (x)
 			wish_refuse(x, (uint32_t)m->a);
+		return;
+	}
+	if (!may_pass(w, m, fd)) {
+		faults_kill(w, FAULT_PROTOCOL, "shares a file of another kind as number %#" PRIx64,
+			    m->b);
 		return;
 	}
 	e = shared_of(w, m);

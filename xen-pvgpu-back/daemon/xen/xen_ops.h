@@ -49,6 +49,8 @@ struct xen_ops {
 	bool (*marked)(uint64_t number);
 	/* An fd, or -errno: a bound event channel, restricted to that domain. */
 	int (*channel)(uint32_t domid, uint32_t remote, uint32_t *port);
+	/* Can the fd be one that grants or channel made? */
+	bool (*is_device)(int fd);
 };
 
 extern const struct xen_ops xen_ops_real; /* xen_real.c */

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <xenevtchn.h>
@@ -18,7 +19,9 @@
 
 #include "xen-pvgpu-back/daemon/xen/xen_ops.h"
 
-#define PAGE 4096u
+#define PAGE   4096u
+#define GNTDEV "/dev/xen/gntdev"
+#define EVTCHN "/dev/xen/evtchn"
 
 /* For pages that pvgpud itself maps and copies; opened at first use and never closed. */
 static xengnttab_handle *gnttab(void)
@@ -154,7 +157,7 @@ static int map_more(int fd, uint32_t domid, const uint32_t *refs, uint32_t count
 
 static int grants(uint32_t domid, const uint32_t *refs, uint32_t count, int *fd, uint64_t *offset)
 {
-	const int file = *fd >= 0 ? *fd : open("/dev/xen/gntdev", O_RDWR | O_CLOEXEC);
+	const int file = *fd >= 0 ? *fd : open(GNTDEV, O_RDWR | O_CLOEXEC);
 	int err;
 
 	if (file < 0)
@@ -198,7 +201,7 @@ static int mark(int fd, uint64_t number)
 /* In doubt it is. */
 static bool marked(uint64_t number)
 {
-	const int fd = open("/dev/xen/gntdev", O_RDWR | O_CLOEXEC);
+	const int fd = open(GNTDEV, O_RDWR | O_CLOEXEC);
 	struct flock l = lock_of(number);
 	const bool free = fd >= 0 && fcntl(fd, F_OFD_GETLK, &l) == 0 && l.l_type == F_UNLCK;
 
@@ -223,6 +226,22 @@ static int channel(uint32_t domid, uint32_t remote, uint32_t *port)
 	return fd;
 }
 
+static bool is_of(const struct stat *file, const char *path)
+{
+	struct stat device;
+
+	return stat(path, &device) == 0 && file->st_rdev == device.st_rdev;
+}
+
+/* In doubt it can. */
+static bool is_device(int fd)
+{
+	struct stat file;
+
+	return fstat(fd, &file) < 0 ||
+	       (S_ISCHR(file.st_mode) && (is_of(&file, GNTDEV) || is_of(&file, EVTCHN)));
+}
+
 const struct xen_ops xen_ops_real = {
 	.page_map = page_map,
 	.page_unmap = page_unmap,
@@ -238,4 +257,5 @@ const struct xen_ops xen_ops_real = {
 	.mark = mark,
 	.marked = marked,
 	.channel = channel,
+	.is_device = is_device,
 };

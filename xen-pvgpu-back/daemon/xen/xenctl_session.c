@@ -372,6 +372,11 @@ void xenctl_ended(struct worker *w)
 		xenbus_changed(v->xen);
 }
 
+bool xenctl_is_device(const struct daemon *d, int fd)
+{
+	return d->xen_ops->is_device(fd);
+}
+
 void xenctl_refuse_all(struct xenctl *c)
 {
 	struct xen_session *s, *next;

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/* Memory and events that the sessions of one vGPU share: what pvgpud passes on, and its books. */
+#include <fcntl.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "tests/unit/daemon/xenctl_case.h"
+#include "xen-pvgpu-back/daemon/workers/workers.h"
+
+#define MIB    (1ull << 20)
+#define IMPORT 77u
+
+static struct fake_worker *a, *b; /* the owner, and the one that imports */
+
+static void say(struct fake_worker *k, const struct pvgpu_sup *m, int fd)
+{
+	ck_assert_int_eq(msg_send(k->control, m, sizeof(*m), &fd, fd >= 0), 0);
+	fake_settle();
+}
+
+/* The next message of that kind, and its files, of which there are as many as the result says. */
+static unsigned int hear(struct fake_worker *k, uint32_t kind, struct pvgpu_sup *m, int *fds)
+{
+	struct pvgpu_sup_assign big = {0};
+	struct msg_in in;
+
+	while (msg_recv(k->control, &big, sizeof(big), MSG_FDS_MAX, &in) > 0) {
+		if (big.head.kind == kind) {
+			*m = big.head;
+			memcpy(fds, in.fds, in.n * sizeof(fds[0]));
+			return in.n;
+		}
+		msg_close_fds(&in);
+	}
+	ck_abort_msg("no message of kind %u", kind);
+}
+
+static void open_two(void)
+{
+	lease_quota_known(fake.v);
+	a = opened(SESSION);
+	b = opened(SESSION + 1);
+	a->w->shares = b->w->shares = true;
+}
+
+static void lease(struct fake_worker *k, uint64_t bytes)
+{
+	say(k, &(struct pvgpu_sup){.kind = PVGPU_SUP_LEASE, .id = 1, .a = bytes}, -1);
+	ck_assert_uint_eq(k->w->leased, bytes);
+}
+
+static uint64_t number_of(const struct fake_worker *k, uint32_t n)
+{
+	return (uint64_t)k->w->id << 32 | n;
+}
+
+/* b asks for what a has, which answers with that file. pvgpud's answer to b. */
+static struct pvgpu_sup shared(uint64_t bytes, int fd, unsigned int *files)
+{
+	const uint64_t number = number_of(a, 1);
+	struct pvgpu_sup m;
+	int got[MSG_FDS_MAX];
+
+	say(b, &(struct pvgpu_sup){.kind = PVGPU_SUP_IMPORT, .id = IMPORT, .b = a->w->id}, -1);
+	ck_assert_uint_eq(hear(a, PVGPU_SUP_WANTED, &m, got), 0);
+	m = (struct pvgpu_sup){.kind = PVGPU_SUP_SHARED, .id = m.id, .b = number, .c = bytes};
+	say(a, &m, fd);
+	*files = hear(b, PVGPU_SUP_GIVEN, &m, got);
+	for (unsigned int i = 0; i < *files; i++)
+		close(got[i]);
+	ck_assert_uint_eq(m.id, IMPORT);
+	return m;
+}
+
+static int sealed_file(void)
+{
+	int fd = memfd_create("events", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW), 0);
+	return fd;
+}
+
+/* Ends both, so that nothing is left on the books. */
+static void both_end(void)
+{
+	fake_die(a);
+	fake_die(b);
+	fake_settle();
+	ck_assert_uint_eq(ledger_used(&fake.v->ledger), 0);
+	ck_assert_uint_eq(fake.v->xen_grants, 0);
+}
+
+/* In which kind of file the driver exports memory is not known: any passes but those below. */
+static const uint64_t honest_bytes[] = {0, 4 * MIB};
+
+START_TEST(passes_on)
+{
+	const uint64_t bytes = honest_bytes[_i];
+	const int fd = bytes ? eventfd(0, EFD_CLOEXEC) : sealed_file();
+	unsigned int files;
+
+	open_two();
+	lease(a, 8 * MIB);
+	ck_assert_uint_eq(shared(bytes, fd, &files).a, 0);
+	ck_assert_uint_eq(files, 1);
+	ck_assert(!a->w->killed);
+	ck_assert_uint_eq(b->w->imported, bytes);
+	close(fd);
+	both_end();
+}
+END_TEST
+
+enum file { CHUNK, RING, CHANNEL, SOCKET, EVENTS };
+
+static const struct {
+	enum file file;
+	uint64_t bytes;
+} foreign[] = {
+	{CHUNK, 0},     {CHUNK, MIB}, {RING, 0},     {RING, MIB}, {CHANNEL, 0},
+	{CHANNEL, MIB}, {SOCKET, 0},  {SOCKET, MIB}, {EVENTS, 0},
+};
+
+/* A file that the owner's worker has; the caller closes it. */
+static int file_of(enum file file)
+{
+	int fds[MSG_FDS_MAX] = {0}, fd = -1;
+	struct pvgpu_sup m;
+	unsigned int n;
+	uint32_t id;
+
+	switch (file) {
+	case CHUNK:
+		id = ask_chunk(PVGPU_CTL_CHUNK_ADD, SESSION, BASE, 64 * 4096);
+		ck_assert_uint_eq(hear(a, PVGPU_SUP_CHUNK_ADD, &m, &fd), 1);
+		say(a, &(struct pvgpu_sup){.kind = PVGPU_SUP_CHUNKED, .id = m.id}, -1);
+		answer(PVGPU_CTL_CHUNK_ADD, id, 0);
+		break;
+	case RING:
+	case CHANNEL:
+		n = hear(a, PVGPU_SUP_ASSIGN, &m, fds);
+		ck_assert_uint_ge(n, 2);
+		fd = fds[file == CHANNEL];
+		for (unsigned int i = 0; i < n; i++)
+			if (fds[i] != fd)
+				close(fds[i]);
+		break;
+	case SOCKET:
+		fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+		break;
+	case EVENTS:
+		fd = eventfd(0, EFD_CLOEXEC);
+		break;
+	}
+	ck_assert_int_ge(fd, 0);
+	return fd;
+}
+
+/* With another worker's copy its grants would stay mapped after they were counted back. */
+START_TEST(passes_on_nothing_else)
+{
+	unsigned int files;
+	int fd;
+
+	open_two();
+	lease(a, 8 * MIB);
+	fd = file_of(foreign[_i].file);
+	ck_assert_uint_ne(shared(foreign[_i].bytes, fd, &files).a, 0);
+	ck_assert_uint_eq(files, 0);
+	close(fd);
+	ck_assert_uint_eq(fake.v->kills, 1);
+	ck_assert_ptr_nonnull(strstr(fake.v->last_reason, "shares a file of another kind"));
+	ck_assert_uint_eq(fake.v->quarantine.faults, 1);
+	/* Nothing is left but what the other one has. */
+	ck_assert_uint_eq(fake.v->sessions, 1);
+	ck_assert_uint_eq(fake.v->xen_grants, b->w->grants);
+	ck_assert_uint_eq(b->w->imported, 0);
+	ck_assert(!b->w->killed);
+}
+END_TEST
+
+static void add(TCase *t)
+{
+	LOOP(passes_on, COUNT(honest_bytes));
+	LOOP(passes_on_nothing_else, COUNT(foreign));
+}
+
+int main(void)
+{
+	return run_xenctl_tests("exports", add);
+}
