@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include "tests/unit/daemon/xenctl_case.h"
+#include "xen-pvgpu-back/daemon/core/held.h"
+#include "xen-pvgpu-back/daemon/workers/parking.h"
 #include "xen-pvgpu-back/daemon/workers/workers.h"
 
 #define MIB    (1ull << 20)
@@ -181,10 +183,50 @@ START_TEST(passes_on_nothing_else)
 }
 END_TEST
 
+/* An operator has it park so many bytes. */
+static void park(struct fake_worker *k, uint64_t bytes)
+{
+	struct pvgpu_sup_assign m;
+	unsigned int fds;
+	char why[160];
+
+	k->w->parking.knows = true;
+	ck_assert(parking_want(fake.v, true, why, sizeof(why)));
+	while (!fake_hear(k, PVGPU_SUP_PARK, &m, &fds))
+		ev_run(fake.d.loop, EVRUN_ONCE);
+	say(k, &(struct pvgpu_sup){.kind = PVGPU_SUP_PARKED, .id = m.head.id, .a = bytes}, -1);
+	ck_assert_uint_eq(k->w->parking.bytes, bytes);
+}
+
+/* The next pvgpud believes no worker that has more than is on record, and ends it. */
+START_TEST(parked_bytes_stay_on_record)
+{
+	const int fd = sealed_file();
+	unsigned int files;
+
+	open_two();
+	b->w->sealed = true;
+	lease(a, 8 * MIB);
+	lease(b, 8 * MIB);
+	ck_assert_uint_eq(shared(4 * MIB, fd, &files).a, 0);
+	close(fd);
+	park(b, 6 * MIB);
+	ck_assert_uint_eq(held_session(b->w->held)->leased, 8 * MIB);
+	fake_die(a);
+	fake_settle();
+	ck_assert_uint_eq(b->w->leased, 6 * MIB);
+	ck_assert_uint_eq(held_session(b->w->held)->leased, 12 * MIB);
+	fake_die(b);
+	fake_settle();
+	ck_assert_uint_eq(ledger_used(&fake.v->ledger), 0);
+}
+END_TEST
+
 static void add(TCase *t)
 {
 	LOOP(passes_on, COUNT(honest_bytes));
 	LOOP(passes_on_nothing_else, COUNT(foreign));
+	tcase_add_test(t, parked_bytes_stay_on_record);
 }
 
 int main(void)

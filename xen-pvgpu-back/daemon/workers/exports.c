@@ -124,12 +124,13 @@ static struct holding *hold(struct export *e, struct worker *w)
 	return h;
 }
 
-/* A worker's lease grows or shrinks by shared memory; the vGPU's sum stays. */
+/* A worker's lease grows or shrinks by shared memory; the vGPU's sum stays. The record has the
+ * lease with the parked bytes. */
 static void lease_moved(struct worker *w, uint64_t leased)
 {
 	judge_lease(&w->account.judge, w->leased, pvgpu_poll_now());
 	w->leased = leased;
-	held_set_leased(w->held, leased);
+	held_set_leased(w->held, leased + w->parking.bytes);
 }
 
 /* It has the memory in its lease from now on, which is as much as it has now and those bytes. */
