@@ -222,11 +222,78 @@ START_TEST(parked_bytes_stay_on_record)
 }
 END_TEST
 
+static void tell_state(struct fake_worker *k)
+{
+	struct pvgpu_sup m = {.kind = PVGPU_SUP_STATE,
+			      .session = k->w->id,
+			      .a = k->w->leased,
+			      .b = k->w->number,
+			      .knows = PVGPU_SUP_KNOWS_ALL};
+
+	strcpy(m.vgpu, fake.v->cfg.name);
+	say(k, &m, -1);
+	ck_assert_int_eq(k->w->state, CHECK_SERVING);
+}
+
+static void has(struct fake_worker *k, uint64_t number, uint64_t bytes)
+{
+	say(k, &(struct pvgpu_sup){.kind = PVGPU_SUP_HELD, .b = number, .c = bytes}, -1);
+}
+
+/* Both are adopted, and b has told that it has so many bytes of a's. */
+static void adopted_with(uint64_t of_a, uint64_t of_b, uint64_t bytes)
+{
+	open_two();
+	lease(a, of_a);
+	lease(b, of_b);
+	fake_restart();
+	lease_quota_known(fake.v);
+	a = fake_serving(SESSION);
+	b = fake_serving(SESSION + 1);
+	tell_state(b);
+	has(b, number_of(a, 1), bytes);
+	ck_assert_uint_eq(b->w->imported, bytes);
+	ck_assert(!b->w->killed);
+}
+
+/* The bytes were in its lease, which holds more than is free beside it. */
+START_TEST(owner_dies_while_adopted)
+{
+	adopted_with(600 * MIB, 100 * MIB, 500 * MIB);
+	fake_die(a);
+	fake_settle();
+	ck_assert_uint_eq(fake.v->quarantine.faults, 0);
+	ck_assert_uint_eq(b->w->leased, 600 * MIB);
+	ck_assert_uint_eq(b->w->exported, 500 * MIB);
+	ck_assert_uint_eq(b->w->imported, 0);
+	ck_assert_uint_eq(held_session(b->w->held)->leased, 600 * MIB);
+	ck_assert_uint_eq(ledger_used(&fake.v->ledger), 600 * MIB);
+	fake_die(b);
+	fake_settle();
+	ck_assert_uint_eq(ledger_used(&fake.v->ledger), 0);
+}
+END_TEST
+
+/* Its lease was never so large, and so much is not free. */
+START_TEST(makes_up_what_it_has_of_a_dead_one)
+{
+	adopted_with(600 * MIB, 400 * MIB, 700 * MIB);
+	fake_die(a);
+	fake_settle();
+	ck_assert_uint_eq(fake.v->quarantine.faults, 1);
+	ck_assert_ptr_nonnull(strstr(fake.v->last_reason, "claims to have 734003200 shared bytes"));
+	ck_assert_uint_eq(fake.v->sessions, 0);
+	ck_assert_uint_eq(ledger_used(&fake.v->ledger), 0);
+}
+END_TEST
+
 static void add(TCase *t)
 {
 	LOOP(passes_on, COUNT(honest_bytes));
 	LOOP(passes_on_nothing_else, COUNT(foreign));
 	tcase_add_test(t, parked_bytes_stay_on_record);
+	tcase_add_test(t, owner_dies_while_adopted);
+	tcase_add_test(t, makes_up_what_it_has_of_a_dead_one);
 }
 
 int main(void)

@@ -339,7 +339,7 @@ void exports_dropped(struct worker *w, const struct pvgpu_sup *m)
 		let_go(h);
 }
 
-/* Charges a session that has it, where its owner has ended while there was no pvgpud. */
+/* Of one whose owner has ended while there was no pvgpud. */
 static void find_charged(struct export *e)
 {
 	struct holding *h = LIST_FIRST(&e->holders);
@@ -361,6 +361,18 @@ static void find_charged(struct export *e)
 		return;
 	}
 	ledger_adopt(&w->vgpu->ledger, &(uint64_t){0}, e->bytes);
+	charge(e, h);
+}
+
+/* Of one whose owner has ended before it could tell of it: its lease is not taken back yet, and has
+ * these bytes. */
+static void inherit(struct export *e, struct worker *owner)
+{
+	struct holding *h = LIST_FIRST(&e->holders);
+
+	if (!h || e->charged || e->number >> 32 != owner->id || e->bytes > owner->leased)
+		return;
+	lease_moved(owner, owner->leased - e->bytes);
 	charge(e, h);
 }
 
@@ -430,5 +442,8 @@ void exports_worker_gone(struct worker *w)
 		let_go(h);
 	}
 	LIST_FOREACH(e, &w->vgpu->exports, link)
-	find_charged(e);
+	{
+		inherit(e, w);
+		find_charged(e);
+	}
 }
