@@ -137,8 +137,8 @@ LDLIBS_usage_test = $(CHECK_LIBS)
 XENCTL_TEST_SRCS := tests/unit/daemon/xenctl_fake.c $(XENCTL_SRCS) $(RULES_SRCS) $(call daemon,config/config_value.c core/held.c core/overrides.c core/pools.c core/process.c core/worker.c \
 	guard/canary.c guard/faults.c guard/xid.c workers/adopt.c workers/exports.c workers/goals.c cgroup/cgroup_files.c cgroup/host_memory.c workers/lease.c workers/parking.c workers/residency.c workers/open.c workers/pool.c workers/pulse.c workers/session.c \
 	workers/spares.c workers/supervise.c workers/vgpu.c workers/worker_log.c)
-UNIT += $(addprefix $(B)/unit/,xenctl_session_test xenctl_open_test xenctl_ring_test xenctl_chunk_test control_flood_test adopt_test exports_test parking_test residency_test reserve_test)
-$(addprefix $(B)/unit/,xenctl_session_test xenctl_open_test xenctl_ring_test xenctl_chunk_test control_flood_test adopt_test exports_test parking_test residency_test reserve_test): $(B)/unit/%: $(B)/obj/tests/unit/daemon/%.o $(call obj,$(XENCTL_TEST_SRCS)) \
+UNIT += $(addprefix $(B)/unit/,xenctl_session_test xenctl_open_test xenctl_ring_test xenctl_chunk_test control_flood_test adopt_test exports_test lease_test parking_test residency_test reserve_test)
+$(addprefix $(B)/unit/,xenctl_session_test xenctl_open_test xenctl_ring_test xenctl_chunk_test control_flood_test adopt_test exports_test lease_test parking_test residency_test reserve_test): $(B)/unit/%: $(B)/obj/tests/unit/daemon/%.o $(call obj,$(XENCTL_TEST_SRCS)) \
 	$$(SIM_OBJS) $$(CONTRACT) $$(KEYS_OBJS)
 LDLIBS_xenctl_session_test = $(CHECK_LIBS) -lev -lm
 LDLIBS_xenctl_open_test = $(CHECK_LIBS) -lev -lm
@@ -147,6 +147,7 @@ LDLIBS_xenctl_chunk_test = $(CHECK_LIBS) -lev -lm
 LDLIBS_control_flood_test = $(CHECK_LIBS) -lev -lm
 LDLIBS_adopt_test = $(CHECK_LIBS) -lev -lm
 LDLIBS_exports_test = $(CHECK_LIBS) -lev -lm
+LDLIBS_lease_test = $(CHECK_LIBS) -lev -lm -Wl,--wrap=poll
 LDLIBS_parking_test = $(CHECK_LIBS) -lev -lm
 LDLIBS_residency_test = $(CHECK_LIBS) -lev -lm
 LDLIBS_reserve_test = $(CHECK_LIBS) -lev -lm

@@ -166,7 +166,7 @@ int supervise_say(struct worker *w, uint32_t kind, uint32_t id, uint64_t a)
 	return 0;
 }
 
-void supervise_meminfo(struct worker *w)
+void supervise_meminfo(struct worker *w, uint64_t free)
 {
 }
 

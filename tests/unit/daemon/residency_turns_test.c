@@ -121,7 +121,7 @@ uint64_t pool_spare_memory(const struct pool *p)
 	return 0;
 }
 
-void supervise_meminfo(struct worker *w)
+void supervise_meminfo(struct worker *w, uint64_t free)
 {
 }
 

@@ -269,6 +269,7 @@ struct vgpu {
 	struct budget connections; /* of local guests */
 	ev_timer pause;            /* it is used up: none is accepted */
 	struct ledger ledger;
+	uint64_t ending, ending_turn; /* lease.c: bytes of ending sessions, as of which turn */
 	struct parking_vgpu parking;
 	LIST_HEAD(, export) exports; /* exports.c: what its sessions share */
 	unsigned int sessions;       /* now */
@@ -378,6 +379,7 @@ struct daemon {
 	TAILQ_HEAD(, opening) openings;
 	LIST_HEAD(, wish) wishes; /* exports.c: imports that an owner is asked for */
 	uint32_t next_wish;
+	uint64_t lease_turn;     /* lease.c */
 	uint64_t served, counts; /* openings that got a worker; counts of vGPUs that wait */
 	unsigned int session_n, worker_n;
 	uint64_t workers_started; /* by this pvgpud */

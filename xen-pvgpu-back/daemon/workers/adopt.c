@@ -428,7 +428,7 @@ void adopt_state(struct worker *w, const struct pvgpu_sup *m)
 	find_guest(w);
 	give_log(w);
 	/* At once, with what is on record: the worker compares it with its STATE. */
-	supervise_meminfo(w);
+	supervise_meminfo(w, lease_free(v));
 	vgpu_changed(v);
 	if (v->drain == PVGPU_DRAIN_NOW || d->stopping)
 		supervise_say(w, PVGPU_SUP_DRAIN, 0, d->cfg.shutdown_ms);

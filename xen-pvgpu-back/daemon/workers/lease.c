@@ -20,7 +20,8 @@
 #include "xen-pvgpu-back/daemon/workers/pool.h"
 #include "xen-pvgpu-back/daemon/workers/residency.h"
 
-#define CLAIMS_MAX 8u /* claims of one worker, which waits for each */
+#define CLAIMS_MAX 8u    /* claims of one worker, which waits for each */
+#define SERVE_S    0.001 /* from a RETURN to the claims that wait for it */
 
 /* The guest is gone or the worker has reported its end: its memory returns soon, at the latest when
  * the worker is killed. */
@@ -42,6 +43,17 @@ static uint64_t ending_bytes(const struct vgpu *v)
 			n += w->leased + w->account.beyond;
 	}
 	return n;
+}
+
+/* The same as it was when it was first asked for in this turn: a system call for each session is
+ * too much for each claim. */
+static uint64_t ending_this_turn(struct vgpu *v)
+{
+	if (v->ending_turn != v->d->lease_turn) {
+		v->ending_turn = v->d->lease_turn;
+		v->ending = ending_bytes(v);
+	}
+	return v->ending;
 }
 
 /* Bytes that may be leased now. A vGPU without a promise may lease memory that is not promised to
@@ -174,8 +186,9 @@ static void serve_fitting(struct pool *p)
 {
 	struct claim *c, *next;
 
+	p->d->lease_turn++;
 	for (c = TAILQ_FIRST(&p->claims); c; c = next) {
-		const struct vgpu *v = c->w->vgpu;
+		struct vgpu *v = c->w->vgpu;
 		bool granted;
 
 		next = TAILQ_NEXT(c, link);
@@ -184,7 +197,7 @@ static void serve_fitting(struct pool *p)
 		granted = grant(c);
 		if (granted)
 			answer_claim(c, true);
-		else if (!waits_for_room(c) && c->bytes > available(v) + ending_bytes(v))
+		else if (!waits_for_room(c) && c->bytes > available(v) + ending_this_turn(v))
 			answer_claim(c, false);
 	}
 }
@@ -249,13 +262,15 @@ void lease_unparked(struct worker *w)
 void lease_quota_known(struct vgpu *v)
 {
 	struct worker *w;
+	uint64_t free;
 
 	v->ledger.quota = vgpu_quota(v);
 	lease_serve(v->pool);
+	free = lease_free(v);
 	TAILQ_FOREACH(w, &v->d->workers, link)
 	{
 		if (w->vgpu == v && w->state == CHECK_SERVING)
-			supervise_meminfo(w);
+			supervise_meminfo(w, free);
 	}
 }
 
@@ -301,6 +316,16 @@ static void note(struct worker *w)
 	judge_lease(&w->account.judge, w->leased, pvgpu_poll_now());
 }
 
+/* Such messages are many, and claims may be, too: a timer serves them, which runs anyway where
+ * residency is on. lease_serve() stops it. */
+static void serve_soon(struct pool *p)
+{
+	if (residency_is_on(p) || TAILQ_EMPTY(&p->claims) || ev_is_active(&p->residency))
+		return;
+	ev_timer_set(&p->residency, SERVE_S, 0.);
+	ev_timer_start(p->d->loop, &p->residency);
+}
+
 void lease_given(struct worker *w, uint64_t bytes)
 {
 	note(w);
@@ -310,9 +335,7 @@ void lease_given(struct worker *w, uint64_t bytes)
 		return;
 	}
 	held_set_leased(w->held, w->leased + w->parking.bytes);
-	/* Such messages are many: where claims may be many, too, a timer serves them. */
-	if (!residency_is_on(w->vgpu->pool))
-		lease_serve(w->vgpu->pool);
+	serve_soon(w->vgpu->pool);
 	vgpu_changed(w->vgpu);
 }
 

@@ -78,9 +78,7 @@ int session_start(struct opening *o, struct worker *w, char reason[CHECK_REASON]
 {
 	struct vgpu *v = o->vgpu;
 	struct pvgpu_sup_assign m = {
-		.head = {.kind = PVGPU_SUP_ASSIGN,
-			 .session = w->id,
-			 .a = PVGPU_SUP_KNOWS_ALL},
+		.head = {.kind = PVGPU_SUP_ASSIGN, .session = w->id, .a = PVGPU_SUP_KNOWS_ALL},
 		.cmd_size = o->cmd_size,
 		.rep_size = o->rep_size,
 		.quota = vgpu_quota(v),
@@ -114,6 +112,6 @@ int session_start(struct opening *o, struct worker *w, char reason[CHECK_REASON]
 	o->ops->assigned(o);
 	overrides_say_session(w);
 	share_worker(w, false);
-	supervise_meminfo(w);
+	supervise_meminfo(w, lease_free(v));
 	return 0;
 }

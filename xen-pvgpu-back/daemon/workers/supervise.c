@@ -284,22 +284,30 @@ int supervise_tell(struct worker *w, const struct pvgpu_sup *m, int fd)
 	return -1;
 }
 
+static int say(struct worker *w, struct pvgpu_sup *m, uint64_t free)
+{
+	m->session = w->id;
+	m->b = free;
+	m->c = w->leased + w->parking.bytes;
+	m->knows = PVGPU_SUP_KNOWS_ALL;
+	w->told = m->b + m->c;
+	return supervise_tell(w, m, -1);
+}
+
 int supervise_say(struct worker *w, uint32_t kind, uint32_t id, uint64_t a)
 {
 	struct pvgpu_sup m = {.kind = kind, .id = id, .a = a, .session = w->id};
 
-	if (w->vgpu && (kind == PVGPU_SUP_LEASED || kind == PVGPU_SUP_MEMINFO)) {
-		m.b = lease_free(w->vgpu);
-		m.c = w->leased + w->parking.bytes;
-		m.knows = PVGPU_SUP_KNOWS_ALL;
-		w->told = m.b + m.c;
-	}
+	if (w->vgpu && (kind == PVGPU_SUP_LEASED || kind == PVGPU_SUP_MEMINFO))
+		return say(w, &m, lease_free(w->vgpu));
 	return supervise_tell(w, &m, -1);
 }
 
-void supervise_meminfo(struct worker *w)
+void supervise_meminfo(struct worker *w, uint64_t free)
 {
-	supervise_say(w, PVGPU_SUP_MEMINFO, 0, w->vgpu->ledger.quota);
+	struct pvgpu_sup m = {.kind = PVGPU_SUP_MEMINFO, .a = w->vgpu->ledger.quota};
+
+	say(w, &m, free);
 }
 
 static void ready(struct worker *w, const struct pvgpu_sup *m)
@@ -376,7 +384,7 @@ static void handle(struct worker *w, const struct pvgpu_sup *m, int fd)
 		adopt_state(w, m);
 		break;
 	case PVGPU_SUP_MEMINFO:
-		supervise_meminfo(w);
+		supervise_meminfo(w, lease_free(w->vgpu));
 		break;
 	case PVGPU_SUP_CHUNKED:
 		xenctl_chunked(w, m);

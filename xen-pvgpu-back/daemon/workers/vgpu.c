@@ -42,6 +42,7 @@ uint64_t vgpu_quota(const struct vgpu *v)
 static void on_tell(struct ev_loop *loop, ev_timer *t, int events)
 {
 	struct vgpu *v = t->data;
+	const uint64_t free = lease_free(v);
 	struct worker *w;
 
 	TAILQ_FOREACH(w, &v->d->workers, link)
@@ -49,8 +50,8 @@ static void on_tell(struct ev_loop *loop, ev_timer *t, int events)
 		/* A worker knows its own leases: it is told only when those of others have changed.
 		 */
 		if (w->vgpu == v && w->state == CHECK_SERVING &&
-		    w->told != lease_free(v) + w->leased + w->parking.bytes)
-			supervise_meminfo(w);
+		    w->told != free + w->leased + w->parking.bytes)
+			supervise_meminfo(w, free);
 	}
 }
 

@@ -125,12 +125,13 @@ int spawn_worker(struct worker *w);
 
 /* supervise.c */
 struct worker *supervise_new(struct pool *p, unsigned int id);
-void supervise_watch(struct worker *w); /* its fds are set: watches them */
+void supervise_watch(struct worker *w);                    /* its fds are set: watches them */
 void supervise_assigned(struct worker *w, struct vgpu *v); /* it has a session */
 void supervise_watch_guest(struct worker *w, int pidfd);
 /* Sends a message, with fd if that is not negative. */
 int supervise_tell(struct worker *w, const struct pvgpu_sup *m, int fd);
-void supervise_meminfo(struct worker *w);
+/* free: lease_free() of its vGPU. */
+void supervise_meminfo(struct worker *w, uint64_t free);
 void supervise_gone(struct worker *w);
 
 /* spares.c */
