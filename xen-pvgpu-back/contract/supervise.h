@@ -89,10 +89,10 @@ enum pvgpu_sup_kind {
 				  to match the answer, a = of which kind it must be (the worker's
 				  numbers), b = the owner's session as the token has it */
 	PVGPU_SUP_WANTED = 21, /* pvgpud to the owner: the same; id = pvgpud's number */
-	PVGPU_SUP_SHARED = 22, /* worker answers WANTED: id as there, a = a CUresult; if it is 0 the
-				  fd alongside, no socket and none of Xen's devices, b = the thing's
-				  number, c = its bytes of device memory, which are part of the
-				  owner's lease (0: an event, whose fd is a memfd) */
+	PVGPU_SUP_SHARED = 22, /* worker answers each WANTED once: id as there, a = a CUresult; if
+				  it is 0 the fd alongside, no socket and none of Xen's devices, b =
+				  the thing's number, c = its bytes of device memory, which are part
+				  of the owner's lease (0: an event, whose fd is a memfd) */
 	PVGPU_SUP_GIVEN = 23,  /* pvgpud answers IMPORT with the contents of SHARED, or a refusal */
 	PVGPU_SUP_DROP = 24,   /* worker: has the thing with number b no longer, of c bytes */
 	PVGPU_SUP_CHARGED = 25, /* pvgpud: the c bytes of the thing with number b are part of this

@@ -31,7 +31,8 @@ static unsigned int hear(struct fake_worker *k, uint32_t kind, struct pvgpu_sup 
 	while (msg_recv(k->control, &big, sizeof(big), MSG_FDS_MAX, &in) > 0) {
 		if (big.head.kind == kind) {
 			*m = big.head;
-			memcpy(fds, in.fds, in.n * sizeof(fds[0]));
+			if (in.n)
+				memcpy(fds, in.fds, in.n * sizeof(fds[0]));
 			return in.n;
 		}
 		msg_close_fds(&in);
@@ -287,6 +288,95 @@ START_TEST(makes_up_what_it_has_of_a_dead_one)
 }
 END_TEST
 
+/* Each would make pvgpud keep something. */
+START_TEST(answers_unasked)
+{
+	struct pvgpu_sup m = {.kind = PVGPU_SUP_SHARED, .id = 1};
+	const int fd = sealed_file();
+	unsigned int files;
+
+	open_two();
+	if (_i)
+		ck_assert_uint_eq(shared(0, fd, &files).a, 0);
+	ck_assert(!a->w->killed);
+	m.b = number_of(a, 2);
+	say(a, &m, fd);
+	close(fd);
+	ck_assert_uint_eq(fake.v->quarantine.faults, 1);
+	ck_assert_ptr_nonnull(strstr(fake.v->last_reason, "for which no other worker has asked"));
+	ck_assert_uint_eq(fake.v->sessions, 1);
+	fake_die(b);
+	fake_settle();
+	ck_assert_uint_eq(ledger_used(&fake.v->ledger), 0);
+}
+END_TEST
+
+/* It cannot know that its importer has ended. */
+START_TEST(answers_late)
+{
+	const int fd = sealed_file();
+	struct pvgpu_sup m;
+
+	open_two();
+	say(b, &(struct pvgpu_sup){.kind = PVGPU_SUP_IMPORT, .id = IMPORT, .b = a->w->id}, -1);
+	hear(a, PVGPU_SUP_WANTED, &m, NULL);
+	fake_die(b);
+	fake_settle();
+	m = (struct pvgpu_sup){.kind = PVGPU_SUP_SHARED, .id = m.id, .b = number_of(a, 1)};
+	say(a, &m, fd);
+	close(fd);
+	ck_assert(!a->w->killed);
+	ck_assert_uint_eq(a->w->holdings_n, 1);
+	fake_die(a);
+	fake_settle();
+}
+END_TEST
+
+#define OWES_FORMER 4096u
+#define OWES_MOST   8192u
+
+/* A former pvgpud has asked for these. */
+START_TEST(answers_its_former_pvgpud)
+{
+	const struct pvgpu_sup m = {.kind = PVGPU_SUP_SHARED, .id = 1, .a = 1};
+
+	open_two();
+	fake_restart();
+	a = fake_serving(SESSION);
+	tell_state(a);
+	for (unsigned int i = 0; i < OWES_FORMER; i++)
+		exports_shared(a->w, &m, -1);
+	ck_assert(!a->w->killed);
+	exports_shared(a->w, &m, -1);
+	ck_assert(a->w->killed);
+	ck_assert_ptr_nonnull(strstr(a->w->reason, "for which no other worker has asked"));
+	fake_settle();
+	ck_assert_uint_eq(fake.v->quarantine.faults, 1);
+}
+END_TEST
+
+/* It is asked no more when it answers none. */
+START_TEST(owes_many_answers)
+{
+	struct pvgpu_sup_assign big;
+	struct pvgpu_sup m = {.kind = PVGPU_SUP_IMPORT, .id = IMPORT};
+	unsigned int fds;
+
+	open_two();
+	m.b = a->w->id;
+	a->w->owes = OWES_MOST - 1;
+	say(b, &m, -1);
+	ck_assert(fake_hear(a, PVGPU_SUP_WANTED, &big, &fds));
+	ck_assert_uint_eq(a->w->owes, OWES_MOST);
+	say(b, &m, -1);
+	ck_assert(!fake_hear(a, PVGPU_SUP_WANTED, &big, &fds));
+	ck_assert_uint_eq(a->w->owes, OWES_MOST);
+	ck_assert(fake_hear(b, PVGPU_SUP_GIVEN, &big, &fds));
+	ck_assert_uint_ne(big.head.a, 0);
+	both_end();
+}
+END_TEST
+
 static void add(TCase *t)
 {
 	LOOP(passes_on, COUNT(honest_bytes));
@@ -294,6 +384,10 @@ static void add(TCase *t)
 	tcase_add_test(t, parked_bytes_stay_on_record);
 	tcase_add_test(t, owner_dies_while_adopted);
 	tcase_add_test(t, makes_up_what_it_has_of_a_dead_one);
+	LOOP(answers_unasked, 2);
+	tcase_add_test(t, answers_late);
+	tcase_add_test(t, answers_its_former_pvgpud);
+	tcase_add_test(t, owes_many_answers);
 }
 
 int main(void)

@@ -272,6 +272,7 @@ struct vgpu {
 	uint64_t ending, ending_turn; /* lease.c: bytes of ending sessions, as of which turn */
 	struct parking_vgpu parking;
 	LIST_HEAD(, export) exports; /* exports.c: what its sessions share */
+	void *export_tree;           /* the same, by number */
 	unsigned int sessions;       /* now */
 	unsigned int openings;       /* guests waiting for a session */
 	bool crowded;                /* max_opening of them: no more are accepted */
@@ -346,6 +347,7 @@ struct worker {
 	unsigned int claims;    /* in its pool's list */
 	LIST_HEAD(, holding) holdings; /* exports.c: what it shares with other sessions */
 	unsigned int holdings_n, wishes;
+	unsigned int owes; /* exports.c: answers of it that may come */
 	uint64_t exported; /* bytes of its lease that it shares */
 	uint64_t imported; /* bytes that it has and that are in another session's lease */
 	uint64_t told;     /* free bytes plus its own, as last sent */

@@ -208,6 +208,7 @@ struct worker *adopt_recorded(struct vgpu *v, unsigned int id, uint32_t number)
 	w->user = s->user;
 	w->started_ms = s->started_ms;
 	w->guest_pid = number || s->guest > INT32_MAX ? 0 : (pid_t)s->guest;
+	exports_found(w);
 	ledger_adopt(&v->ledger, &w->leased, s->leased);
 	if (w->number)
 		xenctl_found(w, s->ring_pages);

@@ -15,6 +15,7 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <search.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -28,6 +29,10 @@
 #define WISHES_MOST   64u
 #define HOLDINGS_MOST 16384u /* of one session */
 #define ANSWER_S      10.    /* for the owner's answer */
+/* Answers that an owner still has to give, to importers that were refused meanwhile, too: as many
+ * as 64 sessions wish for at once, and twice that where some were asked for by a former pvgpud. */
+#define OWES_FORMER (64u * WISHES_MOST)
+#define OWES_MOST   (2u * OWES_FORMER)
 
 /* An import that the owner is asked for. */
 struct wish {
@@ -41,6 +46,7 @@ struct wish {
 struct export
 {
 	LIST_ENTRY(export) link; /* of the vGPU */
+	struct vgpu *vgpu;
 	uint64_t number;
 	uint64_t bytes;         /* 0: an event */
 	struct worker *charged; /* that has it in its lease; NULL: no one */
@@ -55,16 +61,20 @@ struct holding {
 	uint32_t n; /* times that it was imported */
 };
 
+static int compare(const void *a, const void *b)
+{
+	const struct export *x = a, *y = b;
+
+	return x->number < y->number ? -1 : x->number > y->number;
+}
+
+/* In a tree: there may be a million, with numbers of the workers' choice. */
 static struct export *find(const struct vgpu *v, uint64_t number)
 {
-	struct export *e;
+	const struct export key = {.number = number};
+	struct export **at = tfind(&key, &v->export_tree, compare);
 
-	LIST_FOREACH(e, &v->exports, link)
-	{
-		if (e->number == number)
-			return e;
-	}
-	return NULL;
+	return at ? *at : NULL;
 }
 
 static struct holding *holding_of(const struct export *e, const struct worker *w)
@@ -87,6 +97,11 @@ static struct export *export_new(struct vgpu *v, uint64_t number, uint64_t bytes
 		return NULL;
 	e->number = number;
 	e->bytes = bytes;
+	if (!tsearch(e, &v->export_tree, compare)) {
+		free(e);
+		return NULL;
+	}
+	e->vgpu = v;
 	LIST_INSERT_HEAD(&v->exports, e, link);
 	return e;
 }
@@ -96,6 +111,7 @@ static void export_unused(struct export *e)
 	if (!LIST_EMPTY(&e->holders))
 		return;
 	LIST_REMOVE(e, link);
+	tdelete(e, &e->vgpu->export_tree, compare);
 	free(e);
 }
 
@@ -225,12 +241,19 @@ static struct worker *owner_of(const struct worker *from, uint64_t session)
 	return NULL;
 }
 
+void exports_found(struct worker *w)
+{
+	w->owes = OWES_FORMER;
+}
+
 void exports_wanted(struct worker *w, const struct pvgpu_sup *m)
 {
 	struct pvgpu_sup ask = {.kind = PVGPU_SUP_WANTED, .a = m->a, .b = m->b};
 	struct worker *owner = owner_of(w, m->b);
-	struct wish *x = owner && w->wishes < WISHES_MOST ? calloc(1, sizeof(*x)) : NULL;
+	struct wish *x = NULL;
 
+	if (owner && w->wishes < WISHES_MOST && owner->owes < OWES_MOST)
+		x = calloc(1, sizeof(*x));
 	if (!x) {
 		answer(w, m->id, owner ? TOO_MANY : REFUSED, 0, 0, -1);
 		return;
@@ -241,6 +264,7 @@ void exports_wanted(struct worker *w, const struct pvgpu_sup *m)
 	x->owner = owner;
 	LIST_INSERT_HEAD(&w->d->wishes, x, link);
 	w->wishes++;
+	owner->owes++;
 	ev_timer_init(&x->limit, on_limit, ANSWER_S, 0.);
 	x->limit.data = x;
 	ev_now_update(w->d->loop);
@@ -298,6 +322,14 @@ void exports_shared(struct worker *w, const struct pvgpu_sup *m, int fd)
 	struct export *e;
 	struct wish *x;
 
+	if (!w->owes) {
+		faults_kill(w, FAULT_PROTOCOL,
+			    "answers about number %#" PRIx64
+			    ", for which no other worker has asked",
+			    m->b);
+		return;
+	}
+	w->owes--;
 	LIST_FOREACH(x, &w->d->wishes, link)
 	{
 		if (x->id == m->id && x->owner == w)

@@ -113,6 +113,8 @@ void lease_unparked(struct worker *w);
 uint64_t lease_free(const struct vgpu *v);
 
 /* exports.c: memory and events that the sessions of a vGPU share */
+/* The worker of a former pvgpud, which may have asked it. */
+void exports_found(struct worker *w);
 void exports_wanted(struct worker *w, const struct pvgpu_sup *m);
 void exports_shared(struct worker *w, const struct pvgpu_sup *m, int fd);
 void exports_dropped(struct worker *w, const struct pvgpu_sup *m);
