@@ -652,6 +652,30 @@ START_TEST(away_from_an_unsound_gpu)
 }
 END_TEST
 
+/* A vGPU that was left out for lack of room, with sessions of a former pvgpud. */
+START_TEST(left_out_with_sessions_stays)
+{
+	struct vgpu *v;
+
+	up(2, 1024 * MIB);
+	attach(1, "1048576");
+	v = vgpu_of(1);
+	ck_assert_ptr_eq(v->pool, d.pools[0]);
+	snprintf(v->unfit, sizeof(v->unfit), "no room");
+	v->sessions = 1;
+	put(2, "pool", "first");
+	attach(2, "1073741824");
+	ck_assert_str_eq(get(2, "state"), ADMITTED);
+	pool_changed(d.pools[0]);
+	ck_assert_ptr_eq(v->pool, d.pools[0]);
+	ck_assert_str_eq(v->unfit, "no room");
+	v->sessions = 0;
+	vgpu_settle(v);
+	ck_assert_ptr_eq(v->pool, d.pools[1]);
+	ck_assert_str_eq(v->unfit, "");
+}
+END_TEST
+
 START_TEST(what_is_used_without_a_promise_counts)
 {
 	uint64_t leased = 0;
@@ -794,6 +818,7 @@ int main(void)
 	tcase_add_test(t, nothing_on_an_unsound_gpu);
 	tcase_add_test(t, tried_again_when_the_gpu_is_well);
 	tcase_add_test(t, away_from_an_unsound_gpu);
+	tcase_add_test(t, left_out_with_sessions_stays);
 	tcase_add_test(t, what_is_used_without_a_promise_counts);
 	tcase_add_test(t, groups_live);
 	tcase_add_test(t, groups_told_by_the_toolstack);

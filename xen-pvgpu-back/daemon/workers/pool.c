@@ -227,7 +227,9 @@ static void fit_again(struct pool *p)
 		if (v->pool != p || !v->unfit[0])
 			continue;
 		to = pool_place(p->d, &v->cfg, v, why);
-		if (!to)
+		/* With sessions, which may be a former pvgpud's, it is moved when they have ended.
+		 */
+		if (!to || (to != p && (v->sessions || v->openings)))
 			continue;
 		v->unfit[0] = v->refusing[0] = '\0';
 		if (to != p)
