@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* A worker's answers to the next pvgpud are claims: the last one's record counts. Blame of the GPU
  * is a claim, too. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "tests/unit/daemon/xenctl_case.h"
 #include "xen-pvgpu-back/daemon/guard/xid.h"
 
@@ -154,6 +160,67 @@ START_TEST(died_meanwhile)
 }
 END_TEST
 
+/* A program with the name of the worker's, which runs until it is ended. */
+static pid_t runs_on(const char *name)
+{
+	char copy[300], path[128];
+	pid_t pid;
+
+	snprintf(path, sizeof(path), "%s/%s", fake.dir, name);
+	snprintf(copy, sizeof(copy), "cp /bin/sleep %s", path);
+	ck_assert_int_eq(system(copy), 0);
+	pid = fork();
+	if (!pid) {
+		execl(path, name, "60", NULL);
+		_exit(1);
+	}
+	ck_assert_int_gt(pid, 0);
+	/* Until its name is that of the program. */
+	for (unsigned int i = 0; i < 1000; i++) {
+		char link[64], exe[128] = "";
+
+		snprintf(link, sizeof(link), "/proc/%d/exe", (int)pid);
+		if (readlink(link, exe, sizeof(exe) - 1) > 0 && !strcmp(exe, path))
+			return pid;
+		usleep(10000);
+	}
+	ck_abort_msg("%s does not run", path);
+}
+
+static int how_it_ended(pid_t pid)
+{
+	int status = 0;
+
+	for (unsigned int i = 0; i < 100; i++, usleep(10000))
+		if (waitpid(pid, &status, WNOHANG) == pid)
+			return WIFSIGNALED(status) ? WTERMSIG(status) : -1;
+	kill(pid, SIGTERM);
+	waitpid(pid, &status, 0);
+	return WTERMSIG(status);
+}
+
+/* A worker that has closed its socket looks dead, but uses the GPU. A program of another name (_i)
+ * has its number by chance. */
+START_TEST(hides_from_the_next)
+{
+	const pid_t pid = runs_on(_i ? "another" : "pvgpu-worker");
+	struct fake_worker *k;
+
+	for (unsigned int i = 0; i < fake.worker_n; i++)
+		if (fake.workers[i].w)
+			fake.workers[i].w->pid = pid;
+	k = opened(SESSION);
+	close(k->control);
+	close(k->death);
+	*k = (struct fake_worker){.control = -1, .death = -1};
+	fake_restart();
+	adopt_scan(&fake.d);
+	ck_assert_int_eq(how_it_ended(pid), _i ? SIGTERM : SIGKILL);
+	ck_assert_uint_eq(fake.v->failed, 1);
+	ck_assert_uint_eq(fake.v->sessions, 0);
+}
+END_TEST
+
 /* A removal of a chunk that never was uncounts nothing. */
 START_TEST(chunks_are_on_record)
 {
@@ -286,6 +353,7 @@ static void add(TCase *t)
 	tcase_add_test(t, killed_at_once);
 	tcase_add_test(t, without_a_record);
 	LOOP(died_meanwhile, 2);
+	LOOP(hides_from_the_next, 2);
 	tcase_add_test(t, chunks_are_on_record);
 	tcase_add_test(t, blame_of_a_gpu_that_works);
 	tcase_add_test(t, blame_of_a_gpu_that_fails);

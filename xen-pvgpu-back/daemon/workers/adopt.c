@@ -218,6 +218,40 @@ struct worker *adopt_recorded(struct vgpu *v, unsigned int id, uint32_t number)
 	return w;
 }
 
+/* The program that it runs is a worker, also where that was replaced. */
+static bool runs_a_worker(const struct daemon *d, pid_t pid)
+{
+	static const char ours[] = "pvgpu-worker";
+	char path[32], exe[CONFIG_PATH] = "";
+	const char *name, *slash = strrchr(d->cfg.worker, '/');
+
+	snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
+	if (readlink(path, exe, sizeof(exe) - 1) < 0)
+		return false;
+	name = strrchr(exe, '/');
+	if (!name)
+		return false;
+	return !strncmp(name + 1, ours, sizeof(ours) - 1) || (slash && !strcmp(name, slash));
+}
+
+/* A session on record whose worker cannot be reached, since its socket was deleted, or is closed:
+ * it would go on using the GPU without an account of its use. */
+static void end_lost(const struct daemon *d, const struct held_session *s, const char *what)
+{
+	const pid_t pid = s->pid > INT32_MAX ? 0 : (pid_t)s->pid;
+	const int fd = process_open(pid, s->start);
+
+	if (fd < 0)
+		return;
+	if (runs_a_worker(d, pid)) {
+		log_warning("session %" PRIu32 " of a former pvgpud: the socket of its worker, "
+			    "process %d, %s: the worker is ended",
+			    s->id, (int)pid, what);
+		pidfd_send_signal(fd, SIGKILL, NULL, 0);
+	}
+	close(fd);
+}
+
 /* Did the program run before the session, and does it run now? */
 static bool program_lives(const struct held_session *s)
 {
@@ -227,9 +261,9 @@ static bool program_lives(const struct held_session *s)
 	return ticks && ticks * 1000 / (uint64_t)sysconf(_SC_CLK_TCK) <= s->started_ms;
 }
 
-/* The worker of a session ended while there was no pvgpud. It is a failure where its program lives
- * on: otherwise it ended with that. Of a Xen guest's program it hears from pvgpud only. That guest
- * is told. */
+/* The worker of a session ended while there was no pvgpud, or has closed its socket to look so. It
+ * is a failure where its program lives on: otherwise it ended with that. Of a Xen guest's program
+ * it hears from pvgpud only. That guest is told. */
 static void died(struct daemon *d, const struct named *n)
 {
 	struct vgpu *v = daemon_vgpu(d, n->vgpu);
@@ -238,6 +272,8 @@ static void died(struct daemon *d, const struct named *n)
 
 	if (v && n->number)
 		xenctl_lost(v, n->number);
+	if (s)
+		end_lost(d, s, "is closed");
 	if (s && (n->number ? !s->closed : program_lives(s))) {
 		v->failed++;
 		snprintf(v->last_reason, sizeof(v->last_reason),
@@ -288,40 +324,6 @@ static void adopt(struct daemon *d, const char *file, const struct named *n)
 	worker_deadline(w, d->cfg.adopt_ms, "did not answer its new pvgpud");
 }
 
-/* The program that it runs is a worker, also where that was replaced. */
-static bool runs_a_worker(const struct daemon *d, pid_t pid)
-{
-	static const char ours[] = "pvgpu-worker";
-	char path[32], exe[CONFIG_PATH] = "";
-	const char *name, *slash = strrchr(d->cfg.worker, '/');
-
-	snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
-	if (readlink(path, exe, sizeof(exe) - 1) < 0)
-		return false;
-	name = strrchr(exe, '/');
-	if (!name)
-		return false;
-	return !strncmp(name + 1, ours, sizeof(ours) - 1) || (slash && !strcmp(name, slash));
-}
-
-/* A session on record whose worker cannot be reached, since its socket was deleted: it would go on
- * using the GPU without an account of its use. */
-static void end_lost(const struct daemon *d, const struct held_session *s)
-{
-	const pid_t pid = s->pid > INT32_MAX ? 0 : (pid_t)s->pid;
-	const int fd = process_open(pid, s->start);
-
-	if (fd < 0)
-		return;
-	if (runs_a_worker(d, pid)) {
-		log_warning("session %" PRIu32 " of a former pvgpud: the socket of its worker, "
-			    "process %d, was deleted: the worker is ended",
-			    s->id, (int)pid);
-		pidfd_send_signal(fd, SIGKILL, NULL, 0);
-	}
-	close(fd);
-}
-
 void adopt_scan(struct daemon *d)
 {
 	int fd = openat(d->workers_dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -352,7 +354,7 @@ void adopt_scan(struct daemon *d)
 	}
 	closedir(dir);
 	while (held_rest(d->held, &rest))
-		end_lost(d, &rest);
+		end_lost(d, &rest, "was deleted");
 	if (n)
 		log_info("found %u session%s of a former pvgpud", d->session_n,
 			 d->session_n == 1 ? "" : "s");
