@@ -70,6 +70,14 @@ static struct wait *sync_wait(struct gpu *g, struct ctx *c, const struct pvgpu_c
 	return w;
 }
 
+/* The far end would make the capture invalid for the question alone. */
+static int barred(const struct stream *s)
+{
+	if (s->capture)
+		return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+	return capture_bars(s) ? CUDA_ERROR_STREAM_CAPTURE_IMPLICIT : 0;
+}
+
 int handle_stream_synchronize(struct worker *w, const struct pvgpu_in_stream_synchronize *in,
 			      struct pvgpu_out_stream_synchronize *out)
 {
@@ -81,8 +89,9 @@ int handle_stream_synchronize(struct worker *w, const struct pvgpu_in_stream_syn
 	s = stream_of(in->ctx, in->stream, &r);
 	if (!s)
 		return r;
-	if (s->capture)
-		return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+	r = barred(s);
+	if (r)
+		return r;
 	held = deferred_take(g, s->o.ctx);
 	r = (int)g->far->cuStreamQuery(s->far);
 	if (!r)
@@ -118,8 +127,9 @@ int handle_stream_query(struct worker *w, const struct pvgpu_in_stream_query *in
 	s = stream_of(in->ctx, in->stream, &r);
 	if (!s)
 		return r;
-	if (s->capture)
-		return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+	r = barred(s);
+	if (r)
+		return r;
 	if (s == s->o.ctx->legacy ? s->o.ctx->parked : order_waits(&s->o.order))
 		return CUDA_ERROR_NOT_READY;
 	r = (int)g->far->cuStreamQuery(s->far);
