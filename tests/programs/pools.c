@@ -7,11 +7,20 @@
 #include "tests/programs/common.h"
 
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <unistd.h>
 
 PTX(ptx_vector);
 
-enum { WORDS = 4096 };
+enum {
+	WORDS = 4096,
+	PENDING_BYTES = 1 << 20,
+	TRIES = 8,  /* allocations, until memory comes that was freed */
+	LOOKS = 50, /* at what must not change meanwhile */
+};
+
+static atomic_bool synchronizes; /* synchronize() is about to wait */
 
 static const CUmemPoolProps plain = {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED,
 				     .location = {.type = CU_MEM_LOCATION_TYPE_DEVICE}};
@@ -224,6 +233,110 @@ static void *open_late(void *arg)
 	return NULL;
 }
 
+/* The pool keeps memory for what follows: to have more, pvgpu may wait for all work. */
+static CUmemoryPool keep_memory(CUstream s)
+{
+	CUdeviceptr p[TRIES + 1];
+	CUmemoryPool pool;
+	int no = 0;
+
+	CU(cuDeviceGetDefaultMemPool(&pool, 0));
+	/* Else a driver may have one stream wait for another one's free. */
+	CU(cuMemPoolSetAttribute(pool, CU_MEMPOOL_ATTR_REUSE_ALLOW_INTERNAL_DEPENDENCIES, &no));
+	set_number(pool, CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, UINT64_MAX);
+	for (int i = 0; i <= TRIES; i++)
+		CU(cuMemAllocAsync(&p[i], PENDING_BYTES, s));
+	for (int i = 0; i <= TRIES; i++)
+		CU(cuMemFreeAsync(p[i], s));
+	CU(cuCtxSynchronize());
+	return pool;
+}
+
+/* What is allocated in `free_stream` and filled there stays so when the gate opens before a fill of
+ * p that is pending. */
+static void use_while_pending(CUstream free_stream, CUdeviceptr p, struct gate *g)
+{
+	CUdeviceptr got[TRIES];
+	uint8_t bytes[16];
+	int n = 0;
+
+	do
+		CU(cuMemAllocAsync(&got[n], PENDING_BYTES, free_stream));
+	while (got[n++] != p && n < TRIES);
+	for (int i = 0; i < n; i++)
+		CU(cuMemsetD8Async(got[i], 0x55, PENDING_BYTES, free_stream));
+	CU(cuStreamSynchronize(free_stream));
+	gate_open(g);
+	CU(cuCtxSynchronize());
+	for (int i = 0; i < n; i++) {
+		download(bytes, got[i], sizeof(bytes));
+		CHECK(bytes[0] == 0x55, "memory was given away before its last fill");
+		CU(cuMemFreeAsync(got[i], free_stream));
+	}
+	CU(cuStreamSynchronize(free_stream));
+}
+
+static void *synchronize(void *ctx)
+{
+	CU(cuCtxSetCurrent(ctx));
+	atomic_store(&synchronizes, true);
+	CU(cuCtxSynchronize());
+	return NULL;
+}
+
+/*
+ * A free is behind the work that its stream is in order with, also by the legacy stream's rule:
+ * that stream's own end says nothing of it. `other`: nobody asks for the stream of the free, but
+ * another thread waits for the whole context.
+ */
+static void free_across(CUstream worked, CUstream freed, CUstream free_stream, bool other)
+{
+	CUdeviceptr p;
+	pthread_t thread;
+	struct gate g;
+	CUcontext ctx;
+
+	CU(cuCtxGetCurrent(&ctx));
+	CU(cuMemAllocAsync(&p, PENDING_BYTES, worked));
+	CU(cuStreamSynchronize(worked));
+	gate_close(&g, worked);
+	CU(cuMemsetD8Async(p, 0xaa, PENDING_BYTES, worked));
+	CU(cuMemFreeAsync(p, freed));
+	atomic_store(&synchronizes, false);
+	CHECK(!other || !pthread_create(&thread, NULL, synchronize, ctx), "no thread");
+	while (other && !atomic_load(&synchronizes))
+		sched_yield();
+	for (int i = 0; i < LOOKS; i++) {
+		const CUresult r = cuStreamQuery(freed);
+
+		/* The legacy stream's next work would wait. */
+		CHECK(r == CUDA_ERROR_NOT_READY || (freed && !r), "a query: %s", result_name(r));
+		CU(cuStreamSynchronize(free_stream));
+	}
+	use_while_pending(free_stream, p, &g);
+	if (other)
+		pthread_join(thread, NULL);
+}
+
+static void check_legacy_order(void)
+{
+	CUstream blocking, free_stream;
+	CUmemoryPool pool;
+
+	CU(cuStreamCreate(&blocking, CU_STREAM_DEFAULT));
+	CU(cuStreamCreate(&free_stream, CU_STREAM_NON_BLOCKING));
+	pool = keep_memory(free_stream);
+	for (int i = 0; i < 4; i++) {
+		free_across(NULL, blocking, free_stream, i % 2);
+		free_across(blocking, NULL, free_stream, i % 2);
+	}
+	CU(cuStreamDestroy(blocking));
+	CU(cuStreamDestroy(free_stream));
+	set_number(pool, CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, 0);
+	CU(cuCtxSynchronize());
+	printf("order of the legacy stream: all right\n");
+}
+
 /* Most of the memory is a pool's, and is freed by work that is under way. */
 static pthread_t free_late(CUmemoryPool pool, CUstream s, struct gate *g, size_t bytes)
 {
@@ -335,6 +448,7 @@ int main(int argc, char **argv)
 		check_idle(pool);
 		CU(cuMemPoolDestroy(pool));
 		check_order(fill);
+		check_legacy_order();
 	}
 	churn(argument(argc, argv, 1, 2000));
 	finish();

@@ -188,6 +188,26 @@ START_TEST(a_slot_goes_to_another_stream)
 }
 END_TEST
 
+/* The legacy stream has not ended while a blocking stream has work: what comes next in it would
+ * wait for that. */
+START_TEST(the_legacy_stream_waits_for_others)
+{
+	struct worker *w = open_with_event();
+	struct pvgpu_wire_ctx_synchronize c = {.ctx = FAKE_CTX};
+
+	fake_far.manual = true;
+	copy(w, 9, STREAM);
+	FAKE_SUBMIT(w, CTX_SYNCHRONIZE, 10, c);
+	ck_assert_uint_eq(told(w, LEGACY), 0);
+	fake_complete(-1, UINT64_MAX);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 10), 0);
+	FAKE_SUBMIT(w, CTX_SYNCHRONIZE, 11, c);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 11), 0);
+	ck_assert(fake_until(w, is_told, &(struct told){LEGACY, 11}));
+	fake_close(w);
+}
+END_TEST
+
 static CUresult illegal_address(const char *call)
 {
 	return !strcmp(call, "event_query") ? CUDA_ERROR_ILLEGAL_ADDRESS : CUDA_SUCCESS;
@@ -220,6 +240,7 @@ int main(void)
 	tcase_add_test(t, calls_tell_what_they_saw);
 	tcase_add_test(t, marks_come_first);
 	tcase_add_test(t, a_slot_goes_to_another_stream);
+	tcase_add_test(t, the_legacy_stream_waits_for_others);
 	tcase_add_test(t, a_fault_is_said);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);

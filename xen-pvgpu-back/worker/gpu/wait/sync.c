@@ -112,7 +112,7 @@ int handle_stream_synchronize(struct worker *w, const struct pvgpu_in_stream_syn
 	if (r)
 		wait_stream(g, wait, s);
 	else
-		wait_behind(g, wait, s);
+		wait_behind(g, wait, s, true);
 	return PVGPU_PENDING;
 }
 
@@ -141,7 +141,7 @@ int handle_stream_query(struct worker *w, const struct pvgpu_in_stream_query *in
 	wait = sync_wait(g, s->o.ctx, in->hdr);
 	if (!wait)
 		return CUDA_ERROR_NOT_READY;
-	wait_behind(g, wait, s);
+	wait_behind(g, wait, s, true);
 	return PVGPU_PENDING;
 }
 
@@ -214,7 +214,8 @@ struct ctx_sync {
 	atomic_int result;
 	uint32_t seq;
 	int held;
-	bool busy; /* something ran when it was called */
+	bool busy;  /* something ran when it was called */
+	bool holds; /* and in a blocking stream: the legacy stream's next work would wait for it */
 };
 
 static void ctx_sync_step(struct gpu *g, struct ctx_sync *y)
@@ -243,6 +244,7 @@ static void ctx_sync_done(struct gpu *g, struct wait *w, int result)
  * know of. */
 static int ctx_sync_stream(struct gpu *g, struct ctx_sync *y, struct stream *s, bool whole)
 {
+	const bool held = s == s->o.ctx->legacy && y->holds;
 	struct wait *w;
 	bool idle;
 
@@ -251,8 +253,10 @@ static int ctx_sync_stream(struct gpu *g, struct ctx_sync *y, struct stream *s, 
 		return 0;
 	idle = stream_idle(s) && !whole;
 	y->busy |= !idle;
+	y->holds |= !idle && !s->apart;
 	if (idle && !atomic_load(&s->waits)) {
-		stream_tell(s);
+		if (!held)
+			stream_tell(s);
 		return 0;
 	}
 	w = wait_new(g, s->o.ctx);
@@ -263,7 +267,7 @@ static int ctx_sync_stream(struct gpu *g, struct ctx_sync *y, struct stream *s, 
 	w->flush = true;
 	w->p = y;
 	if (idle)
-		wait_behind(g, w, s);
+		wait_behind(g, w, s, !held);
 	else
 		wait_stream(g, w, s);
 	return 0;

@@ -164,13 +164,13 @@ void wait_stream(struct gpu *g, struct wait *w, struct stream *s)
 		complete_add(g, &s->q, w);
 }
 
-void wait_behind(struct gpu *g, struct wait *w, struct stream *s)
+void wait_behind(struct gpu *g, struct wait *w, struct stream *s, bool tell)
 {
 	w->s = obj_ref(s);
 	w->at = s->issued;
 	w->load = s->load;
 	w->idles = idles(g, s, &w->load);
-	w->number = number_of(s);
+	w->number = tell ? number_of(s) : 0;
 	atomic_fetch_add(&s->waits, 1);
 	complete_add(g, &s->q, w);
 }
