@@ -31,7 +31,7 @@ static bool extent(const struct fill *f, uint64_t row, uint64_t *out)
  * comes. */
 static int fill_here(const struct fill *f, const struct target *t)
 {
-	const int r = stream_drain(t);
+	const int r = stream_turn(t);
 
 	for (uint64_t y = 0; y < f->height && !r; y++) {
 		char *row = (char *)(uintptr_t)(f->dst + y * f->pitch);
