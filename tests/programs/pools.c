@@ -252,8 +252,8 @@ static CUmemoryPool keep_memory(CUstream s)
 	return pool;
 }
 
-/* What is allocated in `free_stream` and filled there stays so when the gate opens before a fill of
- * p that is pending. */
+/* What is allocated in `free_stream` and filled there stays so when a fill of p comes that is
+ * pending behind the gate; NULL: another thread opens it. */
 static void use_while_pending(CUstream free_stream, CUdeviceptr p, struct gate *g)
 {
 	CUdeviceptr got[TRIES];
@@ -266,7 +266,8 @@ static void use_while_pending(CUstream free_stream, CUdeviceptr p, struct gate *
 	for (int i = 0; i < n; i++)
 		CU(cuMemsetD8Async(got[i], 0x55, PENDING_BYTES, free_stream));
 	CU(cuStreamSynchronize(free_stream));
-	gate_open(g);
+	if (g)
+		gate_open(g);
 	CU(cuCtxSynchronize());
 	for (int i = 0; i < n; i++) {
 		download(bytes, got[i], sizeof(bytes));
@@ -335,6 +336,36 @@ static void check_legacy_order(void)
 	set_number(pool, CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, 0);
 	CU(cuCtxSynchronize());
 	printf("order of the legacy stream: all right\n");
+}
+
+/* A block that its stream still writes, allocated there again and freed unused by cuMemFree(): the
+ * earlier work is not over for that, unless the driver waits for it in that call. */
+static void check_free_at_once(void)
+{
+	CUstream s, free_stream;
+	CUdeviceptr p, again;
+	CUmemoryPool pool;
+	pthread_t thread;
+	struct gate g;
+
+	CU(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+	CU(cuStreamCreate(&free_stream, CU_STREAM_NON_BLOCKING));
+	pool = keep_memory(free_stream);
+	CU(cuMemAllocAsync(&p, PENDING_BYTES, s));
+	CU(cuStreamSynchronize(s));
+	gate_close(&g, s);
+	CU(cuMemsetD8Async(p, 0xaa, PENDING_BYTES, s));
+	CU(cuMemFreeAsync(p, s));
+	CU(cuMemAllocAsync(&again, PENDING_BYTES, s));
+	CHECK(!pthread_create(&thread, NULL, open_late, &g), "no thread");
+	CU(cuMemFree(again));
+	use_while_pending(free_stream, p, NULL);
+	pthread_join(thread, NULL);
+	CU(cuStreamDestroy(s));
+	CU(cuStreamDestroy(free_stream));
+	set_number(pool, CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, 0);
+	CU(cuCtxSynchronize());
+	printf("freed at once: all right\n");
 }
 
 /* Most of the memory is a pool's, and is freed by work that is under way. */
@@ -448,6 +479,7 @@ int main(int argc, char **argv)
 		check_idle(pool);
 		CU(cuMemPoolDestroy(pool));
 		check_order(fill);
+		check_free_at_once();
 		check_legacy_order();
 	}
 	churn(argument(argc, argv, 1, 2000));

@@ -406,6 +406,29 @@ START_TEST(a_pool_in_order)
 }
 END_TEST
 
+/* A block that its stream still uses is not free for others because it was allocated there again.
+ */
+START_TEST(a_pool_that_is_freed_at_once)
+{
+	CUdeviceptr p, q;
+	CUstream s, t;
+
+	OK(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+	OK(cuStreamCreate(&t, CU_STREAM_NON_BLOCKING));
+	OK(cuMemAllocAsync(&p, 2 << 20, s));
+	OK(cuMemsetD8Async(p, 0, 1, s));
+	OK(cuMemFreeAsync(p, s));
+	SILENT(cuMemAllocAsync(&q, 2 << 20, s));
+	ck_assert_uint_eq(p, q);
+	OK(cuMemFree_v2(q));
+	ASKS(cuMemAllocAsync(&q, 2 << 20, t));
+	ck_assert_uint_ne(p, q);
+	fake.ended = UINT64_MAX;
+	SILENT(cuMemAllocAsync(&q, 2 << 20, t));
+	ck_assert_uint_eq(p, q);
+}
+END_TEST
+
 /* A wait gives back what a pool keeps above its threshold, and no more. */
 START_TEST(a_pool_at_rest)
 {
@@ -760,6 +783,7 @@ int main(void)
 	tcase_add_test(t, a_warm_pool);
 	tcase_add_test(t, a_pool_between_streams);
 	tcase_add_test(t, a_pool_in_order);
+	tcase_add_test(t, a_pool_that_is_freed_at_once);
 	tcase_add_test(t, a_pool_at_rest);
 	tcase_add_test(t, graphs);
 	tcase_add_test(t, graphs_taken_over_in_turn);
