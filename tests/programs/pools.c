@@ -16,8 +16,9 @@ PTX(ptx_vector);
 enum {
 	WORDS = 4096,
 	PENDING_BYTES = 1 << 20,
-	TRIES = 8,  /* allocations, until memory comes that was freed */
-	LOOKS = 50, /* at what must not change meanwhile */
+	TRIES = 8,                  /* allocations, until memory comes that was freed */
+	LOOKS = 50,                 /* at what must not change meanwhile */
+	LOOKS_FOR_MEMORY = 1000000, /* that comes back soon */
 };
 
 static atomic_bool synchronizes; /* synchronize() is about to wait */
@@ -368,6 +369,41 @@ static void check_free_at_once(void)
 	printf("freed at once: all right\n");
 }
 
+/* Wait until as much is free as before. */
+static void want_free(size_t before, const char *what)
+{
+	size_t left = 0, all;
+
+	for (int i = 0; i < LOOKS_FOR_MEMORY; i++) {
+		CU(cuCtxSynchronize());
+		CU(cuMemGetInfo(&left, &all));
+		if (left + counted_late(all) >= before)
+			return;
+	}
+	FAIL("%s: %zu bytes stay reserved", what, before - left);
+}
+
+/* A pool that is destroyed goes with the last of its memory, which is freed at once. */
+static void check_destroyed(void)
+{
+	size_t before, all;
+	CUmemoryPool pool;
+	CUdeviceptr p;
+	CUstream s;
+
+	CU(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+	CU(cuCtxSynchronize());
+	CU(cuMemGetInfo(&before, &all));
+	CU(cuMemPoolCreate(&pool, &plain));
+	CU(cuMemAllocFromPoolAsync(&p, 32 << 20, pool, s));
+	CU(cuStreamSynchronize(s));
+	CU(cuMemPoolDestroy(pool));
+	CU(cuMemFree(p));
+	want_free(before, "a destroyed pool's last memory");
+	CU(cuStreamDestroy(s));
+	printf("destroyed pools: all right\n");
+}
+
 /* Most of the memory is a pool's, and is freed by work that is under way. */
 static pthread_t free_late(CUmemoryPool pool, CUstream s, struct gate *g, size_t bytes)
 {
@@ -481,6 +517,7 @@ int main(int argc, char **argv)
 		check_order(fill);
 		check_free_at_once();
 		check_legacy_order();
+		check_destroyed();
 	}
 	churn(argument(argc, argv, 1, 2000));
 	finish();

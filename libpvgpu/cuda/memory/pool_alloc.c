@@ -191,10 +191,9 @@ static void give(struct block *b, uint64_t stream, uint64_t place)
 	pthread_mutex_lock(&pools_lock);
 	p = b->seg->pool;
 	pool_give(b, stream, place);
-	if (p->dead)
-		pool_collect(p);
 	if (p->dead || p->reserved > p->threshold)
 		atomic_store(&pool_excess, true);
+	pool_collect(p); /* it may be gone then */
 	pthread_mutex_unlock(&pools_lock);
 }
 
