@@ -383,24 +383,50 @@ static void want_free(size_t before, const char *what)
 	FAIL("%s: %zu bytes stay reserved", what, before - left);
 }
 
-/* A pool that is destroyed goes with the last of its memory, which is freed at once. */
+/* A pool that is destroyed gives back its memory when the last work that uses it has ended. */
 static void check_destroyed(void)
 {
 	size_t before, all;
 	CUmemoryPool pool;
+	CUstream s, t;
 	CUdeviceptr p;
-	CUstream s;
+	struct gate g;
 
 	CU(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+	CU(cuStreamCreate(&t, CU_STREAM_NON_BLOCKING));
 	CU(cuCtxSynchronize());
 	CU(cuMemGetInfo(&before, &all));
+	for (int kept = 0; kept < 2; kept++) {
+		CU(cuMemPoolCreate(&pool, &plain));
+		set_number(pool, CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, kept ? UINT64_MAX : 0);
+		CU(cuMemAllocFromPoolAsync(&p, 32 << 20, pool, s));
+		gate_close(&g, s);
+		CU(cuMemFreeAsync(p, s));
+		CU(cuMemPoolDestroy(pool));
+		CU(cuStreamSynchronize(t));
+		gate_open(&g);
+		CU(cuStreamSynchronize(s));
+		want_free(before, "a destroyed pool");
+	}
+	/* Its last memory is freed at once. */
 	CU(cuMemPoolCreate(&pool, &plain));
 	CU(cuMemAllocFromPoolAsync(&p, 32 << 20, pool, s));
 	CU(cuStreamSynchronize(s));
 	CU(cuMemPoolDestroy(pool));
 	CU(cuMemFree(p));
 	want_free(before, "a destroyed pool's last memory");
+	/* One that may keep less from now on. */
+	CU(cuMemPoolCreate(&pool, &plain));
+	set_number(pool, CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, UINT64_MAX);
+	CU(cuMemAllocFromPoolAsync(&p, 32 << 20, pool, s));
+	CU(cuMemFreeAsync(p, s));
+	CU(cuStreamSynchronize(s));
+	set_number(pool, CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, 0);
+	CU(cuStreamSynchronize(s));
+	CHECK(!number(pool, CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT), "more is kept than allowed");
+	CU(cuMemPoolDestroy(pool));
 	CU(cuStreamDestroy(s));
+	CU(cuStreamDestroy(t));
 	printf("destroyed pools: all right\n");
 }
 

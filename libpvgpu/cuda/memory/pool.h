@@ -83,7 +83,9 @@ void pool_drop_ctx(struct pool *p, const struct ctx *c);
 void pool_each(void (*fn)(struct pool *p, void *arg), void *arg);
 struct pool *pool_find(CUmemoryPool h);
 struct pool *pool_current(int device);
-void pool_collect(struct pool *p);
+/* A destroyed pool gives back what nothing uses, and is gone with the last of it. True: it has more
+ * that will be unused. */
+bool pool_collect(struct pool *p);
 CUmemoryPool pool_handle(const struct pool *p);
 
 CUmemoryPool pool_of_block(const struct block *b);

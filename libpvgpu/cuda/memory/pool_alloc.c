@@ -64,7 +64,7 @@ static void rest(struct pool *p, void *arg)
 	bool *left = arg;
 
 	if (p->dead) {
-		pool_collect(p);
+		*left |= pool_collect(p);
 		return;
 	}
 	if (p->reserved > p->threshold && p->reserved > p->used)
