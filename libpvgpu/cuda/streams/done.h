@@ -27,6 +27,12 @@ void done_wait_stream(const struct target *t);
 void done_hear_stream(const struct target *t);
 /* Of the session's last one-way command, for work that any thread has sent to t. */
 uint64_t done_end(const struct target *t);
+/*
+ * Behind all that new work in t would wait for. Between the legacy stream and blocking ones that
+ * may be other streams' work, of which t's own end says nothing: then an event is recorded in t. A
+ * CUresult.
+ */
+int done_behind(const struct target *t, uint64_t *place);
 /* Nothing was posted since. */
 bool done_stream_at_rest(const struct target *t);
 /* All work of the stream has ended. */

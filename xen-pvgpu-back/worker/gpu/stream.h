@@ -49,6 +49,7 @@ struct stream {
 	uint64_t number;  /* no other stream of the session has or had it */
 	bool full;        /* too much in flight: its commands park */
 	bool destroyed;   /* the guest has; it goes when its work has ended */
+	uint64_t last;    /* number of the command that destroyed it; 0: it is not */
 	uint64_t capture; /* number of the capture that it takes part in; 0: none */
 	/* any thread */
 	atomic_bool gone;      /* dying, and its work has ended */

@@ -267,6 +267,8 @@ void stream_forget(struct gpu *g, struct stream *s)
 {
 	set_full(s, false);
 	gate_dying(s);
+	if (!s->last)
+		s->last = g->number;
 	if (s->destroyed)
 		g->zombies--;
 	else if (s != s->o.ctx->legacy)
@@ -392,6 +394,7 @@ int handle_stream_destroy(struct worker *w, const struct pvgpu_in_stream_destroy
 	obj_remove(g, &s->o);
 	if (!obj_error(s)) {
 		s->destroyed = true;
+		s->last = g->number;
 		g->live_streams--;
 		g->zombies++;
 		set_full(s, false);

@@ -128,6 +128,16 @@ static void wait_now(struct gpu *g, struct wait *w, int result)
 	wait_drop(g, w);
 }
 
+/*
+ * Up to which of the guest's commands the end of the stream's work is known with that of its last
+ * operation. The next stream of a destroyed one's slot has greater numbers: they must not be said
+ * to have ended when work of the old one does.
+ */
+static uint64_t number_of(const struct stream *s)
+{
+	return s->last ? s->last : s->o.gpu->number;
+}
+
 void wait_stream(struct gpu *g, struct wait *w, struct stream *s)
 {
 	int r = pool_get(g, w->ctx, &w->ev);
@@ -143,7 +153,7 @@ void wait_stream(struct gpu *g, struct wait *w, struct stream *s)
 	w->at = s->issued;
 	w->load = s->load;
 	w->idles = idles(g, s, &w->load);
-	w->number = g->number;
+	w->number = number_of(s);
 	w->soon = s->load.cost - s->done.cost <= SOON_NS;
 	if (w->flush)
 		w->spin_ns = spin_ns(g, w->ctx, s->load.cost - s->done.cost);
@@ -154,13 +164,13 @@ void wait_stream(struct gpu *g, struct wait *w, struct stream *s)
 		complete_add(g, &s->q, w);
 }
 
-void wait_behind(struct gpu *g, struct wait *w, struct stream *s)
+void wait_behind(struct gpu *g, struct wait *w, struct stream *s, bool tell)
 {
 	w->s = obj_ref(s);
 	w->at = s->issued;
 	w->load = s->load;
 	w->idles = idles(g, s, &w->load);
-	w->number = g->number;
+	w->number = tell ? number_of(s) : 0;
 	atomic_fetch_add(&s->waits, 1);
 	complete_add(g, &s->q, w);
 }
@@ -199,10 +209,8 @@ void wait_fence(struct gpu *g, struct wait *w, struct stream *s, CUevent ev, uin
 
 void stream_tell(struct stream *s)
 {
-	struct gpu *g = s->o.gpu;
-
 	if (!atomic_load(&s->waits))
-		worker_ended(g->w, s->slot, g->number);
+		worker_ended(s->o.gpu->w, s->slot, number_of(s));
 }
 
 void ctx_waits_drain(struct gpu *g, struct ctx *c)
