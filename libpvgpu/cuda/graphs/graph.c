@@ -18,7 +18,21 @@
 #include "link/session.h"
 #include "pvgpu_stubs.h"
 
-enum { NODE_MARK = 0x4e };
+/* A node's handle: the mark, the graph's place, its generation, and the node's number. */
+enum { NODE_BITS = 16, GENERATION_BITS = 22, INDEX_BITS = 18, NODE_MARK = 0x4e };
+enum {
+	GENERATION_SHIFT = NODE_BITS,
+	INDEX_SHIFT = GENERATION_SHIFT + GENERATION_BITS,
+	MARK_SHIFT = INDEX_SHIFT + INDEX_BITS
+};
+_Static_assert(PVGPU_GRAPH_NODES_MAX <= 1 << NODE_BITS, "a node's number does not fit");
+_Static_assert(PVGPU_HANDLES_MAX <= 1 << INDEX_BITS, "a graph's place does not fit");
+_Static_assert(MARK_SHIFT == 56, "the mark is the uppermost byte");
+
+static uint64_t low_bits(uint64_t value, unsigned int bits)
+{
+	return value & (((uint64_t)1 << bits) - 1);
+}
 
 struct graph *graph_find(CUgraph h)
 {
@@ -32,25 +46,28 @@ struct graph_exec *exec_find(CUgraphExec h)
 
 CUgraphNode node_handle(const struct graph *g, uint32_t node)
 {
-	return (CUgraphNode)(uintptr_t)((uint64_t)NODE_MARK << 56 | (uint64_t)g->o.index << 40 |
-					(uint64_t)(g->o.last_generation & 0xffff) << 24 | node);
+	return (CUgraphNode)(uintptr_t)((uint64_t)NODE_MARK << MARK_SHIFT |
+					(uint64_t)g->o.index << INDEX_SHIFT |
+					low_bits(g->o.last_generation, GENERATION_BITS)
+						<< GENERATION_SHIFT |
+					low_bits(node, NODE_BITS));
 }
 
 bool node_find(CUgraphNode handle, struct graph **out, uint32_t *node)
 {
 	const struct object_table *t = &object_tables[PVGPU_H_GRAPH];
 	const uint64_t h = (uintptr_t)handle;
-	const uint32_t index = (uint32_t)(h >> 40) & 0xffff;
+	const uint32_t index = (uint32_t)low_bits(h >> INDEX_SHIFT, INDEX_BITS);
 	struct graph *g;
 	char *chunk;
 
-	if (h >> 56 != NODE_MARK)
+	if (h >> MARK_SHIFT != NODE_MARK || index >= PVGPU_HANDLES_MAX)
 		return false;
 	chunk = atomic_load(&t->chunk[index / OBJECT_CHUNK]);
 	if (!chunk)
 		return false;
 	g = (struct graph *)(chunk + index % OBJECT_CHUNK * t->size);
-	*node = (uint32_t)h & 0xffffff;
+	*node = (uint32_t)low_bits(h, NODE_BITS);
 	*out = g;
 	return atomic_load(&g->o.generation) && node_handle(g, *node) == handle;
 }
