@@ -227,18 +227,21 @@ PUBLIC CUresult cuGraphClone(CUgraph *clone, CUgraph graph)
 	to = graph_object();
 	if (!to)
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	r = event_nodes_copy(g, &to->events) && paged_clone(g, to) ? 0 : CUDA_ERROR_OUT_OF_MEMORY;
+	r = event_nodes_copy(g, &to->events) && paged_clone(g, to) && held_of_graph(g, &to->held)
+		    ? 0
+		    : CUDA_ERROR_OUT_OF_MEMORY;
 	if (!r)
 		r = pvgpu_do_graph_clone(session(), g->o.wire, to->o.wire);
 	if (r) {
 		event_nodes_free(to->events);
 		paged_free(to);
+		held_release(to->held);
 		object_free(&to->o);
 		return r;
 	}
 	to->clone_of = graph;
 	to->hosts = g->hosts;
-	to->held = held_copy(g->held);
+	held_rename(to->held, to);
 	object_publish(&to->o);
 	*clone = object_handle(&to->o);
 	return CUDA_SUCCESS;
@@ -276,6 +279,7 @@ enum {
 
 static int instantiate(CUgraphExec *exec, CUgraph graph, uint64_t flags, uint32_t *outcome)
 {
+	struct held *held = NULL;
 	struct graph_exec *x;
 	struct graph *g;
 	struct ctx *c;
@@ -292,7 +296,8 @@ static int instantiate(CUgraphExec *exec, CUgraph graph, uint64_t flags, uint32_
 	x = object_new(PVGPU_H_GRAPH_EXEC);
 	if (!x)
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	r = event_nodes_copy(g, &x->events) && paged_instantiate(g, &x->paged)
+	r = event_nodes_copy(g, &x->events) && paged_instantiate(g, &x->paged) &&
+			    held_of_graph(g, &held)
 		    ? 0
 		    : CUDA_ERROR_OUT_OF_MEMORY;
 	/* Uploaded by the launch. */
@@ -303,13 +308,14 @@ static int instantiate(CUgraphExec *exec, CUgraph graph, uint64_t flags, uint32_
 	if (r) {
 		event_nodes_free(x->events);
 		paged_release(x->paged);
+		held_release(held);
 		object_free(&x->o);
 		return ctx_result(c, r);
 	}
 	x->o.ctx = c;
 	x->hosts = g->hosts;
 	x->flags = flags;
-	x->held = held_copy(g->held);
+	exec_hold(x, held);
 	x->memory = g->memory;
 	object_publish(&x->o);
 	*outcome = CUDA_GRAPH_INSTANTIATE_SUCCESS;
@@ -366,7 +372,8 @@ CU_PTSZ(cuGraphInstantiateWithParams,
 
 void graph_exec_forget(struct graph_exec *x)
 {
-	held_release(x->held);
+	exec_let_go(x, x->held);
+	exec_forget_flight(x);
 	event_nodes_free(x->events);
 	paged_update(x, NULL);
 	object_free(&x->o);
@@ -405,7 +412,9 @@ PUBLIC CUresult cuGraphExecGetFlags(CUgraphExec exec, cuuint64_t *flags)
 static int update(struct graph_exec *x, struct graph *g, uint32_t *outcome)
 {
 	struct paged_node *paged = NULL;
-	int r = paged_instantiate(g, &paged) ? 0 : CUDA_ERROR_OUT_OF_MEMORY;
+	struct held *held = NULL, *const old = x->held;
+	int r = paged_instantiate(g, &paged) && held_of_graph(g, &held) ? 0
+									: CUDA_ERROR_OUT_OF_MEMORY;
 
 	if (!r)
 		r = pvgpu_do_graph_exec_update(session(), x->o.ctx->o.wire, x->o.wire, g->o.wire,
@@ -414,9 +423,12 @@ static int update(struct graph_exec *x, struct graph *g, uint32_t *outcome)
 		r = CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE;
 	if (r) {
 		paged_release(paged);
+		held_release(held);
 		return r;
 	}
 	x->hosts = g->hosts;
+	exec_hold(x, held);
+	exec_let_go(x, old);
 	event_nodes_update(x, g, false);
 	paged_update(x, paged);
 	return 0;
@@ -485,6 +497,10 @@ static int launch(CUgraphExec exec, CUstream stream, bool per_thread)
 		r = event_nodes_before(x->events, &t);
 	if (r)
 		return r;
+	if (unlikely(x->held))
+		r = exec_launches(x, &t);
+	if (r)
+		return r;
 	if (unlikely(x->hosts) && !pvgpu_expect_hosts(session(), x->hosts))
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	r = pvgpu_do_graph_launch(session(), t.ctx->o.wire, t.stream, x->o.wire);
@@ -492,6 +508,8 @@ static int launch(CUgraphExec exec, CUstream stream, bool per_thread)
 		x->place = done_place(&t);
 	if (unlikely(x->hosts) && !r)
 		pvgpu_expected_hosts(session());
+	if (unlikely(x->held) && !r)
+		r = exec_launched(x, &t);
 	if (unlikely(x->events) && !r)
 		r = event_nodes_behind(x->events, &t);
 	return r;

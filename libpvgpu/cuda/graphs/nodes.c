@@ -184,6 +184,17 @@ PUBLIC CUresult cuGraphAddEmptyNode(CUgraphNode *node, CUgraph graph, const CUgr
 	return r ? r : node_add(node, &p, &n);
 }
 
+static bool hold_child(struct graph *g, uint32_t number, struct graph *child)
+{
+	struct held *held = NULL;
+	const bool ok = held_of_child(child, g, number, &held);
+
+	pthread_mutex_lock(&g->lock);
+	held_join(&g->held, held);
+	pthread_mutex_unlock(&g->lock);
+	return ok;
+}
+
 PUBLIC CUresult cuGraphAddChildGraphNode(CUgraphNode *node, CUgraph graph, const CUgraphNode *deps,
 					 size_t count, CUgraph child)
 {
@@ -205,7 +216,7 @@ PUBLIC CUresult cuGraphAddChildGraphNode(CUgraphNode *node, CUgraph graph, const
 		return r;
 	graph_hosts(p.g, of->hosts);
 	return event_nodes_adopt(p.g, of->events) && node_find(*node, &g, &number) &&
-			       paged_adopt(g, number, of, false)
+			       paged_adopt(g, number, of, false) && hold_child(g, number, of)
 		       ? 0
 		       : CUDA_ERROR_OUT_OF_MEMORY;
 }
