@@ -94,6 +94,7 @@ void ctx_forget_objects(struct ctx *c)
 	atomic_store(&c->legacy_use, LEGACY_UNUSED);
 	hostfunc_forget_ctx(c);
 	paged_forget_ctx(c);
+	functions_forget_ctx(c);
 	range_remove_ctx_host(c, host_free);
 }
 

@@ -170,16 +170,6 @@ static int give_exec(struct graph_exec *x, CUgraphExec exec, CUgraphNode node,
 	return r;
 }
 
-static void hold_instead(struct graph_exec *x, const struct graph *g, uint32_t number,
-			 struct held *held)
-{
-	struct held *list = x->held, *const old = held_take(&list, g, number);
-
-	held_join(&list, held);
-	exec_hold(x, list);
-	exec_let_go(x, old);
-}
-
 PUBLIC CUresult cuGraphExecChildGraphNodeSetParams(CUgraphExec exec, CUgraphNode node,
 						   CUgraph child)
 {
@@ -208,6 +198,6 @@ PUBLIC CUresult cuGraphExecChildGraphNodeSetParams(CUgraphExec exec, CUgraphNode
 		return r;
 	}
 	paged_replace(x, g, number, paged);
-	hold_instead(x, g, number, held);
+	exec_hold_node(x, g, number, held);
 	return 0;
 }

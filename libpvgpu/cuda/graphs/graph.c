@@ -504,8 +504,8 @@ static int launch(CUgraphExec exec, CUstream stream, bool per_thread)
 	if (unlikely(x->hosts) && !pvgpu_expect_hosts(session(), x->hosts))
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	r = pvgpu_do_graph_launch(session(), t.ctx->o.wire, t.stream, x->o.wire);
-	if (unlikely(x->paged))
-		x->place = done_place(&t);
+	if (unlikely(x->paged || x->held))
+		x->place = done_both(x->place, done_place(&t), t.ctx);
 	if (unlikely(x->hosts) && !r)
 		pvgpu_expected_hosts(session());
 	if (unlikely(x->held) && !r)

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What instances hold, until the last launch has ended. What an instance gives up while it may
- * still run, is released afterwards: a thread of this library looks whether the event behind the
- * launch has come, since the program may wait for a user object's end without another call.
+ * Instances hold objects until their last launch has ended. The program may wait for the end of a
+ * user object without another call, so a thread of this library looks whether the event behind the
+ * launch has come. Nobody waits for the end of a host function: those go when a later call finds
+ * that their launches have ended, and need no event.
  */
+#include "cuda/core/above.h"
 #include "cuda/core/context.h"
 #include "cuda/core/init.h"
 #include "cuda/core/object.h"
 #include "cuda/core/target.h"
 #include "cuda/graphs/graph.h"
+#include "cuda/streams/done.h"
 #include "cuda/streams/event.h"
 
 #include <pthread.h>
@@ -18,7 +21,7 @@
 
 #include "pvgpu_stubs.h"
 
-enum { LOOK_FIRST_NS = 500 * 1000, LOOK_LAST_NS = 20 * 1000 * 1000 };
+enum { LOOK_FIRST_NS = 500 * 1000, LOOK_LAST_NS = 20 * 1000 * 1000, FUNCTIONS_FEW = 64 };
 
 /* An event behind an instance's last launch. */
 struct flight {
@@ -37,6 +40,16 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t some = PTHREAD_COND_INITIALIZER;
 static struct leaving *leaving; /* under lock, as all that follows */
 static bool watched;
+
+/* Host functions. Each place is asked about when there are twice as many as were left before. */
+struct function {
+	struct function *next;
+	struct held *held;
+	uint64_t place;
+	const struct ctx *ctx;
+};
+static struct function *functions;
+static uint32_t function_count, functions_most = FUNCTIONS_FEW;
 
 static struct event *event_of(const struct flight *f)
 {
@@ -186,24 +199,83 @@ int exec_launched(struct graph_exec *x, const struct target *t)
 	return event_record(e, t, false);
 }
 
+static bool place_ended(uint64_t place, const struct ctx *c)
+{
+	return !place || done_known(place) || done_waited(place, c);
+}
+
+/* Under lock: those that have ended, and those of a context that is gone. */
+static struct held *functions_ended(const struct ctx *gone)
+{
+	struct function **at = &functions, *f;
+	struct held *ended = NULL;
+
+	while ((f = *at)) {
+		if (f->ctx != gone && !place_ended(f->place, f->ctx)) {
+			at = &f->next;
+			continue;
+		}
+		*at = f->next;
+		held_join(&f->held, ended);
+		ended = f->held;
+		free(f);
+		function_count--;
+	}
+	functions_most = 2 * function_count > FUNCTIONS_FEW ? 2 * function_count : FUNCTIONS_FEW;
+	return ended;
+}
+
+void functions_forget_ctx(const struct ctx *c)
+{
+	struct held *ended;
+
+	pthread_mutex_lock(&lock);
+	ended = functions_ended(c);
+	pthread_mutex_unlock(&lock);
+	held_release(ended);
+}
+
+static void functions_let_go(const struct graph_exec *x, struct held *list)
+{
+	struct held *ended = NULL;
+	struct function *f;
+
+	if (!list || place_ended(x->place, x->o.ctx)) {
+		held_release(list);
+		return;
+	}
+	f = malloc(sizeof(*f));
+	if (!f)
+		return; /* they stay for good, rather than end under the launch */
+	*f = (struct function){.held = list, .place = x->place, .ctx = x->o.ctx};
+	pthread_mutex_lock(&lock);
+	f->next = functions;
+	functions = f;
+	if (++function_count > functions_most)
+		ended = functions_ended(NULL);
+	pthread_mutex_unlock(&lock);
+	held_release(ended);
+}
+
 void exec_hold(struct graph_exec *x, struct held *list)
 {
 	x->held = list;
-	x->users = held_has_users(list);
+	x->users = held_has(list, HELD_USER);
 }
 
 void exec_let_go(struct graph_exec *x, struct held *list)
 {
 	struct leaving *l;
 
-	held_release(held_take_memory(&list));
+	held_release(held_take_kind(&list, HELD_MEMORY));
+	functions_let_go(x, held_take_kind(&list, HELD_HOST));
 	if (!list || !x->flight || has_ended(x->flight)) {
 		held_release(list);
 		return;
 	}
 	l = malloc(sizeof(*l));
 	if (!l)
-		return; /* they stay for good, rather than end under the launch */
+		return; /* as above */
 	*l = (struct leaving){.held = list, .flight = x->flight};
 	pthread_mutex_lock(&lock);
 	l->flight->references++;
@@ -211,6 +283,15 @@ void exec_let_go(struct graph_exec *x, struct held *list)
 	leaving = l;
 	watch_start();
 	pthread_mutex_unlock(&lock);
+}
+
+void exec_hold_node(struct graph_exec *x, const struct graph *g, uint32_t node, struct held *list)
+{
+	struct held *all = x->held, *const old = held_take(&all, g, node);
+
+	held_join(&all, list);
+	exec_hold(x, all);
+	exec_let_go(x, old);
 }
 
 void exec_forget_flight(struct graph_exec *x)

@@ -11,7 +11,8 @@
 enum { NO_DESTRUCTOR_SYNC = 1, MOVE = 1 }; /* CU_USER_OBJECT_..., CU_GRAPH_USER_OBJECT_MOVE */
 
 struct user_object {
-	uint64_t magic;
+	uint64_t magic; /* of the program's */
+	enum held_kind kind;
 	_Atomic unsigned int references;
 	CUhostFn destroy;
 	void *what;
@@ -76,15 +77,15 @@ static bool hold(struct held **list, struct user_object *u, unsigned int count)
 	return true;
 }
 
-bool held_add(struct held **list, CUhostFn destroy, void *what)
+bool held_add(struct held **list, const struct held_add *add)
 {
 	struct user_object *u = malloc(sizeof(*u));
 
 	if (!u)
 		return false;
-	*u = (struct user_object){.destroy = destroy, .what = what};
+	*u = (struct user_object){.kind = add->kind, .destroy = add->destroy, .what = add->what};
 	atomic_init(&u->references, 1);
-	if (push(list, u, 1, 0, 0))
+	if (push(list, u, 1, add->graph, add->node))
 		return true;
 	free(u);
 	return false;
@@ -167,12 +168,12 @@ struct held *held_take(struct held **list, const struct graph *g, uint32_t node)
 	return taken;
 }
 
-struct held *held_take_memory(struct held **list)
+struct held *held_take_kind(struct held **list, enum held_kind kind)
 {
 	struct held *taken = NULL, *h;
 
 	while ((h = *list)) {
-		if (h->object->magic) {
+		if (h->object->kind != kind) {
 			list = &h->next;
 			continue;
 		}
@@ -183,9 +184,9 @@ struct held *held_take_memory(struct held **list)
 	return taken;
 }
 
-bool held_has_users(const struct held *list)
+bool held_has(const struct held *list, enum held_kind kind)
 {
-	while (list && !list->object->magic)
+	while (list && list->object->kind != kind)
 		list = list->next;
 	return list;
 }
@@ -228,7 +229,8 @@ PUBLIC CUresult cuUserObjectCreate(CUuserObject *out, void *what, CUhostFn destr
 	u = malloc(sizeof(*u));
 	if (!u)
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	*u = (struct user_object){.magic = magic, .destroy = destroy, .what = what};
+	*u = (struct user_object){
+		.magic = magic, .kind = HELD_USER, .destroy = destroy, .what = what};
 	atomic_init(&u->references, references);
 	*out = (CUuserObject)u;
 	return CUDA_SUCCESS;
