@@ -96,6 +96,7 @@ void ctx_forget_objects(struct ctx *c)
 	atomic_store(&c->blocking, false);
 	hostfunc_forget_ctx(c);
 	paged_forget_ctx(c);
+	functions_forget_ctx(c);
 	range_remove_ctx_host(c, host_free);
 }
 

@@ -223,15 +223,19 @@ int capture_refuse(const struct target *t)
 	return capture_spoil(t->captured, CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
 }
 
-void capture_host(const struct target *t)
+bool capture_host(const struct target *t, uint64_t id)
 {
+	struct graph *g = NULL;
 	struct capture *c;
 
 	pthread_mutex_lock(&lock);
 	c = by_id(t->captured);
-	if (c)
+	if (c) {
 		c->hosts++;
+		g = graph_find(c->graph);
+	}
 	pthread_mutex_unlock(&lock);
+	return g && host_hold(g, HELD_OF_GRAPH, id);
 }
 
 /* Is a blocking stream of the context captured? */

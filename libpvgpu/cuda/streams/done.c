@@ -101,6 +101,15 @@ int done_behind(const struct target *t, uint64_t *place)
 	return r;
 }
 
+uint64_t done_both(uint64_t earlier, uint64_t later, const struct ctx *c)
+{
+	if (!earlier || earlier >> SLOT_SHIFT == later >> SLOT_SHIFT || done_known(earlier) ||
+	    done_waited(earlier, c))
+		return later;
+	/* In no slot: a wait for the whole context tells. */
+	return (uint64_t)PVGPU_NO_SLOT << SLOT_SHIFT | (later & NUMBER_MASK);
+}
+
 bool done_known(uint64_t place)
 {
 	const uint32_t slot = (uint32_t)(place >> SLOT_SHIFT);

@@ -17,6 +17,8 @@ struct target;
 void done_stream_made(const struct stream *s);
 /* Of this thread's last command, which went to t. */
 uint64_t done_place(const struct target *t);
+/* A place that has ended when both have; c: their context. */
+uint64_t done_both(uint64_t earlier, uint64_t later, const struct ctx *c);
 /* All of the stream up to the place has ended. */
 bool done_known(uint64_t place);
 /* The same, and a call has waited for it: device output and errors have come. c: the stream's. */
