@@ -31,7 +31,8 @@ static int active_of(const struct gpu *g, uint64_t number)
 
 void capture_join(struct stream *s, const struct event *e)
 {
-	if (active_of(s->o.gpu, e->capture) >= 0)
+	/* It leaves a capture by that one's end alone. */
+	if (!s->capture && active_of(s->o.gpu, e->capture) >= 0)
 		s->capture = e->capture;
 }
 

@@ -196,6 +196,9 @@ int handle_stream_wait_event(struct worker *w, const struct pvgpu_in_stream_wait
 	struct stream *s;
 	int r;
 
+	/* A node that joins nothing. The guest's library makes it: it is an empty node here. */
+	if (in->flags)
+		return CUDA_ERROR_NOT_SUPPORTED;
 	s = stream_of(in->ctx, in->stream, &r);
 	if (!s)
 		return r;
@@ -205,8 +208,7 @@ int handle_stream_wait_event(struct worker *w, const struct pvgpu_in_stream_wait
 		g->into = e->capture;
 	}
 	if (!r)
-		r = ctx_result(s->o.ctx,
-			       (int)g->far->cuStreamWaitEvent(s->far, e->far->ev, in->flags));
+		r = ctx_result(s->o.ctx, (int)g->far->cuStreamWaitEvent(s->far, e->far->ev, 0));
 	if (!r && e->capture)
 		capture_join(s, e);
 	if (!r)

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Captures of a guest that keeps none of the library's rules, on the simulated GPU: what the worker
+ * holds to be captured is so at the far end, too, and what runs is counted until it has ended.
+ */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/unit/worker/worker_fake.h"
+#include "tests/unit/worker/worker_fake_sim.h"
+#include "xen-pvgpu-back/contract/gate.h"
+#include "xen-pvgpu-back/worker/gpu/event.h"
+#include "xen-pvgpu-back/worker/gpu/graph.h"
+#include "xen-pvgpu-back/worker/gpu/objects.h"
+#include "xen-pvgpu-back/worker/gpu/state.h"
+#include "xen-pvgpu-back/worker/gpu/stream.h"
+
+#define STREAM(n)  PVGPU_HANDLE(PVGPU_H_STREAM, 0, 1, n)
+#define EVENT(n)   PVGPU_HANDLE(PVGPU_H_EVENT, 0, 1, n)
+#define GRAPH(n)   PVGPU_HANDLE(PVGPU_H_GRAPH, 0, 1, n)
+
+#define STREAMS    3 /* 1 blocks, the others do not */
+#define NOT_IN_ANY CU_STREAM_CAPTURE_STATUS_NONE
+
+static struct far far;
+static struct worker *w;
+static uint64_t memory;
+
+static void make_stream(uint32_t n, uint32_t flags)
+{
+	struct pvgpu_wire_stream_create s = {.ctx = FAKE_CTX, .stream = STREAM(n), .flags = flags};
+
+	FAKE_SUBMIT(w, STREAM_CREATE, 0, s);
+}
+
+static void setup(void)
+{
+	w = fake_open_sim(&far);
+	fake_chunk(w, 0, 1u << 20);
+	for (uint32_t i = 1; i <= STREAMS; i++) {
+		struct pvgpu_wire_event_create e = {.ctx = FAKE_CTX, .event = EVENT(i)};
+		struct pvgpu_wire_graph_create g = {.graph = GRAPH(i)};
+
+		make_stream(i, i > 1 ? CU_STREAM_NON_BLOCKING : 0);
+		FAKE_SUBMIT(w, EVENT_CREATE, 0, e);
+		FAKE_SUBMIT(w, GRAPH_CREATE, 0, g);
+	}
+	memory = fake_alloc(w, 10, FAKE_CTX, 1u << 20);
+}
+
+static void teardown(void)
+{
+	fake_close(w);
+}
+
+static struct stream *stream(uint32_t n)
+{
+	return obj_lookup(&w->gpu->tables, PVGPU_H_STREAM, STREAM(n));
+}
+
+static CUstreamCaptureStatus far_status(uint32_t n)
+{
+	CUstreamCaptureStatus status = CU_STREAM_CAPTURE_STATUS_INVALIDATED;
+
+	ck_assert_int_eq(
+		far.cuStreamGetCaptureInfo_v2(stream(n)->far, &status, NULL, NULL, NULL, NULL), 0);
+	return status;
+}
+
+static void fill(uint32_t n, unsigned char value)
+{
+	struct pvgpu_wire_memset m = {.ctx = FAKE_CTX,
+				      .stream = STREAM(n),
+				      .dst = memory,
+				      .element = 1,
+				      .width = 64,
+				      .height = 1,
+				      .value = value};
+
+	FAKE_SUBMIT(w, MEMSET, 0, m);
+}
+
+static unsigned char filled_with(void)
+{
+	unsigned char v = 0;
+	CUstream s;
+
+	ck_assert_int_eq(far.cuStreamCreateWithPriority(&s, CU_STREAM_NON_BLOCKING, 0), 0);
+	ck_assert_int_eq(far.cuMemcpyDtoHAsync_v2(&v, memory, 1, s), 0);
+	ck_assert_int_eq(far.cuStreamSynchronize(s), 0);
+	far.cuStreamDestroy_v2(s);
+	return v;
+}
+
+static void open_capture(uint32_t n, uint32_t graph)
+{
+	struct pvgpu_wire_capture_open o = {
+		.ctx = FAKE_CTX, .stream = STREAM(n), .graph = GRAPH(graph)};
+
+	FAKE_SUBMIT(w, CAPTURE_OPEN, 0, o);
+}
+
+static int end_capture(uint32_t seq, uint32_t n, uint32_t graph)
+{
+	struct pvgpu_wire_capture_end e = {
+		.ctx = FAKE_CTX, .stream = STREAM(n), .graph = GRAPH(graph)};
+
+	FAKE_SUBMIT(w, CAPTURE_END, seq, e);
+	return fake_result(w, PVGPU_REP_REPLY, seq);
+}
+
+static void record(uint32_t n, uint32_t event, uint32_t flags)
+{
+	struct pvgpu_wire_event_record r = {
+		.ctx = FAKE_CTX, .stream = STREAM(n), .event = EVENT(event), .flags = flags};
+
+	FAKE_SUBMIT(w, EVENT_RECORD, 0, r);
+}
+
+static void follow(uint32_t n, uint32_t event, uint32_t flags)
+{
+	struct pvgpu_wire_stream_wait_event r = {
+		.ctx = FAKE_CTX, .stream = STREAM(n), .event = EVENT(event), .flags = flags};
+
+	FAKE_SUBMIT(w, STREAM_WAIT_EVENT, 0, r);
+}
+
+static int synchronize(uint32_t seq, uint32_t n)
+{
+	struct pvgpu_wire_stream_synchronize s = {.ctx = FAKE_CTX, .stream = STREAM(n)};
+
+	FAKE_SUBMIT(w, STREAM_SYNCHRONIZE, seq, s);
+	return fake_result(w, PVGPU_REP_REPLY, seq);
+}
+
+/* A wait that joins nothing takes no stream out of its capture: when that ends, a stream that took
+ * part in it is behind the gate again. */
+START_TEST(an_external_wait_moves_no_stream)
+{
+	static struct pvgpu_gate shut = {.open = 0,
+					 .inflight_ns = PVGPU_GATE_NO_LIMIT,
+					 .commands = PVGPU_GATE_NO_LIMIT,
+					 .bytes = PVGPU_GATE_NO_LIMIT};
+	const struct pvgpu_gate *was = w->gpu->gate.page;
+	const unsigned char before = filled_with();
+	uint64_t own;
+
+	open_capture(1, 1);
+	record(1, 1, 0);
+	open_capture(2, 2);
+	own = stream(2)->capture;
+	record(2, 2, 0);
+	follow(3, 2, 0);
+	ck_assert_uint_eq(stream(3)->capture, own);
+	follow(2, 1, CU_EVENT_WAIT_EXTERNAL);
+	ck_assert_uint_eq(stream(2)->capture, own);
+	ck_assert_int_eq(end_capture(20, 2, 2), CUDA_ERROR_NOT_SUPPORTED);
+	ck_assert_uint_eq(w->gpu->capturing, 1);
+	ck_assert_uint_eq(stream(3)->capture, 0);
+	ck_assert_int_eq(far_status(3), NOT_IN_ANY);
+	w->gpu->gate.page = &shut;
+	fill(3, (unsigned char)~before);
+	ck_assert_uint_eq(w->gpu->park.count, 1);
+	ck_assert_int_eq(filled_with(), before);
+	w->gpu->gate.page = was;
+	fake_kicked(w);
+	ck_assert_int_eq(synchronize(21, 3), 0);
+	ck_assert_int_eq(filled_with(), (unsigned char)~before);
+	ck_assert_int_eq(end_capture(22, 1, 1), 0);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("captures of a guest without rules");
+	TCase *t = tcase_create("captures");
+	char gpu[64];
+	SRunner *r;
+	int failed;
+
+	snprintf(gpu, sizeof(gpu), "/dev/shm/worker_capture_rules_test.%d", (int)getpid());
+	setenv("SIMCUDA_GPU", gpu, 1);
+	suite_add_tcase(s, t);
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, an_external_wait_moves_no_stream);
+	tcase_set_timeout(t, 120);
+	r = srunner_create(s);
+	srunner_run_all(r, CK_ENV);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	unlink(gpu);
+	return failed != 0;
+}
