@@ -173,6 +173,43 @@ START_TEST(an_external_wait_moves_no_stream)
 }
 END_TEST
 
+/* A record that is a node leaves the event where it was: who waits for it takes part in the capture
+ * for the worker, too. */
+START_TEST(an_external_record_hides_no_capture)
+{
+	const struct event *e = obj_lookup(&w->gpu->tables, PVGPU_H_EVENT, EVENT(1));
+	struct pvgpu_wire_host_func h = {.ctx = FAKE_CTX, .stream = STREAM(3), .id = 7};
+	uint64_t own;
+
+	open_capture(1, 1);
+	own = stream(1)->capture;
+	record(1, 1, 0);
+	record(1, 1, CU_EVENT_RECORD_EXTERNAL);
+	ck_assert_uint_eq(e->capture, own);
+	follow(3, 1, 0);
+	ck_assert_uint_eq(stream(3)->capture, own);
+	ck_assert_int_eq(far_status(3), CU_STREAM_CAPTURE_STATUS_ACTIVE);
+	/* A host function that runs once is no node of a graph that is launched many times. */
+	FAKE_SUBMIT(w, HOST_FUNC, 0, h);
+	ck_assert_uint_eq(w->gpu->cb.count, 0);
+	record(3, 2, 0);
+	follow(1, 2, 0);
+	ck_assert_int_eq(end_capture(20, 1, 1), CUDA_ERROR_NOT_SUPPORTED);
+	ck_assert_uint_eq(w->gpu->graph_nodes, 0);
+}
+END_TEST
+
+/* Outside of a capture they are refused, too, and leave the event as it was. */
+START_TEST(nothing_is_external_outside_of_captures)
+{
+	record(1, 1, _i ? 0 : CU_EVENT_RECORD_EXTERNAL);
+	if (_i)
+		follow(2, 1, CU_EVENT_WAIT_EXTERNAL);
+	ck_assert_int_eq(synchronize(20, 2), CUDA_ERROR_NOT_SUPPORTED);
+	ck_assert_int_eq(synchronize(21, 1), 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("captures of a guest without rules");
@@ -186,6 +223,8 @@ int main(void)
 	suite_add_tcase(s, t);
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, an_external_wait_moves_no_stream);
+	tcase_add_test(t, an_external_record_hides_no_capture);
+	tcase_add_loop_test(t, nothing_is_external_outside_of_captures, 0, 2);
 	tcase_set_timeout(t, 120);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_ENV);
