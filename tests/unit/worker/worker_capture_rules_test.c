@@ -210,6 +210,33 @@ START_TEST(nothing_is_external_outside_of_captures)
 }
 END_TEST
 
+/* The graph that is asked about, or whose nodes are named, is the one that gets the nodes: numbers
+ * of another one's would be taken out of what that one counts. */
+START_TEST(a_capture_knows_one_graph)
+{
+	const struct graph *other = obj_lookup(&w->gpu->tables, PVGPU_H_GRAPH, GRAPH(2));
+	struct pvgpu_wire_capture_get g = {.ctx = FAKE_CTX, .stream = STREAM(1), .graph = GRAPH(2)};
+	struct pvgpu_wire_capture_set s = {
+		.ctx = FAKE_CTX, .stream = STREAM(1), .graph = GRAPH(2), .set = 1};
+
+	FAKE_SUBMIT(w, CAPTURE_GET, 19, g);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 19), CUDA_ERROR_ILLEGAL_STATE);
+	open_capture(1, 1);
+	fill(1, 1);
+	FAKE_SUBMIT(w, CAPTURE_GET, 20, g);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 20), CUDA_ERROR_ILLEGAL_STATE);
+	FAKE_SUBMIT(w, CAPTURE_SET, 21, s);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 21), CUDA_ERROR_ILLEGAL_STATE);
+	ck_assert_uint_eq(other->count, 0);
+	g.graph = GRAPH(1);
+	FAKE_SUBMIT(w, CAPTURE_GET, 22, g);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 22), 0);
+	ck_assert_int_eq(end_capture(23, 1, 1), 0);
+	ck_assert_uint_eq(other->nodes, 0);
+	ck_assert_uint_eq(w->gpu->graph_nodes, 1);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("captures of a guest without rules");
@@ -225,6 +252,7 @@ int main(void)
 	tcase_add_test(t, an_external_wait_moves_no_stream);
 	tcase_add_test(t, an_external_record_hides_no_capture);
 	tcase_add_loop_test(t, nothing_is_external_outside_of_captures, 0, 2);
+	tcase_add_test(t, a_capture_knows_one_graph);
 	tcase_set_timeout(t, 120);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_ENV);

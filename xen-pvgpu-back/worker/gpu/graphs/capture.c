@@ -303,6 +303,17 @@ int handle_capture_close(struct worker *w, const struct pvgpu_in_capture_close *
 	return !r && nodes != in->nodes ? CUDA_ERROR_STREAM_CAPTURE_INVALIDATED : r;
 }
 
+/* The graph must be the one that the stream's capture is for: numbers are each graph's own. */
+static int captures_into(const struct stream *s, struct graph *gr)
+{
+	const struct gpu *g = s->o.gpu;
+	const int i = active_of(g, s->capture), r = graph_error(gr);
+
+	if (r)
+		return r;
+	return i < 0 || g->active[i].graph != gr->o.handle ? CUDA_ERROR_ILLEGAL_STATE : 0;
+}
+
 int handle_capture_get(struct worker *w, const struct pvgpu_in_capture_get *in,
 		       struct pvgpu_out_capture_get *out)
 {
@@ -316,7 +327,7 @@ int handle_capture_get(struct worker *w, const struct pvgpu_in_capture_get *in,
 	int r = usable(in->ctx, in->stream, &s);
 
 	if (!r)
-		r = graph_error(gr);
+		r = captures_into(s, gr);
 	if (!r)
 		r = (int)g->far->cuStreamGetCaptureInfo_v2(s->far, &status, NULL, NULL, &deps, &n);
 	if (!r && (status != CU_STREAM_CAPTURE_STATUS_ACTIVE || n > PVGPU_GRAPH_DEPS_MAX))
@@ -339,7 +350,7 @@ int handle_capture_set(struct worker *w, const struct pvgpu_in_capture_set *in,
 	int r = usable(in->ctx, in->stream, &s);
 
 	if (!r)
-		r = graph_error(in->graph);
+		r = captures_into(s, in->graph);
 	if (!r)
 		r = graph_deps(in->graph, in->deps, in->deps_len, deps, &n);
 	return r ? r
