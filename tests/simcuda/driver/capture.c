@@ -332,13 +332,15 @@ API_PTSZ(cuStreamBeginCaptureToGraph,
 	return begin(s, g, (CUgraphNode *)deps, count, mode);
 }
 
+/* A chain may be as long as a graph has nodes, which is too deep for a recursion. */
 static void mark_up(struct sim_node *n)
 {
-	if (n->mark)
-		return;
-	n->mark = 1;
-	for (uint32_t i = 0; i < n->deps; i++)
-		mark_up(n->dep[i]);
+	while (n && !n->mark) {
+		n->mark = 1;
+		for (uint32_t i = 1; i < n->deps; i++)
+			mark_up(n->dep[i]);
+		n = n->deps ? n->dep[0] : NULL;
+	}
 }
 
 /* Does the origin's last operation come after all of the other streams'? */

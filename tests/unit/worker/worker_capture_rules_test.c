@@ -237,6 +237,87 @@ START_TEST(a_capture_knows_one_graph)
 }
 END_TEST
 
+static void copy_lines(uint32_t n)
+{
+	struct pvgpu_copy_line line[PVGPU_COPIES_MAX];
+	struct pvgpu_wire_copy_batch b = {
+		.ctx = FAKE_CTX, .stream = STREAM(1), .lines_len = n * (uint32_t)sizeof(*line)};
+
+	for (uint32_t i = 0; i < n; i++)
+		line[i] = (struct pvgpu_copy_line){
+			.dst = memory + 8 * i, .src = memory + 4096 + 8 * i, .size = 8};
+	ck_assert_int_eq(fake_submit(w, &b, sizeof(b), PVGPU_OP_COPY_BATCH, 0, line, b.lines_len),
+			 0);
+}
+
+/* Each line of a batch is a node, and counts before it is one: no more than a graph may have. */
+START_TEST(a_batch_is_as_many_nodes_as_lines)
+{
+	const uint32_t most = PVGPU_GRAPH_NODES_MAX / PVGPU_COPIES_MAX;
+	size_t nodes = 0;
+
+	open_capture(1, 1);
+	for (uint32_t i = 0; i < most; i++)
+		copy_lines(PVGPU_COPIES_MAX);
+	ck_assert_uint_eq(w->gpu->graph_nodes, most * PVGPU_COPIES_MAX);
+	for (uint32_t i = 0; i < 100; i++)
+		copy_lines(PVGPU_COPIES_MAX);
+	ck_assert_uint_le(w->gpu->graph_nodes, PVGPU_GRAPH_NODES_MAX);
+	ck_assert_int_eq(end_capture(20, 1, 1), CUDA_ERROR_OUT_OF_MEMORY);
+	ck_assert_int_eq(
+		far.cuGraphGetNodes(
+			((struct graph *)obj_lookup(&w->gpu->tables, PVGPU_H_GRAPH, GRAPH(1)))->far,
+			NULL, &nodes),
+		0);
+	ck_assert_uint_eq(nodes, PVGPU_GRAPH_NODES_MAX);
+	ck_assert_uint_eq(w->gpu->graph_nodes, nodes);
+}
+END_TEST
+
+/* So do the parts of a copy or a fill that reaches over chunks of the arena. */
+START_TEST(each_part_is_a_node)
+{
+	const uint64_t border = w->arena_base + (1u << 20) - 4096;
+	struct pvgpu_wire_memset m = {.ctx = FAKE_CTX,
+				      .stream = STREAM(1),
+				      .dst = border,
+				      .element = 1,
+				      .width = 8192,
+				      .height = 1};
+	struct pvgpu_wire_copy line = {
+		.ctx = FAKE_CTX, .stream = STREAM(1), .dst = memory, .src = border, .size = 8192};
+	struct pvgpu_wire_copy_3d box = {.ctx = FAKE_CTX,
+					 .stream = STREAM(1),
+					 .dst = memory,
+					 .dst_pitch = 4096,
+					 .dst_height = 2,
+					 .src = border,
+					 .src_pitch = 4096,
+					 .src_height = 2,
+					 .width = 4096,
+					 .height = 2,
+					 .depth = 1};
+	uint64_t counted;
+
+	fake_chunk(w, 1u << 20, 1u << 20);
+	open_capture(1, 1);
+	switch (_i) {
+	case 0:
+		FAKE_SUBMIT(w, MEMSET, 0, m);
+		break;
+	case 1:
+		FAKE_SUBMIT(w, COPY, 0, line);
+		break;
+	default:
+		FAKE_SUBMIT(w, COPY_3D, 0, box);
+	}
+	counted = w->gpu->graph_nodes;
+	ck_assert_int_eq(end_capture(20, 1, 1), 0);
+	ck_assert_uint_eq(w->gpu->graph_nodes, 2);
+	ck_assert_uint_eq(counted, 2);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("captures of a guest without rules");
@@ -253,6 +334,8 @@ int main(void)
 	tcase_add_test(t, an_external_record_hides_no_capture);
 	tcase_add_loop_test(t, nothing_is_external_outside_of_captures, 0, 2);
 	tcase_add_test(t, a_capture_knows_one_graph);
+	tcase_add_test(t, a_batch_is_as_many_nodes_as_lines);
+	tcase_add_loop_test(t, each_part_is_a_node, 0, 3);
 	tcase_set_timeout(t, 120);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_ENV);
