@@ -281,6 +281,7 @@ int capture_event(struct target *t, struct stream *s, const struct event *e, boo
 	if (c->invalid)
 		return done(CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
 	c->plain = c->plain && own;
+	c->blocking = c->blocking || !(s->flags & CU_STREAM_NON_BLOCKING);
 	pthread_mutex_unlock(&lock);
 	if (!own) {
 		r = settle(t->ctx, s);

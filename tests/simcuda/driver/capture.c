@@ -65,7 +65,7 @@ CUresult capture_legacy(struct sim_ctx *ctx)
 		return CUDA_SUCCESS;
 	lock();
 	for (struct sim_capture *c = captures; c; c = c->next) {
-		if (c->origin->ctx != ctx || c->origin->flags & CU_STREAM_NON_BLOCKING)
+		if (c->origin->ctx != ctx || !c->bars)
 			continue;
 		c->status = CU_STREAM_CAPTURE_STATUS_INVALIDATED;
 		r = CUDA_ERROR_STREAM_CAPTURE_IMPLICIT;
@@ -257,6 +257,7 @@ CUresult capture_join(struct sim_stream *s, bool recorded, uint64_t capture,
 	if (c->status != CU_STREAM_CAPTURE_STATUS_ACTIVE)
 		return unlock(CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
 	s->capture = c;
+	c->bars |= !(s->flags & CU_STREAM_NON_BLOCKING);
 	for (uint32_t i = 0; i < deps; i++)
 		if (!sim_fault.wait_ignored && !depend_on(s, dep[i]))
 			return unlock(CUDA_ERROR_OUT_OF_MEMORY);
@@ -288,6 +289,7 @@ static CUresult begin(struct sim_stream *s, struct sim_graph *g, CUgraphNode *de
 	c->mode = mode;
 	c->status = CU_STREAM_CAPTURE_STATUS_ACTIVE;
 	c->origin = s;
+	c->bars = !(s->flags & CU_STREAM_NON_BLOCKING);
 	c->thread = pthread_self();
 	c->id = next_id++;
 	c->next = captures;

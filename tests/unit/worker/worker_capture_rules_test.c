@@ -318,6 +318,118 @@ START_TEST(each_part_is_a_node)
 }
 END_TEST
 
+#define ADDRESSES PVGPU_HANDLE(PVGPU_H_RESERVATION, 0, 1, 1)
+#define SECOND    PVGPU_HANDLE(PVGPU_H_CTX, 0, 1, 2)
+
+/* Work that does not end before let_go(). */
+static void keep_busy(uint64_t ctx, uint64_t in)
+{
+	struct pvgpu_wire_hold h = {.ctx = ctx, .stream = in, .word = w->arena_base, .value = 1};
+	struct pvgpu_wire_memset m = {.ctx = ctx,
+				      .stream = in,
+				      .dst = memory,
+				      .element = 1,
+				      .width = 64,
+				      .height = 1,
+				      .value = 0x77};
+
+	FAKE_SUBMIT(w, HOLD, 0, h);
+	FAKE_SUBMIT(w, MEMSET, 0, m);
+	ck_assert_uint_gt(w->gpu->gate.flying.work, 0);
+}
+
+static void let_go(void)
+{
+	__atomic_store_n((uint32_t *)(uintptr_t)w->arena_base, 1, __ATOMIC_RELEASE);
+}
+
+/* Calls that come behind all work; they are answered, since nothing is mapped there. */
+static void change_mappings(void)
+{
+	struct pvgpu_wire_mem_reserve a = {.size = 2u << 20, .reservation = ADDRESSES};
+	struct pvgpu_wire_mem_unmap u = {.reservation = ADDRESSES, .size = 2u << 20};
+
+	FAKE_SUBMIT(w, MEM_RESERVE, 50, a);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 50), 0);
+	FAKE_SUBMIT(w, MEM_UNMAP, 51, u);
+	FAKE_SUBMIT(w, MEM_UNMAP, 52, u);
+	/* The side lane has been past what it could do. */
+	fake_alloc(w, 53, FAKE_CTX, 4096);
+	gpu_pause(w);
+	ck_assert_int_eq(gpu_kicked(w), 0);
+	ck_assert(!fake_was_sent(w, PVGPU_REP_REPLY, 51));
+	ck_assert(!fake_was_sent(w, PVGPU_REP_REPLY, 52));
+	ck_assert(!streams_idle(w->gpu));
+	ck_assert_uint_gt(w->gpu->gate.flying.work, 0);
+}
+
+static bool nothing_runs(struct worker *at, void *arg)
+{
+	return streams_idle(at->gpu) && !at->gpu->gate.flying.work && !at->gpu->zombies;
+}
+
+static void mappings_have_changed(void)
+{
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 51), CUDA_ERROR_INVALID_VALUE);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 52), CUDA_ERROR_INVALID_VALUE);
+	ck_assert_int_eq(w->ended, 0);
+	ck_assert(fake_until(w, nothing_runs, NULL));
+}
+
+/* A capture says nothing of what its streams did before: it runs on when the stream is destroyed.
+ */
+START_TEST(a_stream_in_a_capture_is_busy_until_its_work_ends)
+{
+	struct pvgpu_wire_stream_destroy d = {.stream = STREAM(3)};
+
+	keep_busy(FAKE_CTX, STREAM(3));
+	open_capture(1, 1);
+	record(1, 1, 0);
+	follow(3, 1, 0);
+	ck_assert_int_eq(far_status(3), CU_STREAM_CAPTURE_STATUS_ACTIVE);
+	FAKE_SUBMIT(w, STREAM_DESTROY, 0, d);
+	ck_assert_uint_eq(w->gpu->zombies, 1);
+	change_mappings();
+	ck_assert_uint_eq(w->gpu->zombies, 1);
+	let_go();
+	mappings_have_changed();
+	ck_assert_int_eq(end_capture(20, 1, 1), CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
+	ck_assert_uint_eq(w->gpu->capturing, 0);
+}
+END_TEST
+
+/* Nor of a legacy stream's work, which nobody may ask for meanwhile: of another handle of the
+ * context, or barred by a stream that has joined the capture. */
+START_TEST(a_legacy_stream_is_busy_through_a_capture)
+{
+	struct pvgpu_wire_ctx_primary_retain c = {.ctx = SECOND};
+	const bool joins = _i == 1;
+
+	if (_i == 2) {
+		FAKE_SUBMIT(w, CTX_PRIMARY_RETAIN, 11, c);
+		ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 11), 0);
+	}
+	keep_busy(_i == 2 ? SECOND : FAKE_CTX, 0);
+	open_capture(joins ? 2 : 1, 1);
+	if (joins) {
+		record(2, 1, 0);
+		follow(1, 1, 0);
+	}
+	change_mappings();
+	ck_assert_int_eq(far_status(1), CU_STREAM_CAPTURE_STATUS_ACTIVE);
+	let_go();
+	mappings_have_changed();
+	fill(1, 1);
+	ck_assert_int_eq(far_status(1), CU_STREAM_CAPTURE_STATUS_ACTIVE);
+	if (joins) {
+		record(1, 2, 0);
+		follow(2, 2, 0);
+	}
+	ck_assert_int_eq(end_capture(20, joins ? 2 : 1, 1), 0);
+	ck_assert_uint_eq(w->gpu->graph_nodes, 1);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("captures of a guest without rules");
@@ -336,6 +448,8 @@ int main(void)
 	tcase_add_test(t, a_capture_knows_one_graph);
 	tcase_add_test(t, a_batch_is_as_many_nodes_as_lines);
 	tcase_add_loop_test(t, each_part_is_a_node, 0, 3);
+	tcase_add_test(t, a_stream_in_a_capture_is_busy_until_its_work_ends);
+	tcase_add_loop_test(t, a_legacy_stream_is_busy_through_a_capture, 0, 3);
 	tcase_set_timeout(t, 120);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_ENV);

@@ -204,8 +204,8 @@ int handle_stream_wait_event(struct worker *w, const struct pvgpu_in_stream_wait
 		return r;
 	r = obj_error(e);
 	if (!r && e->capture) {
-		stream_idle(s); /* a query would end the capture once it takes part */
 		g->into = e->capture;
+		r = s->capture ? 0 : capture_settle(s);
 	}
 	if (!r)
 		r = ctx_result(s->o.ctx, (int)g->far->cuStreamWaitEvent(s->far, e->far->ev, 0));
