@@ -72,7 +72,8 @@ struct sim_exec {
 
 struct sim_capture {
 	struct sim_graph *graph;
-	bool own; /* made for this capture */
+	bool own;  /* made for this capture */
+	bool bars; /* the legacy stream would wait for a stream that takes part */
 	CUstreamCaptureMode mode;
 	CUstreamCaptureStatus status;
 	struct sim_stream *origin;

@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "xen-pvgpu-back/worker/gpu/capture.h"
 #include "xen-pvgpu-back/worker/gpu/complete.h"
 #include "xen-pvgpu-back/worker/gpu/context.h"
 #include "xen-pvgpu-back/worker/gpu/event.h"
@@ -164,7 +165,7 @@ void wait_stream(struct gpu *g, struct wait *w, struct stream *s)
 		complete_add(g, &s->q, w);
 }
 
-void wait_behind(struct gpu *g, struct wait *w, struct stream *s, bool tell)
+static void stand_behind(struct gpu *g, struct wait *w, struct stream *s, bool tell)
 {
 	w->s = obj_ref(s);
 	w->at = s->issued;
@@ -172,7 +173,44 @@ void wait_behind(struct gpu *g, struct wait *w, struct stream *s, bool tell)
 	w->idles = idles(g, s, &w->load);
 	w->number = tell ? number_of(s) : 0;
 	atomic_fetch_add(&s->waits, 1);
+}
+
+void wait_behind(struct gpu *g, struct wait *w, struct stream *s, bool tell)
+{
+	stand_behind(g, w, s, tell);
 	complete_add(g, &s->q, w);
+}
+
+bool wait_work(struct gpu *g, struct wait *w, struct stream *s)
+{
+	struct complete *k = &g->complete;
+	bool awaited, fenced;
+
+	if (!capture_bars(s)) {
+		wait_stream(g, w, s);
+		return true;
+	}
+	if (stream_idle(s) || stream_tail(s, &w->ev)) {
+		wait_behind(g, w, s, false);
+		return true;
+	}
+	/* Another wait has that fence, or an event of its own behind the same work. */
+	pthread_mutex_lock(&k->lock);
+	awaited = s->awaited >= s->issued;
+	fenced = s->fences >= s->issued;
+	pthread_mutex_unlock(&k->lock);
+	if (awaited) {
+		wait_behind(g, w, s, false);
+	} else if (fenced) {
+		stand_behind(g, w, s, false);
+		complete_add_late(g, w, s);
+	} else if (s->capture) {
+		wait_drop(g, w);
+		return false;
+	} else {
+		wait_stream(g, w, s); /* the far end has taken work in spite of the capture */
+	}
+	return true;
 }
 
 void wait_event(struct gpu *g, struct wait *w, struct event *e, bool ended)
