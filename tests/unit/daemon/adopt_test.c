@@ -2,6 +2,7 @@
 /* A worker's answers to the next pvgpud are claims: the last one's record counts. Blame of the GPU
  * is a claim, too. */
 #include "tests/unit/daemon/xenctl_case.h"
+#include "xen-pvgpu-back/daemon/guard/canary.h"
 #include "xen-pvgpu-back/daemon/guard/xid.h"
 
 #define MIB (1ull << 20)
@@ -278,6 +279,63 @@ START_TEST(blame_with_an_xid)
 }
 END_TEST
 
+/* ---- a GPU that is locked before its test has begun ---- */
+
+static unsigned int answers;
+
+static void answered(struct pool *p, const char *why)
+{
+	ck_assert_ptr_nonnull(why);
+	ck_assert_ptr_nonnull(strstr(why, "Xid 79"));
+	answers++;
+}
+
+/* The test that a reset or an operator waits for is armed (_i = 0), or waits for a worker (1). */
+START_TEST(locked_before_its_test)
+{
+	struct pool *p = fake.d.pools[0];
+	char result[CANARY_WHY];
+
+	answers = 0;
+	fake.slow = true;
+	while (fake_serving(0))
+		fake_die(fake_serving(0)); /* the spare worker */
+	fake_settle();
+	p->canary.answered = answered;
+	canary_ask(p);
+	if (_i)
+		fake_settle();
+	ck_assert_int_eq(canary_waits(p), _i);
+	ck_assert_uint_eq(answers, 0);
+	xid_seen(p, 79, 0);
+	ck_assert_uint_eq(answers, 1);
+	canary_result(p, result, sizeof(result));
+	ck_assert_ptr_nonnull(strstr(result, "wrong: Xid 79"));
+	/* Once: nothing waits any more. */
+	xid_seen(p, 79, 0);
+	fake_settle();
+	ck_assert_uint_eq(answers, 1);
+}
+END_TEST
+
+/* One that runs is answered by its end. */
+START_TEST(locked_during_its_test)
+{
+	struct pool *p = fake.d.pools[0];
+	char result[CANARY_WHY];
+
+	canary_ask(p);
+	fake_settle();
+	ck_assert_ptr_nonnull(p->canary.w);
+	xid_seen(p, 79, 0);
+	canary_result(p, result, sizeof(result));
+	ck_assert_str_eq(result, "running");
+	ck_assert(canary(0));
+	canary_result(p, result, sizeof(result));
+	ck_assert_str_eq(result, "right: 9 us");
+}
+END_TEST
+
 static void add(TCase *t)
 {
 	tcase_add_test(t, the_record_counts);
@@ -290,6 +348,8 @@ static void add(TCase *t)
 	tcase_add_test(t, blame_of_a_gpu_that_works);
 	tcase_add_test(t, blame_of_a_gpu_that_fails);
 	LOOP(blame_with_an_xid, 5);
+	LOOP(locked_before_its_test, 2);
+	tcase_add_test(t, locked_during_its_test);
 }
 
 int main(void)
