@@ -93,6 +93,10 @@ class Reload(unittest.TestCase):
                                   timeout=LIMIT, check=False)
             found, = [f for f in json.loads(done.stdout)["findings"] if f["what"] == "configuration"]
             self.assertEqual((found["verdict"], found["finding"]), ("WARN", "these settings wait for a restart: " + waits))
+            env.write_config(self.text().replace("device = 0", "device = 1"))
+            self.assertIn("reload: [pool default] device has changed: it waits for a restart of pvgpud, in which sessions on another GPU end", self.signal(env))
+            self.reload(env, daemon="max_sessions = 77\ncontext_memory = 2G", pool="mode = confidential", vgpu="mode = 0600",
+                        more="[vgpu two]\nmemory = 32M\n[group new]\nweight = 5")
             # Told anew each time, and forgotten when the file is as it was.
             self.assertIn("6 wait for a restart", self.signal(env))
             self.assertIn("0 wait for a restart", self.reload(env))

@@ -59,9 +59,9 @@ static void waits(struct changes *c, const char *section, const char *key)
 {
 	c->waiting++;
 	wait_for_start(c->d, section, key);
-	log_warning(
-		"reload: [%s]%s%s %s: it waits for a restart of pvgpud, in which sessions go on",
-		section, key[0] ? " " : "", key, key[0] ? "has changed" : "is new or gone");
+	log_warning("reload: [%s]%s%s %s: it waits for a restart of pvgpud, in which sessions %s",
+		    section, key[0] ? " " : "", key, key[0] ? "has changed" : "is new or gone",
+		    strcmp(key, "device") != 0 ? "go on" : "on another GPU end");
 }
 
 static bool on_change(void *arg, const char *section, const char *key, const char *to, bool live)
