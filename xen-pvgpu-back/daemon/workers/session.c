@@ -50,7 +50,7 @@ static int record(struct worker *w, const struct opening *o, const struct pvgpu_
 		  char reason[CHECK_REASON])
 {
 	const uint64_t ring = pvgpu_ring_bytes(o->cmd_size, o->rep_size);
-	const struct held_session s = {
+	struct held_session s = {
 		.id = w->id,
 		.ring_pages =
 			m->link == PVGPU_SUP_LINK_XEN ? (uint32_t)(ring / PVGPU_RING_PAGE_SIZE) : 0,
@@ -61,6 +61,7 @@ static int record(struct worker *w, const struct opening *o, const struct pvgpu_
 		.start = process_started(w->pid),
 	};
 
+	memcpy(s.device, w->pool->cfg.device, sizeof(s.device));
 	w->held = held_begin(w->d->held, &s);
 	if (w->held)
 		return 0;
@@ -78,9 +79,7 @@ int session_start(struct opening *o, struct worker *w, char reason[CHECK_REASON]
 {
 	struct vgpu *v = o->vgpu;
 	struct pvgpu_sup_assign m = {
-		.head = {.kind = PVGPU_SUP_ASSIGN,
-			 .session = w->id,
-			 .a = PVGPU_SUP_KNOWS_ALL},
+		.head = {.kind = PVGPU_SUP_ASSIGN, .session = w->id, .a = PVGPU_SUP_KNOWS_ALL},
 		.cmd_size = o->cmd_size,
 		.rep_size = o->rep_size,
 		.quota = vgpu_quota(v),
