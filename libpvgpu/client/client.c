@@ -4,7 +4,12 @@
 #include <dlfcn.h>
 #include <stdio.h>
 
-enum { SCRATCH_BYTES = 256 };
+/* A number that comes back has 16 bytes at most. */
+enum { PLACE_BYTES = 16, PLACES = 32 };
+
+/* Waiting for a place is rare: more threads than places use one object at the same time. */
+static pthread_mutex_t scratch_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t scratch_given = PTHREAD_COND_INITIALIZER;
 
 const struct pvgpu_client *client;
 
@@ -75,15 +80,41 @@ void api_object_size(enum pvgpu_handle_type type, size_t size)
 	client->tables[type].size = size;
 }
 
-int api_scratch(struct object *o, uint64_t *scratch, uint64_t *address)
+/* Under scratch_lock. */
+static int scratch_make(const struct object *o, struct scratch *s)
 {
-	int r = 0;
+	return s->memory ? 0
+			 : api_result(o->ctx, pvgpu_do_mem_alloc(api_session(), o->ctx->o.wire,
+								 PLACES * PLACE_BYTES, &s->memory));
+}
 
-	if (!*scratch)
-		r = api_result(o->ctx, pvgpu_do_mem_alloc(api_session(), o->ctx->o.wire,
-							  SCRATCH_BYTES, scratch));
-	*address = *scratch;
+int api_scratch(const struct object *o, struct scratch *s, uint64_t *place)
+{
+	uint32_t i;
+	int r;
+
+	pthread_mutex_lock(&scratch_lock);
+	while (s->taken == UINT32_MAX)
+		pthread_cond_wait(&scratch_given, &scratch_lock);
+	r = scratch_make(o, s);
+	if (!r) {
+		i = (uint32_t)__builtin_ctz(~s->taken);
+		s->taken |= 1u << i;
+		*place = s->memory + i * PLACE_BYTES;
+	}
+	pthread_mutex_unlock(&scratch_lock);
 	return r;
+}
+
+void api_scratch_give(struct scratch *s, uint64_t place)
+{
+	const uint32_t bit = 1u << (place - s->memory) / PLACE_BYTES;
+
+	pthread_mutex_lock(&scratch_lock);
+	if (s->taken == UINT32_MAX)
+		pthread_cond_broadcast(&scratch_given);
+	s->taken &= ~bit;
+	pthread_mutex_unlock(&scratch_lock);
 }
 
 int api_fetch(const struct target *t, uint64_t from, void *to, uint32_t bytes)

@@ -6,6 +6,7 @@
 #ifndef PVGPU_CLIENT_H
 #define PVGPU_CLIENT_H
 
+#include <pthread.h>
 #include <string.h>
 
 #include "cuda/core/client.h"
@@ -91,8 +92,15 @@ static inline void api_scalar(uint32_t mode, const void *number, uint64_t bytes,
 		memcpy(value, number, bytes <= room ? bytes : room);
 }
 
-/* Device memory of the object's own for a number that comes back. */
-int api_scratch(struct object *o, uint64_t *scratch, uint64_t *address);
+/* Device memory of an object's own for numbers that come back: a place for each call that is under
+ * way, since threads may call with one object at the same time. */
+struct scratch {
+	uint64_t memory; /* 0: none yet */
+	uint32_t taken;  /* places, a bit each */
+};
+int api_scratch(const struct object *o, struct scratch *s, uint64_t *place);
+/* The number has been read, or will not be written. */
+void api_scratch_give(struct scratch *s, uint64_t place);
 /* Wait for the stream's work so far and read so many bytes. */
 int api_fetch(const struct target *t, uint64_t from, void *to, uint32_t bytes);
 

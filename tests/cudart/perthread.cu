@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
-/* Compiled for the thread's own default stream: threads do not wait for each other's work on stream 0. */
+/* Compiled for the thread's own default stream: threads do not wait for each other's work on stream 0, and fills of
+ * memory that the host reads are waited for in the thread's own. */
 #define CUDA_API_PER_THREAD_DEFAULT_STREAM
 #include "test.h"
 
 #include <pthread.h>
 #include <semaphore.h>
+#include <unistd.h>
 
 __global__ void set(int *p, int v)
 {
@@ -33,6 +35,42 @@ static void *other(void *)
 	return NULL;
 }
 
+static void nap(void *)
+{
+	usleep(100000);
+}
+
+/* The call returns when the fill has ended, since the host may read the memory at once. */
+static void check_fills(unsigned char *p, const char *what)
+{
+	enum { BYTES = 4096, ROW = 64 };
+	const cudaPitchedPtr box = {p, ROW, ROW, 8};
+	const cudaExtent extent = {ROW, 8, BYTES / ROW / 8};
+
+	memset(p, 1, BYTES);
+	RT(cudaLaunchHostFunc(cudaStreamPerThread, nap, NULL));
+	RT(cudaMemset(p, 2, BYTES));
+	CHECK(p[0] == 2 && p[BYTES - 1] == 2, "cudaMemset of %s memory", what);
+	RT(cudaLaunchHostFunc(cudaStreamPerThread, nap, NULL));
+	RT(cudaMemset2D(p, ROW, 3, ROW, BYTES / ROW));
+	CHECK(p[0] == 3 && p[BYTES - 1] == 3, "cudaMemset2D of %s memory", what);
+	RT(cudaLaunchHostFunc(cudaStreamPerThread, nap, NULL));
+	RT(cudaMemset3D(box, 4, extent));
+	CHECK(p[0] == 4 && p[BYTES - 1] == 4, "cudaMemset3D of %s memory", what);
+}
+
+static void fills()
+{
+	unsigned char *p;
+
+	RT(cudaHostAlloc((void **)&p, 4096, cudaHostAllocDefault));
+	check_fills(p, "pinned");
+	RT(cudaFreeHost(p));
+	RT(cudaMallocManaged((void **)&p, 4096, cudaMemAttachGlobal));
+	check_fills(p, "managed");
+	RT(cudaFree(p));
+}
+
 int main()
 {
 	pthread_t thread;
@@ -52,6 +90,7 @@ int main()
 	RT(cudaMemcpy(&v, p, sizeof(v), cudaMemcpyDeviceToHost));
 	CHECK(v == 5, "%d", v);
 	RT(cudaFree(p));
+	fills();
 	printf("default streams are the threads' own\n");
 	return 0;
 }

@@ -206,6 +206,24 @@ class Placement(unittest.TestCase):
             wait_for("the end of it", lambda: a.tell("memory")[0] == "CUDA_ERROR_DEVICE_UNAVAILABLE")
             a.close()
 
+    def test_a_pool_with_another_gpu_ends_its_sessions(self):
+        """A running session stays on its GPU, which is not its pool's any more."""
+        with Pools({"a": "memory=32M,pool=slow", "b": "memory=32M,pool=fast"}, sim={"SIMCUDA_DEVICES": "3"}) as env:
+            env.known()
+            a, b = (Tenant(env, n) for n in "ab")
+            for n in "ab":
+                env.wait_open(n)
+            env.kill_daemon(signal.SIGUSR1)
+            env.write_config(env.config.replace("device = 1", "device = 2"))
+            env.start()
+            self.assertIn("pool slow has another GPU now: device = 2, was 1: the worker is ended", env.log())
+            wait_for("the end of it", lambda: a.tell("memory")[0] == "CUDA_ERROR_DEVICE_UNAVAILABLE")
+            env.wait_sessions(0, "a")
+            b.do("memory")
+            self.assertEqual(len(env.sessions("b")), 1)
+            a.close()
+            b.close()
+
     def test_bad_configurations(self):
         for config, error in (
                 ("[pool a]\ndevice = 0\n[pool b]\ndevice = 0\n", "device = 0 is pool a's already"),

@@ -93,6 +93,10 @@ class Reload(unittest.TestCase):
                                   timeout=LIMIT, check=False)
             found, = [f for f in json.loads(done.stdout)["findings"] if f["what"] == "configuration"]
             self.assertEqual((found["verdict"], found["finding"]), ("WARN", "these settings wait for a restart: " + waits))
+            env.write_config(self.text().replace("device = 0", "device = 1"))
+            self.assertIn("reload: [pool default] device has changed: it waits for a restart of pvgpud, in which sessions on another GPU end", self.signal(env))
+            self.reload(env, daemon="max_sessions = 77\ncontext_memory = 2G", pool="mode = confidential", vgpu="mode = 0600",
+                        more="[vgpu two]\nmemory = 32M\n[group new]\nweight = 5")
             # Told anew each time, and forgotten when the file is as it was.
             self.assertIn("6 wait for a restart", self.signal(env))
             self.assertIn("0 wait for a restart", self.reload(env))
@@ -121,6 +125,57 @@ class Reload(unittest.TestCase):
             env.write_config(self.text().replace("memory = 64M", "memory = 250M"))
             self.assertRegex(self.signal(env), r"\[vgpu one\] memory = 262144000 is not taken: .*memory 250 MiB, but 192 MiB are free")
             self.assertEqual(env.read("/vgpu/one/memory"), str(128 << 20))
+
+    def room(self, pool, **vgpus):
+        """Each vGPU with its memory, of a GPU of 256 MiB."""
+        return "[pool default]\ndevice = 0\n" + pool + "".join(f"\n[vgpu {name}]\nmemory = {memory}" for name, memory in vgpus.items()) + "\n"
+
+    def start_room(self, pool, **vgpus):
+        env = PvgpuEnv({}, sim={"SIMCUDA_MEMORY": "256M"})
+        env.config = self.room(pool, **vgpus)
+        return env
+
+    def takes(self, env, pool="", **vgpus):
+        """The file, whole."""
+        env.write_config(self.room(pool, **vgpus))
+        said = self.signal(env)
+        self.assertNotIn("is not taken", said)
+        for name, memory in vgpus.items():
+            self.assertEqual(env.read(f"/vgpu/{name}/memory"), str(int(memory.split("M")[0]) << 20), name)
+        return said
+
+    def test_refused_settings_are_tried_again(self):
+        with self.start_room("", one="64M", other="64M") as env:
+            wait_for("the GPU's memory", lambda: env.read("/pool/default/gpu-memory") != "0")
+            env.write_config(self.room("", one="250M", other="64M"))
+            for _ in range(2):
+                self.assertRegex(self.signal(env), r"\[vgpu one\] memory = 262144000 is not taken: .*\n.*reload: 0 settings have changed, 0 wait")
+            # An operator makes room.
+            env.write("/vgpu/other/memory", "1M")
+            self.assertIn("1 setting has changed, 0 wait", self.signal(env))
+            self.assertEqual(env.read("/vgpu/one/memory"), str(250 << 20))
+            self.assertIn("0 settings have changed, 0 wait", self.signal(env))
+
+    def test_settings_that_fit_together(self):
+        """The order of the sections does not matter, nor whether a pool gives room or takes it."""
+        with self.start_room("", one="64M", two="64M", three="128M") as env:
+            wait_for("the GPU's memory", lambda: env.read("/pool/default/gpu-memory") != "0")
+            said = self.takes(env, one="128M", two="96M", three="32M")
+            self.assertIn("3 settings have changed", said)
+            self.assertEqual(said.count("reload: [vgpu three] memory = 33554432\n"), 1)
+            # More is promised than there is, in one file, and less again.
+            self.takes(env, pool="overcommit = 2.0", one="256M", two="128M", three="128M")
+            self.takes(env, pool="overcommit = 1.0", one="128M", two="64M", three="64M")
+
+    def test_reserves_are_checked(self):
+        with self.start_room("overcommit = 2.0\npark_memory = 192M", one="192M\nmemory_reserve = 96M", other="192M\nmemory_reserve = 96M") as env:
+            wait_for("the GPU's memory", lambda: env.read("/pool/default/gpu-memory") != "0")
+            pool = "overcommit = 2.0\npark_memory = {}"
+            env.write_config(self.room(pool.format("192M"), one="192M\nmemory_reserve = 96M", other="192M"))
+            for _ in range(2):
+                self.assertRegex(self.signal(env), r"\[vgpu other\] memory-reserve = 0 is not taken: .*288 MiB would be reserved of 256")
+            self.takes(env, pool=pool.format("256M"), one="192M\nmemory_reserve = 64M", other="192M")
+            self.takes(env, pool=pool.format("128M"), one="192M\nmemory_reserve = 128M", other="192M\nmemory_reserve = 128M")
 
     def test_faults(self):
         with self.start(daemon="spare_workers = 1") as env:

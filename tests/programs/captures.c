@@ -148,6 +148,102 @@ static void *stand_by(void *arg)
 	return NULL;
 }
 
+/*
+ * A fork into three streams and their join. Their earlier work, and the legacy stream's, is not
+ * part of it; nor does it matter that all but the first may be blocking ones while the first is
+ * captured.
+ */
+static void fork_and_join(const CUstream s[3], CUdeviceptr p, uint32_t seed,
+			  CUstreamCaptureMode mode)
+{
+	CUevent fork, join[2];
+	CUgraphExec exec;
+	CUgraph g;
+	size_t n;
+
+	CU(cuEventCreate(&fork, CU_EVENT_DISABLE_TIMING));
+	for (int i = 0; i < 2; i++)
+		CU(cuEventCreate(&join[i], CU_EVENT_DISABLE_TIMING));
+	for (uint32_t i = 0; i < 3; i++)
+		launch(s[i], p + i * BYTES, seed + 7);
+	CU(cuStreamBeginCapture(s[0], mode));
+	CU(cuEventRecord(fork, s[0]));
+	for (uint32_t i = 1; i < 3; i++) {
+		CU(cuStreamWaitEvent(s[i], fork, 0));
+		launch(s[i], p + i * BYTES, seed + i);
+		CU(cuEventRecord(join[i - 1], s[i]));
+	}
+	launch(s[0], p, seed);
+	for (uint32_t i = 0; i < 2; i++)
+		CU(cuStreamWaitEvent(s[0], join[i], 0));
+	CU(cuStreamEndCapture(s[0], &g));
+	CU(cuGraphGetNodes(g, NULL, &n));
+	CHECK(n == 3, "%zu nodes of a fork", n);
+	for (int i = 1; i < 3; i++)
+		CU(cuStreamSynchronize(s[i]));
+	CU(cuGraphInstantiate(&exec, g, 0));
+	CU(cuGraphLaunch(exec, s[0]));
+	CU(cuStreamSynchronize(s[0]));
+	CU(cuGraphExecDestroy(exec));
+	CU(cuGraphDestroy(g));
+	CU(cuEventDestroy(fork));
+	for (int i = 0; i < 2; i++)
+		CU(cuEventDestroy(join[i]));
+}
+
+/* In blocking streams, while another thread does the same, but for the legacy stream, which nobody
+ * may use then. */
+static void *fork_beside(void *arg)
+{
+	CUstream s[3];
+	CUdeviceptr p;
+
+	CU(cuCtxSetCurrent(ctx));
+	CU(cuMemAlloc(&p, 3 * BYTES));
+	for (int i = 0; i < 3; i++)
+		CU(cuStreamCreate(&s[i], CU_STREAM_DEFAULT));
+	pthread_barrier_wait(&begin);
+	for (uint32_t round = 0; round < rounds; round++)
+		fork_and_join(s, p, round, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL);
+	pthread_barrier_wait(&begin);
+	for (uint32_t i = 0; i < 3; i++) {
+		check_filled(p + i * BYTES, WORDS, (uint32_t)rounds - 1 + i, "a forked kernel");
+		CU(cuStreamDestroy(s[i]));
+	}
+	CU(cuMemFree(p));
+	return NULL;
+}
+
+static void check_blocking(void)
+{
+	static const unsigned int flags[][3] = {
+		{CU_STREAM_DEFAULT, CU_STREAM_DEFAULT, CU_STREAM_DEFAULT},
+		{CU_STREAM_DEFAULT, CU_STREAM_NON_BLOCKING, CU_STREAM_DEFAULT},
+		{CU_STREAM_NON_BLOCKING, CU_STREAM_DEFAULT, CU_STREAM_DEFAULT},
+	};
+	CUdeviceptr p = device_alloc(3 * BYTES);
+	pthread_t thread[2];
+	CUstream s[3];
+
+	for (uint32_t k = 0; k < 3; k++) {
+		for (int i = 0; i < 3; i++)
+			CU(cuStreamCreate(&s[i], flags[k][i]));
+		CU(cuMemsetD8Async(p, 1, BYTES, NULL));
+		fork_and_join(s, p, k, CU_STREAM_CAPTURE_MODE_GLOBAL);
+		for (uint32_t i = 0; i < 3; i++) {
+			check_filled(p + i * BYTES, WORDS, k + i, "a forked kernel");
+			CU(cuStreamDestroy(s[i]));
+		}
+	}
+	CU(cuMemFree(p));
+	CHECK(!pthread_barrier_init(&begin, NULL, 2), "no barrier");
+	for (int i = 0; i < 2; i++)
+		CHECK(!pthread_create(&thread[i], NULL, fork_beside, NULL), "no thread");
+	for (int i = 0; i < 2; i++)
+		pthread_join(thread[i], NULL);
+	printf("blocking streams fork and join\n");
+}
+
 int main(int argc, char **argv)
 {
 	static CUstreamCaptureMode relaxed = CU_STREAM_CAPTURE_MODE_RELAXED,
@@ -170,6 +266,8 @@ int main(int argc, char **argv)
 	for (int i = 0; i < 3; i++)
 		pthread_join(other[i], NULL);
 	printf("captures were alone\n");
+	pthread_barrier_destroy(&begin);
+	check_blocking();
 	finish();
 	return 0;
 }

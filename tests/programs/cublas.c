@@ -5,6 +5,7 @@
  */
 #include <dlfcn.h>
 #include <math.h>
+#include <pthread.h>
 #include <unistd.h>
 
 #include "libpvgpu/cublas/cublas_types.h"
@@ -484,6 +485,54 @@ static bool offered(void)
 	return true;
 }
 
+/* Threads share the handle, and each has the products of its own vectors. */
+enum { THREADS = 2, CALLS = 300, LEN = 64 };
+
+static struct {
+	pthread_barrier_t begin;
+	cublasHandle_t h;
+	CUcontext ctx;
+} shared;
+
+static void *products(void *arg)
+{
+	const double k = (double)(uintptr_t)arg;
+	double v[LEN], got;
+	CUdeviceptr x;
+	int at;
+
+	for (int i = 0; i < LEN; i++)
+		v[i] = i == LEN - 1 ? -2 * k : k;
+	CU(cuCtxSetCurrent(shared.ctx));
+	x = device_alloc(sizeof(v));
+	CU(cuMemcpyHtoD(x, v, sizeof(v)));
+	pthread_barrier_wait(&shared.begin);
+	for (int i = 0; i < CALLS; i++) {
+		OK(cublasDdot_v2, shared.h, LEN, P(x), 1, P(x), 1, &got);
+		near(got, (LEN + 3) * k * k, "a thread's product");
+		OK(cublasDasum_v2, shared.h, LEN, P(x), 1, &got);
+		near(got, (LEN + 1) * k, "a thread's sum");
+		OK(cublasIdamax_v2, shared.h, LEN, P(x), 1, &at);
+		CHECK(at == LEN, "a thread's greatest is number %d", at);
+	}
+	CU(cuMemFree(x));
+	return NULL;
+}
+
+static void threads(cublasHandle_t h)
+{
+	pthread_t thread[THREADS];
+
+	shared.h = h;
+	CU(cuCtxGetCurrent(&shared.ctx));
+	pthread_barrier_init(&shared.begin, NULL, THREADS);
+	for (uintptr_t i = 0; i < THREADS; i++)
+		CHECK(!pthread_create(&thread[i], NULL, products, (void *)(i + 1)), "no thread");
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(thread[i], NULL);
+	pthread_barrier_destroy(&shared.begin);
+}
+
 int main(int argc, char **argv)
 {
 	struct data *d = host_alloc(sizeof(*d));
@@ -522,6 +571,8 @@ int main(int argc, char **argv)
 	}
 	single(d);
 	d->device = false;
+	OK(cublasSetPointerMode_v2, d->h, CUBLAS_POINTER_MODE_HOST);
+	threads(d->h);
 	groups(d, 3, false);
 	groups(d, 78, false);
 	groups(d, 400, true);

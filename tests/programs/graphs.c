@@ -192,6 +192,20 @@ static void CUDA_CB no_callback(CUstream s, CUresult status, void *arg)
 	FAIL("a callback that was refused runs");
 }
 
+/* The legacy stream, while one that waits for it is captured: from the beginning, or as one that
+ * has joined. */
+static void check_implied(CUstream s, CUstream blocking, CUevent e, CUdeviceptr p)
+{
+	CU(cuStreamBeginCapture(blocking, CU_STREAM_CAPTURE_MODE_RELAXED));
+	WANT(CUDA_ERROR_STREAM_CAPTURE_IMPLICIT, cuMemsetD8Async(p, 0, 1, CU_STREAM_LEGACY));
+	end_invalid(blocking, CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
+	CU(cuStreamBeginCapture(s, CU_STREAM_CAPTURE_MODE_RELAXED));
+	CU(cuEventRecord(e, s));
+	CU(cuStreamWaitEvent(blocking, e, 0));
+	WANT(CUDA_ERROR_STREAM_CAPTURE_IMPLICIT, cuMemsetD8Async(p, 0, 1, CU_STREAM_LEGACY));
+	end_invalid(s, CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
+}
+
 static void check_wrong(CUstream s, CUstream t)
 {
 	CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_RELAXED;
@@ -260,10 +274,7 @@ static void check_wrong(CUstream s, CUstream t)
 	WANT(CUDA_ERROR_STREAM_CAPTURE_MERGE, cuStreamWaitEvent(t, e, 0));
 	end_invalid(s, CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
 	end_invalid(t, CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
-	/* The legacy stream, while one that waits for it is captured. */
-	CU(cuStreamBeginCapture(blocking, CU_STREAM_CAPTURE_MODE_RELAXED));
-	WANT(CUDA_ERROR_STREAM_CAPTURE_IMPLICIT, cuMemsetD8Async(p, 0, 1, CU_STREAM_LEGACY));
-	end_invalid(blocking, CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
+	check_implied(s, blocking, e, p);
 	/* An event of a capture is no event to wait for. */
 	CU(cuStreamBeginCapture(s, CU_STREAM_CAPTURE_MODE_RELAXED));
 	CU(cuEventRecord(e, s));

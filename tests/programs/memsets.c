@@ -1,11 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /* Fills of every element size and shape, at odd places; the bytes around must stay. */
+#include <pthread.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include "tests/programs/common.h"
 
 enum { SIZE = 1 << 16 };
 
 static uint8_t mirror[SIZE], got[SIZE];
 static CUdeviceptr area;
+
+static void *open_late(void *arg)
+{
+	usleep(100000);
+	gate_open(arg);
+	return NULL;
+}
 
 static void check(const char *what)
 {
@@ -72,6 +83,71 @@ static void check_2d(CUstream s)
 	check("asynchronous fills of rectangles");
 }
 
+/* In a captured stream a fill of registered memory is a node, or it is refused and the capture is
+ * invalid: it is not left out. */
+static void check_captured(void)
+{
+	uint8_t *host =
+		mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CUgraphExec exec;
+	const CUdeviceptr p = (CUdeviceptr)(uintptr_t)host;
+	CUresult r;
+	CUgraph g;
+	CUstream s;
+
+	CHECK(host != MAP_FAILED, "no memory");
+	CU(cuMemHostRegister(host, SIZE, 0));
+	CU(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+	CU(cuStreamBeginCapture(s, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL));
+	r = cuMemsetD8Async(p, 5, SIZE, s);
+	CHECK(!host[0], "a captured fill was done");
+	if (r) {
+		CHECK(r == CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, "a captured fill: %s",
+		      result_name(r));
+		WANT(CUDA_ERROR_STREAM_CAPTURE_INVALIDATED, cuStreamEndCapture(s, &g));
+	} else {
+		CU(cuStreamEndCapture(s, &g));
+		CU(cuGraphInstantiate(&exec, g, 0));
+		CU(cuGraphLaunch(exec, s));
+		CU(cuStreamSynchronize(s));
+		CHECK(host[0] == 5 && host[SIZE - 1] == 5, "a captured fill was not done");
+		CU(cuGraphExecDestroy(exec));
+		CU(cuGraphDestroy(g));
+	}
+	CU(cuStreamDestroy(s));
+	CU(cuMemHostUnregister(host));
+	munmap(host, SIZE);
+	printf("captured fills: all right\n");
+}
+
+/* The fill of registered memory by the CPU is behind the legacy stream's work, too. */
+static void check_turn(void)
+{
+	uint8_t *host =
+		mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	pthread_t thread;
+	struct gate gate;
+	const CUdeviceptr p = (CUdeviceptr)(uintptr_t)host;
+	CUstream s;
+
+	CHECK(host != MAP_FAILED, "no memory");
+	CU(cuMemHostRegister(host, SIZE, 0));
+	CU(cuStreamCreate(&s, CU_STREAM_DEFAULT));
+	CU(cuCtxSynchronize());
+	gate_close(&gate, NULL);
+	/* Before a copy that may wait for its turn, too. */
+	CHECK(!pthread_create(&thread, NULL, open_late, &gate), "no thread");
+	CU(cuMemcpyDtoHAsync(host, area, SIZE, NULL));
+	CU(cuMemsetD8Async(p, 5, SIZE, s));
+	CU(cuCtxSynchronize());
+	pthread_join(thread, NULL);
+	CHECK(host[0] == 5 && host[SIZE - 1] == 5, "a fill came before its turn");
+	CU(cuStreamDestroy(s));
+	CU(cuMemHostUnregister(host));
+	munmap(host, SIZE);
+	printf("turns: all right\n");
+}
+
 int main(void)
 {
 	CUstream s;
@@ -86,6 +162,8 @@ int main(void)
 	WANT(CUDA_ERROR_INVALID_VALUE, cuMemsetD16(area + 1, 1, 4));
 	WANT(CUDA_ERROR_INVALID_VALUE, cuMemsetD32(area + 2, 1, 4));
 	check("refused fills");
+	check_captured();
+	check_turn();
 	CU(cuStreamDestroy(s));
 	CU(cuMemFree(area));
 	finish();

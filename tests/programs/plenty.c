@@ -32,12 +32,30 @@ static void check_events(void)
 	printf("%d events\n", EVENTS);
 }
 
+/* Each graph's nodes are its own, in the last graph as in the first. */
+static void check_nodes(const CUgraph *graph)
+{
+	CUgraphNode node[2], same;
+	CUgraphNodeType type;
+	size_t count = 1;
+
+	for (int i = 0; i < 2; i++)
+		CU(cuGraphAddEmptyNode(&node[i], graph[i ? EVENTS - 1 : 0], NULL, 0));
+	CHECK(node[0] != node[1], "nodes of two graphs have one handle");
+	CU(cuGraphAddEmptyNode(&same, graph[EVENTS - 1], &node[1], 1));
+	CU(cuGraphNodeGetType(node[1], &type));
+	CHECK(type == CU_GRAPH_NODE_TYPE_EMPTY, "type %d", (int)type);
+	CU(cuGraphGetRootNodes(graph[EVENTS - 1], &same, &count));
+	CHECK(count == 1 && same == node[1], "another node is the first");
+}
+
 static void check_graphs(void)
 {
 	CUgraph *graph = host_alloc(EVENTS * sizeof(*graph));
 
 	for (int i = 0; i < EVENTS; i++)
 		CU(cuGraphCreate(&graph[i], 0));
+	check_nodes(graph);
 	for (int i = 0; i < EVENTS; i++)
 		CU(cuGraphDestroy(graph[i]));
 	free(graph);

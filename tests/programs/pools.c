@@ -7,11 +7,21 @@
 #include "tests/programs/common.h"
 
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <unistd.h>
 
 PTX(ptx_vector);
 
-enum { WORDS = 4096 };
+enum {
+	WORDS = 4096,
+	PENDING_BYTES = 1 << 20,
+	TRIES = 8,                  /* allocations, until memory comes that was freed */
+	LOOKS = 50,                 /* at what must not change meanwhile */
+	LOOKS_FOR_MEMORY = 1000000, /* that comes back soon */
+};
+
+static atomic_bool synchronizes; /* synchronize() is about to wait */
 
 static const CUmemPoolProps plain = {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED,
 				     .location = {.type = CU_MEM_LOCATION_TYPE_DEVICE}};
@@ -224,6 +234,202 @@ static void *open_late(void *arg)
 	return NULL;
 }
 
+/* The pool keeps memory for what follows: to have more, pvgpu may wait for all work. */
+static CUmemoryPool keep_memory(CUstream s)
+{
+	CUdeviceptr p[TRIES + 1];
+	CUmemoryPool pool;
+	int no = 0;
+
+	CU(cuDeviceGetDefaultMemPool(&pool, 0));
+	/* Else a driver may have one stream wait for another one's free. */
+	CU(cuMemPoolSetAttribute(pool, CU_MEMPOOL_ATTR_REUSE_ALLOW_INTERNAL_DEPENDENCIES, &no));
+	set_number(pool, CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, UINT64_MAX);
+	for (int i = 0; i <= TRIES; i++)
+		CU(cuMemAllocAsync(&p[i], PENDING_BYTES, s));
+	for (int i = 0; i <= TRIES; i++)
+		CU(cuMemFreeAsync(p[i], s));
+	CU(cuCtxSynchronize());
+	return pool;
+}
+
+/* What is allocated in `free_stream` and filled there stays so when a fill of p comes that is
+ * pending behind the gate; NULL: another thread opens it. */
+static void use_while_pending(CUstream free_stream, CUdeviceptr p, struct gate *g)
+{
+	CUdeviceptr got[TRIES];
+	uint8_t bytes[16];
+	int n = 0;
+
+	do
+		CU(cuMemAllocAsync(&got[n], PENDING_BYTES, free_stream));
+	while (got[n++] != p && n < TRIES);
+	for (int i = 0; i < n; i++)
+		CU(cuMemsetD8Async(got[i], 0x55, PENDING_BYTES, free_stream));
+	CU(cuStreamSynchronize(free_stream));
+	if (g)
+		gate_open(g);
+	CU(cuCtxSynchronize());
+	for (int i = 0; i < n; i++) {
+		download(bytes, got[i], sizeof(bytes));
+		CHECK(bytes[0] == 0x55, "memory was given away before its last fill");
+		CU(cuMemFreeAsync(got[i], free_stream));
+	}
+	CU(cuStreamSynchronize(free_stream));
+}
+
+static void *synchronize(void *ctx)
+{
+	CU(cuCtxSetCurrent(ctx));
+	atomic_store(&synchronizes, true);
+	CU(cuCtxSynchronize());
+	return NULL;
+}
+
+/*
+ * A free is behind the work that its stream is in order with, also by the legacy stream's rule:
+ * that stream's own end says nothing of it. `other`: nobody asks for the stream of the free, but
+ * another thread waits for the whole context.
+ */
+static void free_across(CUstream worked, CUstream freed, CUstream free_stream, bool other)
+{
+	CUdeviceptr p;
+	pthread_t thread;
+	struct gate g;
+	CUcontext ctx;
+
+	CU(cuCtxGetCurrent(&ctx));
+	CU(cuMemAllocAsync(&p, PENDING_BYTES, worked));
+	CU(cuStreamSynchronize(worked));
+	gate_close(&g, worked);
+	CU(cuMemsetD8Async(p, 0xaa, PENDING_BYTES, worked));
+	CU(cuMemFreeAsync(p, freed));
+	atomic_store(&synchronizes, false);
+	CHECK(!other || !pthread_create(&thread, NULL, synchronize, ctx), "no thread");
+	while (other && !atomic_load(&synchronizes))
+		sched_yield();
+	for (int i = 0; i < LOOKS; i++) {
+		const CUresult r = cuStreamQuery(freed);
+
+		/* The legacy stream's next work would wait. */
+		CHECK(r == CUDA_ERROR_NOT_READY || (freed && !r), "a query: %s", result_name(r));
+		CU(cuStreamSynchronize(free_stream));
+	}
+	use_while_pending(free_stream, p, &g);
+	if (other)
+		pthread_join(thread, NULL);
+}
+
+static void check_legacy_order(void)
+{
+	CUstream blocking, free_stream;
+	CUmemoryPool pool;
+
+	CU(cuStreamCreate(&blocking, CU_STREAM_DEFAULT));
+	CU(cuStreamCreate(&free_stream, CU_STREAM_NON_BLOCKING));
+	pool = keep_memory(free_stream);
+	for (int i = 0; i < 4; i++) {
+		free_across(NULL, blocking, free_stream, i % 2);
+		free_across(blocking, NULL, free_stream, i % 2);
+	}
+	CU(cuStreamDestroy(blocking));
+	CU(cuStreamDestroy(free_stream));
+	set_number(pool, CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, 0);
+	CU(cuCtxSynchronize());
+	printf("order of the legacy stream: all right\n");
+}
+
+/* A block that its stream still writes, allocated there again and freed unused by cuMemFree(): the
+ * earlier work is not over for that, unless the driver waits for it in that call. */
+static void check_free_at_once(void)
+{
+	CUstream s, free_stream;
+	CUdeviceptr p, again;
+	CUmemoryPool pool;
+	pthread_t thread;
+	struct gate g;
+
+	CU(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+	CU(cuStreamCreate(&free_stream, CU_STREAM_NON_BLOCKING));
+	pool = keep_memory(free_stream);
+	CU(cuMemAllocAsync(&p, PENDING_BYTES, s));
+	CU(cuStreamSynchronize(s));
+	gate_close(&g, s);
+	CU(cuMemsetD8Async(p, 0xaa, PENDING_BYTES, s));
+	CU(cuMemFreeAsync(p, s));
+	CU(cuMemAllocAsync(&again, PENDING_BYTES, s));
+	CHECK(!pthread_create(&thread, NULL, open_late, &g), "no thread");
+	CU(cuMemFree(again));
+	use_while_pending(free_stream, p, NULL);
+	pthread_join(thread, NULL);
+	CU(cuStreamDestroy(s));
+	CU(cuStreamDestroy(free_stream));
+	set_number(pool, CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, 0);
+	CU(cuCtxSynchronize());
+	printf("freed at once: all right\n");
+}
+
+/* Wait until as much is free as before. */
+static void want_free(size_t before, const char *what)
+{
+	size_t left = 0, all;
+
+	for (int i = 0; i < LOOKS_FOR_MEMORY; i++) {
+		CU(cuCtxSynchronize());
+		CU(cuMemGetInfo(&left, &all));
+		if (left + counted_late(all) >= before)
+			return;
+	}
+	FAIL("%s: %zu bytes stay reserved", what, before - left);
+}
+
+/* A pool that is destroyed gives back its memory when the last work that uses it has ended. */
+static void check_destroyed(void)
+{
+	size_t before, all;
+	CUmemoryPool pool;
+	CUstream s, t;
+	CUdeviceptr p;
+	struct gate g;
+
+	CU(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+	CU(cuStreamCreate(&t, CU_STREAM_NON_BLOCKING));
+	CU(cuCtxSynchronize());
+	CU(cuMemGetInfo(&before, &all));
+	for (int kept = 0; kept < 2; kept++) {
+		CU(cuMemPoolCreate(&pool, &plain));
+		set_number(pool, CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, kept ? UINT64_MAX : 0);
+		CU(cuMemAllocFromPoolAsync(&p, 32 << 20, pool, s));
+		gate_close(&g, s);
+		CU(cuMemFreeAsync(p, s));
+		CU(cuMemPoolDestroy(pool));
+		CU(cuStreamSynchronize(t));
+		gate_open(&g);
+		CU(cuStreamSynchronize(s));
+		want_free(before, "a destroyed pool");
+	}
+	/* Its last memory is freed at once. */
+	CU(cuMemPoolCreate(&pool, &plain));
+	CU(cuMemAllocFromPoolAsync(&p, 32 << 20, pool, s));
+	CU(cuStreamSynchronize(s));
+	CU(cuMemPoolDestroy(pool));
+	CU(cuMemFree(p));
+	want_free(before, "a destroyed pool's last memory");
+	/* One that may keep less from now on. */
+	CU(cuMemPoolCreate(&pool, &plain));
+	set_number(pool, CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, UINT64_MAX);
+	CU(cuMemAllocFromPoolAsync(&p, 32 << 20, pool, s));
+	CU(cuMemFreeAsync(p, s));
+	CU(cuStreamSynchronize(s));
+	set_number(pool, CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, 0);
+	CU(cuStreamSynchronize(s));
+	CHECK(!number(pool, CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT), "more is kept than allowed");
+	CU(cuMemPoolDestroy(pool));
+	CU(cuStreamDestroy(s));
+	CU(cuStreamDestroy(t));
+	printf("destroyed pools: all right\n");
+}
+
 /* Most of the memory is a pool's, and is freed by work that is under way. */
 static pthread_t free_late(CUmemoryPool pool, CUstream s, struct gate *g, size_t bytes)
 {
@@ -335,6 +541,9 @@ int main(int argc, char **argv)
 		check_idle(pool);
 		CU(cuMemPoolDestroy(pool));
 		check_order(fill);
+		check_free_at_once();
+		check_legacy_order();
+		check_destroyed();
 	}
 	churn(argument(argc, argv, 1, 2000));
 	finish();

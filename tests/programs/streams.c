@@ -4,7 +4,7 @@
 
 PTX(ptx_sync);
 
-enum { STREAMS = 4 };
+enum { STREAMS = 4, LOOKS = 50 };
 
 static CUfunction delay, append;
 
@@ -116,6 +116,57 @@ static void check_default_stream(void)
 	printf("the default stream waits and is waited for\n");
 }
 
+static void round_trip(CUstream s, CUdeviceptr p)
+{
+	CU(cuMemsetD8Async(p, 1, 1, s));
+	CU(cuStreamSynchronize(s));
+}
+
+/* A stream that is destroyed while it is busy, and its successor: the end of the former's work is
+ * not that of the latter's. */
+static void check_successor(void)
+{
+	CUdeviceptr p = device_alloc(64), spare = device_alloc(64);
+	CUstream first, next, other;
+	volatile uint8_t *host;
+	struct gate gate[2];
+	CUevent event;
+
+	CU(cuMemHostAlloc((void **)&host, 64, 0));
+	memset((void *)host, 0, 64);
+	CU(cuEventCreate(&event, CU_EVENT_DISABLE_TIMING));
+	CU(cuStreamCreate(&other, CU_STREAM_NON_BLOCKING));
+	CU(cuStreamCreate(&first, CU_STREAM_NON_BLOCKING));
+	CU(cuCtxSynchronize());
+	gate_close(&gate[0], first);
+	CU(cuMemcpyDtoHAsync((void *)host, p, 1, first));
+	CU(cuStreamDestroy(first));
+	CU(cuStreamCreate(&next, CU_STREAM_NON_BLOCKING));
+	gate_close(&gate[1], next);
+	CU(cuMemcpyDtoHAsync((void *)(host + 1), p, 1, next));
+	CU(cuEventRecord(event, next));
+	/* The worker waits for all streams before it frees. */
+	CU(cuMemFreeAsync(spare, other));
+	gate_open(&gate[0]);
+	while (host[0] != 0xa5)
+		;
+	for (int i = 0; i < LOOKS; i++) {
+		round_trip(other, p + 32);
+		WANT(CUDA_ERROR_NOT_READY, cuEventQuery(event));
+		WANT(CUDA_ERROR_NOT_READY, cuStreamQuery(next));
+	}
+	CHECK(!host[1], "a copy before its turn");
+	gate_open(&gate[1]);
+	CU(cuEventSynchronize(event));
+	CHECK(host[1] == 0xa5, "no copy");
+	CU(cuStreamDestroy(next));
+	CU(cuStreamDestroy(other));
+	CU(cuEventDestroy(event));
+	CU(cuMemFreeHost((void *)host));
+	CU(cuMemFree(p));
+	printf("a stream's end is not its successor's\n");
+}
+
 static void check_times(CUstream s)
 {
 	CUevent start_event, end, untimed;
@@ -209,6 +260,7 @@ int main(void)
 	check_asynchrony(s);
 	check_order(s);
 	check_default_stream();
+	check_successor();
 	check_times(s[0]);
 	check_facts();
 	for (int i = 0; i < STREAMS; i++)

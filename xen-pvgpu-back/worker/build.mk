@@ -20,7 +20,7 @@ WORKER_GPU_OBJS  := $(call obj,$(WORKER_GPU_SRCS)) $(WORKER_GEN)
 WORKER_FAKE_OBJS := $(call obj,$(addprefix tests/unit/worker/,worker_fake.c worker_fake_far.c worker_fake_mem.c worker_fake_graph.c worker_fake_green.c))
 WORKER_TESTS     := worker_memory_test worker_objects_test worker_lanes_test worker_ended_test worker_output_test worker_sim_test worker_gate_test \
 	worker_gate_pages_test worker_evict_test worker_estimate_test worker_flight_test worker_park_test worker_images_test worker_loads_test worker_link_test worker_array_test worker_green_test worker_vmm_test \
-	worker_graph_test worker_capture_test worker_condition_test worker_numbers_test worker_lt_test worker_complete_test worker_swap_test
+	worker_graph_test worker_capture_test worker_capture_rules_test worker_condition_test worker_numbers_test worker_lt_test worker_complete_test worker_swap_test
 UNIT += $(WORKER_TESTS:%=$(B)/unit/%)
 $(WORKER_TESTS:%=$(B)/unit/%): $(B)/unit/%: $(B)/obj/tests/unit/worker/%.o $(WORKER_FAKE_OBJS) $(WORKER_GPU_OBJS)
 $(B)/unit/worker_gate_test $(B)/unit/worker_gate_pages_test $(B)/unit/worker_complete_test $(B)/unit/worker_evict_test $(B)/unit/worker_estimate_test \
@@ -31,11 +31,14 @@ LDLIBS_worker_flight_test += -Wl,--wrap=clock_gettime
 CPPFLAGS_worker_sim_test = -DSIMCUDA='"$(abspath $(B))/simcuda/libcuda.so.1"'
 CPPFLAGS_worker_graph_test = $(CPPFLAGS_worker_sim_test)
 CPPFLAGS_worker_capture_test = $(CPPFLAGS_worker_sim_test)
+CPPFLAGS_worker_capture_rules_test = $(CPPFLAGS_worker_sim_test)
 CPPFLAGS_worker_swap_test = $(CPPFLAGS_worker_sim_test)
-$(B)/unit/worker_sim_test $(B)/unit/worker_graph_test $(B)/unit/worker_capture_test $(B)/unit/worker_swap_test: $(call obj,$(WORKER_FAR)) | $(B)/simcuda/libcuda.so.1
+$(B)/unit/worker_sim_test $(B)/unit/worker_graph_test $(B)/unit/worker_capture_test $(B)/unit/worker_capture_rules_test \
+	$(B)/unit/worker_swap_test: $(call obj,$(WORKER_FAR)) | $(B)/simcuda/libcuda.so.1
 LDLIBS_worker_sim_test += -ldl
 LDLIBS_worker_graph_test += -ldl
 LDLIBS_worker_capture_test += -ldl
+LDLIBS_worker_capture_rules_test += -ldl
 LDLIBS_worker_swap_test += -ldl
 
 # The prepare phase, there, too.

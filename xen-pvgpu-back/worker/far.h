@@ -173,7 +173,6 @@
 	X(cuLibraryEnumerateKernels)                                                               \
 	X(cuOccupancyMaxPotentialClusterSize)                                                      \
 	X(cuOccupancyMaxActiveClusters)                                                            \
-	X(cuEventRecordWithFlags)                                                                  \
 	X(cuCtxResetPersistingL2Cache)                                                             \
 	X(cuStreamWaitValue32_v2)                                                                  \
 	X(cuStreamWriteValue32_v2)                                                                 \

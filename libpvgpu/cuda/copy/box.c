@@ -340,7 +340,7 @@ int copy_box(const struct target *t, const struct box *b)
 		r = copy_registered(t, b);
 		if (r != MOVE_BUSY)
 			return r;
-		r = stream_drain(t);
+		r = stream_turn(t);
 		if (r)
 			return r;
 	}

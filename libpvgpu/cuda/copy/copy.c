@@ -155,7 +155,7 @@ int copy_between(const struct target *t, const struct copy *c)
 		r = copy_registered(t, c);
 		if (r != MOVE_BUSY)
 			return r;
-		r = stream_drain(t);
+		r = stream_turn(t);
 		if (r)
 			return r;
 	}
@@ -176,7 +176,7 @@ int copy_between(const struct target *t, const struct copy *c)
 		return ctx_result(t->ctx, r);
 	}
 	/* Host to host: the CPU copies, when the copy's turn in the stream comes. */
-	r = stream_drain(t);
+	r = stream_turn(t);
 	if (!r)
 		memmove(dst, src, c->len);
 	return r;

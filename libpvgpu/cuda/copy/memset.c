@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Fills. */
 #include "cuda/copy/copy.h"
+#include "cuda/core/capture.h"
 #include "cuda/core/device.h"
 #include "cuda/core/init.h"
 #include "cuda/core/public.h"
@@ -31,7 +32,7 @@ static bool extent(const struct fill *f, uint64_t row, uint64_t *out)
  * comes. */
 static int fill_here(const struct fill *f, const struct target *t)
 {
-	const int r = stream_drain(t);
+	const int r = t->captured ? capture_refuse(t) : stream_turn(t);
 
 	for (uint64_t y = 0; y < f->height && !r; y++) {
 		char *row = (char *)(uintptr_t)(f->dst + y * f->pitch);
@@ -47,6 +48,7 @@ static int fill(struct fill f, CUstream stream, bool per_thread, bool async)
 	uint64_t row, bytes;
 	struct target t;
 	enum side side;
+	bool waits;
 	int r = stream_enter(stream, per_thread, &t);
 
 	if (r || !f.width || !f.height)
@@ -67,12 +69,13 @@ static int fill(struct fill f, CUstream stream, bool per_thread, bool async)
 	    (side == SIDE_PINNED &&
 	     !device_value(t.ctx->device, CU_DEVICE_ATTRIBUTE_CAN_MAP_HOST_MEMORY)))
 		return fill_here(&f, &t);
+	/* The caller may read pinned memory as soon as a synchronous call returns. */
+	waits = !async && (side == SIDE_PINNED || range_is_sync(f.dst));
+	if (waits && t.captured)
+		return capture_refuse(&t);
 	r = pvgpu_do_memset(session(), t.ctx->o.wire, t.stream, f.dst, f.pitch, f.value, f.element,
 			    f.width, f.height);
-	/* The caller may read pinned memory as soon as a synchronous call returns. */
-	if (!r && !async && (side == SIDE_PINNED || range_is_sync(f.dst)))
-		r = stream_drain(&t);
-	return r;
+	return r || !waits ? r : stream_drain(&t);
 }
 
 #define FILL_1D(type)                                                                              \

@@ -74,6 +74,8 @@ void graph_exec_forget(struct graph_exec *x);
 
 /* graphs/pageable.c: the context is gone, and so are its host functions. */
 void paged_forget_ctx(const struct ctx *c);
+/* graphs/retain.c: the same. */
+void functions_forget_ctx(const struct ctx *c);
 /* Graphs have been given registered memory. */
 extern _Atomic bool graphs_use_registered;
 

@@ -52,8 +52,9 @@ int capture_event(struct target *t, struct stream *s, const struct event *e, boo
 /* bytes: all of a captured command of t's that decides which nodes it makes, so no address. When
  * each command of a capture is described, its nodes are known from an earlier one (forms.h). */
 void capture_describe(const struct target *t, const void *bytes, size_t len);
-/* Each launch of the graph that t is captured into will call one more host function. */
-void capture_host(const struct target *t);
+/* Each launch of the graph that t is captured into will call one more host function, which the
+ * graph holds. False: there will be no such graph. */
+bool capture_host(const struct target *t, uint64_t id);
 
 /* memory.c of graphs: cuMemAllocAsync() and cuMemFreeAsync() in a captured stream. */
 int graph_memory_alloc(const struct target *t, uint64_t bytes, CUdeviceptr *out);

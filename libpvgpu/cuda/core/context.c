@@ -91,9 +91,12 @@ void ctx_forget_objects(struct ctx *c)
 	}
 	library_forget_ctx(c);
 	c->joint = (struct joint){0};
+	c->behind = (struct behind){0};
 	atomic_store(&c->legacy_use, LEGACY_UNUSED);
+	atomic_store(&c->blocking, false);
 	hostfunc_forget_ctx(c);
 	paged_forget_ctx(c);
+	functions_forget_ctx(c);
 	range_remove_ctx_host(c, host_free);
 }
 

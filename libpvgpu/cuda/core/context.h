@@ -3,8 +3,9 @@
  * Contexts, and how calls enter one: context.c, current.c, settings.c. Functions that
  * return int return a CUresult, as in all of libcuda's headers.
  *
- * Lock order: device.lock, then library_lock, then joint.c's, then ctx.lock, then module.lock, then
- * the handle tables, then everything in memory_map.c, staging.c and hostfunc.c (leaves).
+ * Lock order: device.lock, then library_lock, then joint.c's or done.c's, then ctx.lock, then
+ * module.lock, then the handle tables, then everything in memory_map.c, staging.c and hostfunc.c
+ * (leaves).
  */
 #ifndef PVGPU_CUDA_CORE_CONTEXT_H
 #define PVGPU_CUDA_CORE_CONTEXT_H
@@ -57,13 +58,22 @@ struct joint {
 	bool waits;
 };
 
+/* The last event that stands for what a stream's next work would wait for, see done_behind(). Under
+ * done.c's lock. */
+struct behind {
+	struct event *mark;
+	uint64_t stream, place, number; /* target_key(), done_place(), and the command's */
+};
+
 struct ctx {
 	struct object o;
 	struct ctx *root; /* itself; of a green context's: the primary one, whose its objects are */
 	struct green *green; /* of a green context's, which has little more than what is above */
 	struct joint joint;
 	_Atomic int legacy_use; /* enum legacy_use */
-	_Atomic int state;      /* 0: usable; else the result of every call in it */
+	atomic_bool blocking;   /* it has or had streams that the legacy one waits for */
+	struct behind behind;
+	_Atomic int state; /* 0: usable; else the result of every call in it */
 	int device;
 	bool primary;
 	_Atomic unsigned int flags;

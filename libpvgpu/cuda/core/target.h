@@ -17,6 +17,7 @@ struct target {
 	struct ctx *ctx;
 	uint64_t stream;
 	uint64_t captured; /* number of the capture that it becomes a node in; 0: none */
+	bool blocking;     /* not the legacy stream, but in order with it */
 	uint32_t sms;      /* multiprocessors of the stream's green context; 0: of the device */
 };
 

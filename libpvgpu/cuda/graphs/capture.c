@@ -223,32 +223,72 @@ int capture_refuse(const struct target *t)
 	return capture_spoil(t->captured, CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
 }
 
-void capture_host(const struct target *t)
+bool capture_host(const struct target *t, uint64_t id)
 {
+	struct graph *g = NULL;
 	struct capture *c;
 
 	pthread_mutex_lock(&lock);
 	c = by_id(t->captured);
-	if (c)
+	if (c) {
 		c->hosts++;
+		g = graph_find(c->graph);
+	}
 	pthread_mutex_unlock(&lock);
+	return g && host_hold(g, HELD_OF_GRAPH, id);
 }
 
-/* Earlier work of the stream ends before it is captured: the worker puts no events of its own into
- * a capture, and so could not see that work's end. */
+/* Is a blocking stream of the context captured? */
+static bool is_barred(const struct ctx *c)
+{
+	bool some = false;
+
+	pthread_mutex_lock(&lock);
+	for (int i = 0; i < CAPTURES_MAX; i++)
+		some |= table[i].id && table[i].ctx == c && table[i].blocking;
+	pthread_mutex_unlock(&lock);
+	return some;
+}
+
+/*
+ * Earlier work of the stream ends before it is captured: the worker puts no events of its own into
+ * a capture, and so could not see that work's end. A blocking stream's may be the legacy one's,
+ * too, which nobody may ask for while a blocking stream is captured; but it has ended since that
+ * one was, and has had no more.
+ */
 static int settle(struct ctx *c, struct stream *s)
 {
 	const struct target own = {.ctx = c, .stream = s->o.wire}, all = {.ctx = c};
 	int r;
 
-	if (!(s->flags & CU_STREAM_NON_BLOCKING))
-		return stream_drain(&all);
+	if (!(s->flags & CU_STREAM_NON_BLOCKING) && !is_barred(c)) {
+		r = stream_drain(&all);
+		/* Else another thread's capture came before the question. */
+		if (r != CUDA_ERROR_STREAM_CAPTURE_IMPLICIT)
+			return r;
+	}
 	if (!atomic_exchange(&s->touched, false))
 		return 0;
 	r = stream_drain(&own);
 	if (r)
 		stream_touch(s);
 	return r;
+}
+
+/* The stream takes part in the capture from now on. */
+static int enlist_stream(uint64_t id, struct ctx *ctx, struct stream *s)
+{
+	const int r = settle(ctx, s);
+	struct capture *c;
+
+	if (r)
+		return r;
+	pthread_mutex_lock(&lock);
+	c = by_id(id);
+	if (c && !(s->flags & CU_STREAM_NON_BLOCKING))
+		c->blocking = true;
+	atomic_store(&s->capture, id);
+	return done(0);
 }
 
 int capture_event(struct target *t, struct stream *s, const struct event *e, bool *join)
@@ -282,11 +322,7 @@ int capture_event(struct target *t, struct stream *s, const struct event *e, boo
 		return done(CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
 	c->plain = c->plain && own;
 	pthread_mutex_unlock(&lock);
-	if (!own) {
-		r = settle(t->ctx, s);
-		if (!r)
-			atomic_store(&s->capture, id);
-	}
+	r = own ? 0 : enlist_stream(id, t->ctx, s);
 	*join = !r;
 	return r;
 }

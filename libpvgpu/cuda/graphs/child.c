@@ -95,6 +95,7 @@ static int ask(struct ctx *ctx, struct graph *g, uint32_t number, struct graph *
 	}
 	object_publish(&c->o);
 	c->hosts = count_hosts(object_handle(&c->o), g->hosts);
+	held_give_child(g, number, c);
 	child_adopt(g, number, c);
 	*out = c;
 	return paged_look(ctx, c);
@@ -152,14 +153,31 @@ static struct form fit_of(CUgraphExec exec, CUgraphNode node, const struct graph
 	return fit;
 }
 
+/* The instance's node has a copy of the graph from here on. */
+static int give_exec(struct graph_exec *x, CUgraphExec exec, CUgraphNode node,
+		     const struct graph *g, uint32_t number, struct graph *of)
+{
+	const uint64_t ctx = x->o.ctx->o.wire;
+	const struct form fit = fit_of(exec, node, g, of);
+	int r;
+
+	if (!capturing() && form_known(&fit, NULL, NULL))
+		return pvgpu_do_graph_exec_child_again(session(), ctx, x->o.wire, g->o.wire, number,
+						       of->o.wire);
+	r = pvgpu_do_graph_exec_child(session(), ctx, x->o.wire, g->o.wire, number, of->o.wire);
+	if (!r && !capturing())
+		form_keep(&fit, 0, 0);
+	return r;
+}
+
 PUBLIC CUresult cuGraphExecChildGraphNodeSetParams(CUgraphExec exec, CUgraphNode node,
 						   CUgraph child)
 {
 	struct paged_node *paged = NULL;
+	struct held *held = NULL;
 	struct graph *g, *of;
 	struct graph_exec *x;
 	uint32_t number;
-	struct form fit;
 	struct ctx *c;
 	int r = node_enter(node, &g, &number, &c);
 
@@ -171,23 +189,15 @@ PUBLIC CUresult cuGraphExecChildGraphNodeSetParams(CUgraphExec exec, CUgraphNode
 		return CUDA_ERROR_INVALID_VALUE;
 	if (of->memory || of->events || event_nodes_inside(x->events))
 		return CUDA_ERROR_NOT_SUPPORTED;
-	if (!paged_list(of, g, number, &paged)) {
+	r = paged_list(of, g, number, &paged) && held_of_child(of, g, number, &held)
+		    ? give_exec(x, exec, node, g, number, of)
+		    : CUDA_ERROR_OUT_OF_MEMORY;
+	if (r) {
 		paged_release(paged);
-		return CUDA_ERROR_OUT_OF_MEMORY;
+		held_release(held);
+		return r;
 	}
-	fit = fit_of(exec, node, g, of);
-	if (!capturing() && form_known(&fit, NULL, NULL)) {
-		r = pvgpu_do_graph_exec_child_again(session(), x->o.ctx->o.wire, x->o.wire,
-						    g->o.wire, number, of->o.wire);
-	} else {
-		r = pvgpu_do_graph_exec_child(session(), x->o.ctx->o.wire, x->o.wire, g->o.wire,
-					      number, of->o.wire);
-		if (!r && !capturing())
-			form_keep(&fit, 0, 0);
-	}
-	if (r)
-		paged_release(paged);
-	else
-		paged_replace(x, g, number, paged);
-	return r;
+	paged_replace(x, g, number, paged);
+	exec_hold_node(x, g, number, held);
+	return 0;
 }

@@ -415,6 +415,7 @@ PUBLIC CUresult cuGraphDestroyNode(CUgraphNode node)
 	if (!r) {
 		event_node_drop(g, number);
 		paged_drop(g, number);
+		held_drop(g, number);
 		children_drop(g, number);
 	}
 	return r;

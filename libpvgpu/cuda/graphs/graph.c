@@ -18,7 +18,21 @@
 #include "link/session.h"
 #include "pvgpu_stubs.h"
 
-enum { NODE_MARK = 0x4e };
+/* A node's handle: the mark, the graph's place, its generation, and the node's number. */
+enum { NODE_BITS = 16, GENERATION_BITS = 22, INDEX_BITS = 18, NODE_MARK = 0x4e };
+enum {
+	GENERATION_SHIFT = NODE_BITS,
+	INDEX_SHIFT = GENERATION_SHIFT + GENERATION_BITS,
+	MARK_SHIFT = INDEX_SHIFT + INDEX_BITS
+};
+_Static_assert(PVGPU_GRAPH_NODES_MAX <= 1 << NODE_BITS, "a node's number does not fit");
+_Static_assert(PVGPU_HANDLES_MAX <= 1 << INDEX_BITS, "a graph's place does not fit");
+_Static_assert(MARK_SHIFT == 56, "the mark is the uppermost byte");
+
+static uint64_t low_bits(uint64_t value, unsigned int bits)
+{
+	return value & (((uint64_t)1 << bits) - 1);
+}
 
 struct graph *graph_find(CUgraph h)
 {
@@ -32,25 +46,28 @@ struct graph_exec *exec_find(CUgraphExec h)
 
 CUgraphNode node_handle(const struct graph *g, uint32_t node)
 {
-	return (CUgraphNode)(uintptr_t)((uint64_t)NODE_MARK << 56 | (uint64_t)g->o.index << 40 |
-					(uint64_t)(g->o.last_generation & 0xffff) << 24 | node);
+	return (CUgraphNode)(uintptr_t)((uint64_t)NODE_MARK << MARK_SHIFT |
+					(uint64_t)g->o.index << INDEX_SHIFT |
+					low_bits(g->o.last_generation, GENERATION_BITS)
+						<< GENERATION_SHIFT |
+					low_bits(node, NODE_BITS));
 }
 
 bool node_find(CUgraphNode handle, struct graph **out, uint32_t *node)
 {
 	const struct object_table *t = &object_tables[PVGPU_H_GRAPH];
 	const uint64_t h = (uintptr_t)handle;
-	const uint32_t index = (uint32_t)(h >> 40) & 0xffff;
+	const uint32_t index = (uint32_t)low_bits(h >> INDEX_SHIFT, INDEX_BITS);
 	struct graph *g;
 	char *chunk;
 
-	if (h >> 56 != NODE_MARK)
+	if (h >> MARK_SHIFT != NODE_MARK || index >= PVGPU_HANDLES_MAX)
 		return false;
 	chunk = atomic_load(&t->chunk[index / OBJECT_CHUNK]);
 	if (!chunk)
 		return false;
 	g = (struct graph *)(chunk + index % OBJECT_CHUNK * t->size);
-	*node = (uint32_t)h & 0xffffff;
+	*node = (uint32_t)low_bits(h, NODE_BITS);
 	*out = g;
 	return atomic_load(&g->o.generation) && node_handle(g, *node) == handle;
 }
@@ -210,18 +227,21 @@ PUBLIC CUresult cuGraphClone(CUgraph *clone, CUgraph graph)
 	to = graph_object();
 	if (!to)
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	r = event_nodes_copy(g, &to->events) && paged_clone(g, to) ? 0 : CUDA_ERROR_OUT_OF_MEMORY;
+	r = event_nodes_copy(g, &to->events) && paged_clone(g, to) && held_of_graph(g, &to->held)
+		    ? 0
+		    : CUDA_ERROR_OUT_OF_MEMORY;
 	if (!r)
 		r = pvgpu_do_graph_clone(session(), g->o.wire, to->o.wire);
 	if (r) {
 		event_nodes_free(to->events);
 		paged_free(to);
+		held_release(to->held);
 		object_free(&to->o);
 		return r;
 	}
 	to->clone_of = graph;
 	to->hosts = g->hosts;
-	to->held = held_copy(g->held);
+	held_rename(to->held, to);
 	object_publish(&to->o);
 	*clone = object_handle(&to->o);
 	return CUDA_SUCCESS;
@@ -259,6 +279,7 @@ enum {
 
 static int instantiate(CUgraphExec *exec, CUgraph graph, uint64_t flags, uint32_t *outcome)
 {
+	struct held *held = NULL;
 	struct graph_exec *x;
 	struct graph *g;
 	struct ctx *c;
@@ -275,7 +296,8 @@ static int instantiate(CUgraphExec *exec, CUgraph graph, uint64_t flags, uint32_
 	x = object_new(PVGPU_H_GRAPH_EXEC);
 	if (!x)
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	r = event_nodes_copy(g, &x->events) && paged_instantiate(g, &x->paged)
+	r = event_nodes_copy(g, &x->events) && paged_instantiate(g, &x->paged) &&
+			    held_of_graph(g, &held)
 		    ? 0
 		    : CUDA_ERROR_OUT_OF_MEMORY;
 	/* Uploaded by the launch. */
@@ -286,13 +308,14 @@ static int instantiate(CUgraphExec *exec, CUgraph graph, uint64_t flags, uint32_
 	if (r) {
 		event_nodes_free(x->events);
 		paged_release(x->paged);
+		held_release(held);
 		object_free(&x->o);
 		return ctx_result(c, r);
 	}
 	x->o.ctx = c;
 	x->hosts = g->hosts;
 	x->flags = flags;
-	x->held = held_copy(g->held);
+	exec_hold(x, held);
 	x->memory = g->memory;
 	object_publish(&x->o);
 	*outcome = CUDA_GRAPH_INSTANTIATE_SUCCESS;
@@ -349,7 +372,8 @@ CU_PTSZ(cuGraphInstantiateWithParams,
 
 void graph_exec_forget(struct graph_exec *x)
 {
-	held_release(x->held);
+	exec_let_go(x, x->held);
+	exec_forget_flight(x);
 	event_nodes_free(x->events);
 	paged_update(x, NULL);
 	object_free(&x->o);
@@ -388,7 +412,9 @@ PUBLIC CUresult cuGraphExecGetFlags(CUgraphExec exec, cuuint64_t *flags)
 static int update(struct graph_exec *x, struct graph *g, uint32_t *outcome)
 {
 	struct paged_node *paged = NULL;
-	int r = paged_instantiate(g, &paged) ? 0 : CUDA_ERROR_OUT_OF_MEMORY;
+	struct held *held = NULL, *const old = x->held;
+	int r = paged_instantiate(g, &paged) && held_of_graph(g, &held) ? 0
+									: CUDA_ERROR_OUT_OF_MEMORY;
 
 	if (!r)
 		r = pvgpu_do_graph_exec_update(session(), x->o.ctx->o.wire, x->o.wire, g->o.wire,
@@ -397,9 +423,12 @@ static int update(struct graph_exec *x, struct graph *g, uint32_t *outcome)
 		r = CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE;
 	if (r) {
 		paged_release(paged);
+		held_release(held);
 		return r;
 	}
 	x->hosts = g->hosts;
+	exec_hold(x, held);
+	exec_let_go(x, old);
 	event_nodes_update(x, g, false);
 	paged_update(x, paged);
 	return 0;
@@ -468,13 +497,19 @@ static int launch(CUgraphExec exec, CUstream stream, bool per_thread)
 		r = event_nodes_before(x->events, &t);
 	if (r)
 		return r;
+	if (unlikely(x->held))
+		r = exec_launches(x, &t);
+	if (r)
+		return r;
 	if (unlikely(x->hosts) && !pvgpu_expect_hosts(session(), x->hosts))
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	r = pvgpu_do_graph_launch(session(), t.ctx->o.wire, t.stream, x->o.wire);
-	if (unlikely(x->paged))
-		x->place = done_place(&t);
+	if (unlikely(x->paged || x->held))
+		x->place = done_both(x->place, done_place(&t), t.ctx);
 	if (unlikely(x->hosts) && !r)
 		pvgpu_expected_hosts(session());
+	if (unlikely(x->held) && !r)
+		r = exec_launched(x, &t);
 	if (unlikely(x->events) && !r)
 		r = event_nodes_behind(x->events, &t);
 	return r;

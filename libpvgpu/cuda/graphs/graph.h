@@ -21,6 +21,7 @@
 struct bodies;
 struct ctx;
 struct event_node;
+struct flight;
 struct mem_node;
 struct paged_node;
 struct stream;
@@ -32,12 +33,21 @@ struct node_cache {
 	char *packed;
 };
 
-/* References to a user object. */
+/* Of the things that an instance gives up while it may run, memory goes at once, since the far end
+ * frees it behind the work under way; a host function when its launches are known to have ended;
+ * the program's object, for whose end the program may wait, when they have. */
+enum held_kind { HELD_MEMORY, HELD_HOST, HELD_USER };
+
+/* References to a user object, or to one of this library's own. */
 struct user_object;
 struct held {
 	struct held *next;
 	struct user_object *object;
 	unsigned int count;
+	/* Those of this node, or of the graph inside of it: the wire handle of the node's graph.
+	 * 0: they are the graph's own. */
+	uint64_t graph;
+	uint32_t node;
 };
 
 struct graph {
@@ -66,10 +76,13 @@ struct graph_exec {
 	uint32_t hosts;
 	uint64_t flags;
 	struct held *held;
-	bool memory; /* it has memory nodes */
+	bool users;            /* some are the program's */
+	struct flight *flight; /* its launches, when it has such; NULL: none yet */
+	bool memory;           /* it has memory nodes */
 	struct event_node *events;
 	struct paged_node *paged;
-	uint64_t place; /* done.h: of the last launch; 0: none. Kept where it has paged nodes */
+	uint64_t place; /* done.h: of the last launch; 0: none. Kept where it has paged nodes, or
+			 * holds something */
 };
 
 struct graph *graph_find(CUgraph h);
@@ -126,9 +139,44 @@ int child_graph(struct ctx *c, struct graph *g, uint32_t number, struct graph **
 /* user.c */
 void held_release(struct held *h);
 /* An object with this one reference, for destroy() to be called with. Under the graph's lock. */
-bool held_add(struct held **list, CUhostFn destroy, void *what);
-/* The same objects once more; NULL when there are none. */
-struct held *held_copy(const struct held *h);
+struct held_add {
+	enum held_kind kind;
+	CUhostFn destroy;
+	void *what;
+	uint64_t graph; /* as in struct held */
+	uint32_t node;
+};
+bool held_add(struct held **list, const struct held_add *add);
+/* All that the graph holds once more, with the graphs inside of its nodes. False: no memory. */
+bool held_of_graph(struct graph *g, struct held **to);
+/* All that the child holds once more, for a node of g with a copy of it inside. */
+bool held_of_child(struct graph *child, const struct graph *g, uint32_t node, struct held **to);
+void held_join(struct held **list, struct held *more);
+/* They are of a clone. */
+void held_rename(struct held *list, const struct graph *g);
+/* Those of the node leave the list. */
+struct held *held_take(struct held **list, const struct graph *g, uint32_t node);
+struct held *held_take_kind(struct held **list, enum held_kind kind);
+bool held_has(const struct held *list, enum held_kind kind);
+/* The graph inside of the node has a handle from here on. */
+void held_give_child(struct graph *g, uint32_t node, struct graph *child);
+/* The node goes. */
+void held_drop(struct graph *g, uint32_t node);
+
+/* nodes.c: the node, or (HELD_OF_GRAPH) the graph itself, has this host function from here on. */
+#define HELD_OF_GRAPH UINT32_MAX
+bool host_hold(struct graph *g, uint32_t node, uint64_t id);
+
+/* retain.c: around a launch; CUresults. */
+int exec_launches(struct graph_exec *x, const struct target *t);
+int exec_launched(struct graph_exec *x, const struct target *t);
+/* The instance holds these. */
+void exec_hold(struct graph_exec *x, struct held *list);
+/* These, which it held until now, are released when its launches have ended. */
+void exec_let_go(struct graph_exec *x, struct held *list);
+/* The node of g holds these in the instance, in place of others. */
+void exec_hold_node(struct graph_exec *x, const struct graph *g, uint32_t node, struct held *list);
+void exec_forget_flight(struct graph_exec *x);
 
 /* capture.c: the capture that the stream takes part in; false: in none. */
 struct capture_state {

@@ -88,7 +88,7 @@ static int allocate(struct graph *g, struct ctx *c, uint64_t bytes, uint64_t *ad
 	*a = (struct allocation){range.base, range.id, bytes};
 	count_up(bytes);
 	pthread_mutex_lock(&g->lock);
-	held = held_add(&g->held, give_back, a);
+	held = held_add(&g->held, &(struct held_add){HELD_MEMORY, give_back, a, 0, 0});
 	pthread_mutex_unlock(&g->lock);
 	if (!held)
 		give_back(a);

@@ -88,6 +88,31 @@ static int from_memset(const CUDA_MEMSET_NODE_PARAMS *p, struct wire_node *n)
 	return 0;
 }
 
+static void CUDA_CB host_gone(void *what)
+{
+	hostfunc_drop((uintptr_t)what);
+}
+
+static struct held_add host_of(const struct graph *g, uint32_t node, uint64_t id)
+{
+	return (struct held_add){HELD_HOST, host_gone, (void *)(uintptr_t)id,
+				 node == HELD_OF_GRAPH ? 0 : g->o.wire, node};
+}
+
+bool host_hold(struct graph *g, uint32_t node, uint64_t id)
+{
+	const struct held_add add = host_of(g, node, id);
+	struct held *old;
+	bool ok;
+
+	pthread_mutex_lock(&g->lock);
+	old = add.graph ? held_take(&g->held, g, node) : NULL;
+	ok = held_add(&g->held, &add);
+	pthread_mutex_unlock(&g->lock);
+	held_release(old);
+	return ok;
+}
+
 static int from_host(struct ctx *c, const CUDA_HOST_NODE_PARAMS *p, struct wire_node *n)
 {
 	if (!p || !p->fn)
@@ -158,6 +183,19 @@ PUBLIC CUresult cuGraphAddMemsetNode(CUgraphNode *node, CUgraph graph, const CUg
 	return r ? r : node_add(node, &p, &n);
 }
 
+/* The graph's node has been given the host function of n, or not (r). */
+static int host_given(CUgraphNode node, const struct wire_node *n, int r)
+{
+	struct graph *g;
+	uint32_t number;
+
+	if (!r && !(node_find(node, &g, &number) && host_hold(g, number, n->is.object)))
+		r = CUDA_ERROR_OUT_OF_MEMORY;
+	if (r)
+		hostfunc_drop(n->is.object);
+	return r;
+}
+
 PUBLIC CUresult cuGraphAddHostNode(CUgraphNode *node, CUgraph graph, const CUgraphNode *deps,
 				   size_t count, const CUDA_HOST_NODE_PARAMS *params)
 {
@@ -167,11 +205,12 @@ PUBLIC CUresult cuGraphAddHostNode(CUgraphNode *node, CUgraph graph, const CUgra
 
 	if (!r)
 		r = from_host(p.ctx, params, &n);
-	if (!r)
-		r = node_add(node, &p, &n);
+	if (r)
+		return r;
+	r = node_add(node, &p, &n);
 	if (!r)
 		graph_hosts(p.g, 1);
-	return r;
+	return host_given(*node, &n, r);
 }
 
 PUBLIC CUresult cuGraphAddEmptyNode(CUgraphNode *node, CUgraph graph, const CUgraphNode *deps,
@@ -182,6 +221,17 @@ PUBLIC CUresult cuGraphAddEmptyNode(CUgraphNode *node, CUgraph graph, const CUgr
 	const int r = node_place(node, graph, deps, count, &p);
 
 	return r ? r : node_add(node, &p, &n);
+}
+
+static bool hold_child(struct graph *g, uint32_t number, struct graph *child)
+{
+	struct held *held = NULL;
+	const bool ok = held_of_child(child, g, number, &held);
+
+	pthread_mutex_lock(&g->lock);
+	held_join(&g->held, held);
+	pthread_mutex_unlock(&g->lock);
+	return ok;
 }
 
 PUBLIC CUresult cuGraphAddChildGraphNode(CUgraphNode *node, CUgraph graph, const CUgraphNode *deps,
@@ -205,7 +255,7 @@ PUBLIC CUresult cuGraphAddChildGraphNode(CUgraphNode *node, CUgraph graph, const
 		return r;
 	graph_hosts(p.g, of->hosts);
 	return event_nodes_adopt(p.g, of->events) && node_find(*node, &g, &number) &&
-			       paged_adopt(g, number, of, false)
+			       paged_adopt(g, number, of, false) && hold_child(g, number, of)
 		       ? 0
 		       : CUDA_ERROR_OUT_OF_MEMORY;
 }
@@ -300,7 +350,17 @@ int node_current(CUgraphNode node, struct ctx **c)
 SETTER(KernelNodeSetParams_v2, CUDA_KERNEL_NODE_PARAMS, from_kernel(c, params, &n))
 SETTER(KernelNodeSetParams, CUDA_KERNEL_NODE_PARAMS_v1, from_kernel(c, AS_V2(params), &n))
 SETTER(MemsetNodeSetParams, CUDA_MEMSET_NODE_PARAMS, from_memset(params, &n))
-SETTER(HostNodeSetParams, CUDA_HOST_NODE_PARAMS, from_host(c, params, &n))
+
+PUBLIC CUresult cuGraphHostNodeSetParams(CUgraphNode node, const CUDA_HOST_NODE_PARAMS *params)
+{
+	struct wire_node n;
+	struct ctx *c;
+	int r = node_current(node, &c);
+
+	if (!r)
+		r = from_host(c, params, &n);
+	return r ? r : host_given(node, &n, node_set(node, &n));
+}
 
 static int exec_kernel(CUgraphExec exec, CUgraphNode node, const CUDA_KERNEL_NODE_PARAMS *params)
 {
@@ -337,13 +397,30 @@ PUBLIC CUresult cuGraphExecMemsetNodeSetParams(CUgraphExec exec, CUgraphNode nod
 PUBLIC CUresult cuGraphExecHostNodeSetParams(CUgraphExec exec, CUgraphNode node,
 					     const CUDA_HOST_NODE_PARAMS *params)
 {
+	struct graph_exec *x = exec_find(exec);
+	struct held *held = NULL;
+	struct held_add add;
 	struct wire_node n;
+	struct graph *g;
+	uint32_t number;
 	struct ctx *c;
-	int r = node_current(node, &c);
+	int r = node_enter(node, &g, &number, &c);
 
 	if (!r)
-		r = from_host(c, params, &n);
-	return r ? r : node_set_exec(exec, node, &n);
+		r = x ? from_host(c, params, &n) : CUDA_ERROR_INVALID_VALUE;
+	if (r)
+		return r;
+	add = host_of(g, number, n.is.object);
+	r = held_add(&held, &add) ? node_set_exec(exec, node, &n) : CUDA_ERROR_OUT_OF_MEMORY;
+	if (!r) {
+		exec_hold_node(x, g, number, held);
+		return 0;
+	}
+	if (held)
+		held_release(held);
+	else
+		hostfunc_drop(n.is.object);
+	return r;
 }
 
 /* ---- what a node does ---- */

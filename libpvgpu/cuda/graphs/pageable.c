@@ -9,8 +9,8 @@
  * A struct paged never changes while a node uses it: a node that is given other parameters gets
  * another one, and launches under way keep theirs. All nodes with the same one, in clones and
  * instances, share its area: launches that run at the same time put the same bytes there, or would
- * overwrite each other's bytes without an area, too. The worker keeps a host function until the
- * session ends, so unused ones are used again with their functions.
+ * overwrite each other's bytes without an area, too. Unused ones are used again with their graphs
+ * and host functions, which the far end has then.
  */
 #include "cuda/copy/box.h"
 #include "cuda/core/above.h"

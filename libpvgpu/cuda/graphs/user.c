@@ -11,7 +11,8 @@
 enum { NO_DESTRUCTOR_SYNC = 1, MOVE = 1 }; /* CU_USER_OBJECT_..., CU_GRAPH_USER_OBJECT_MOVE */
 
 struct user_object {
-	uint64_t magic;
+	uint64_t magic; /* of the program's */
+	enum held_kind kind;
 	_Atomic unsigned int references;
 	CUhostFn destroy;
 	void *what;
@@ -46,48 +47,172 @@ void held_release(struct held *h)
 	}
 }
 
-/* One entry for each object. */
-static bool hold(struct held **list, struct user_object *u, unsigned int count)
+static bool push(struct held **list, struct user_object *u, unsigned int count, uint64_t graph,
+		 uint32_t node)
 {
-	struct held *h = *list;
+	struct held *h = malloc(sizeof(*h));
 
-	while (h && h->object != u)
-		h = h->next;
-	if (h) {
-		h->count += count;
-		return true;
-	}
-	h = malloc(sizeof(*h));
 	if (!h)
 		return false;
-	*h = (struct held){*list, u, count};
+	*h = (struct held){*list, u, count, graph, node};
 	*list = h;
 	return true;
 }
 
-bool held_add(struct held **list, CUhostFn destroy, void *what)
+/* The entry of the graph's own references to the object. */
+static struct held **own_of(struct held **list, const struct user_object *u)
+{
+	while (*list && ((*list)->object != u || (*list)->graph))
+		list = &(*list)->next;
+	return list;
+}
+
+static bool hold(struct held **list, struct user_object *u, unsigned int count)
+{
+	struct held *h = *own_of(list, u);
+
+	if (!h)
+		return push(list, u, count, 0, 0);
+	h->count += count;
+	return true;
+}
+
+bool held_add(struct held **list, const struct held_add *add)
 {
 	struct user_object *u = malloc(sizeof(*u));
 
 	if (!u)
 		return false;
-	*u = (struct user_object){.destroy = destroy, .what = what};
+	*u = (struct user_object){.kind = add->kind, .destroy = add->destroy, .what = add->what};
 	atomic_init(&u->references, 1);
-	if (hold(list, u, 1))
+	if (push(list, u, 1, add->graph, add->node))
 		return true;
 	free(u);
 	return false;
 }
 
-struct held *held_copy(const struct held *h)
+/* as: the graph, and a node of it, that they are of in the copy; graph 0: as they are. */
+static bool copy(const struct held *from, uint64_t graph, uint32_t node, struct held **to)
 {
-	struct held *copy = NULL;
-
-	for (; h; h = h->next) {
-		if (hold(&copy, h->object, h->count))
-			atomic_fetch_add(&h->object->references, h->count);
+	for (; from; from = from->next) {
+		if (!push(to, from->object, from->count, graph ? graph : from->graph,
+			  graph ? node : from->node))
+			return false;
+		atomic_fetch_add(&from->object->references, from->count);
 	}
-	return copy;
+	return true;
+}
+
+/* With those of the graphs inside that have handles. */
+static bool copy_graph(struct graph *g, uint64_t as, uint32_t node, struct held **to)
+{
+	bool ok;
+
+	pthread_mutex_lock(&g->lock);
+	ok = copy(g->held, as, node, to);
+	for (struct graph *c = g->children; c && ok; c = c->sibling)
+		ok = as ? copy_graph(c, as, node, to) : copy_graph(c, g->o.wire, c->in_node, to);
+	pthread_mutex_unlock(&g->lock);
+	return ok;
+}
+
+bool held_of_graph(struct graph *g, struct held **to)
+{
+	if (copy_graph(g, 0, 0, to))
+		return true;
+	held_release(*to);
+	*to = NULL;
+	return false;
+}
+
+bool held_of_child(struct graph *child, const struct graph *g, uint32_t node, struct held **to)
+{
+	struct held *more = NULL;
+
+	if (!copy_graph(child, g->o.wire, node, &more)) {
+		held_release(more);
+		return false;
+	}
+	held_join(to, more);
+	return true;
+}
+
+void held_join(struct held **list, struct held *more)
+{
+	while (*list)
+		list = &(*list)->next;
+	*list = more;
+}
+
+void held_rename(struct held *list, const struct graph *g)
+{
+	for (; list; list = list->next) {
+		if (list->graph)
+			list->graph = g->o.wire;
+	}
+}
+
+struct held *held_take(struct held **list, const struct graph *g, uint32_t node)
+{
+	struct held *taken = NULL, *h;
+
+	while ((h = *list)) {
+		if (h->graph != g->o.wire || h->node != node) {
+			list = &h->next;
+			continue;
+		}
+		*list = h->next;
+		h->next = taken;
+		taken = h;
+	}
+	return taken;
+}
+
+struct held *held_take_kind(struct held **list, enum held_kind kind)
+{
+	struct held *taken = NULL, *h;
+
+	while ((h = *list)) {
+		if (h->object->kind != kind) {
+			list = &h->next;
+			continue;
+		}
+		*list = h->next;
+		h->next = taken;
+		taken = h;
+	}
+	return taken;
+}
+
+bool held_has(const struct held *list, enum held_kind kind)
+{
+	while (list && list->object->kind != kind)
+		list = list->next;
+	return list;
+}
+
+void held_give_child(struct graph *g, uint32_t node, struct graph *child)
+{
+	struct held *of;
+
+	pthread_mutex_lock(&g->lock);
+	of = held_take(&g->held, g, node);
+	pthread_mutex_unlock(&g->lock);
+	for (struct held *h = of; h; h = h->next)
+		h->graph = 0;
+	pthread_mutex_lock(&child->lock);
+	held_join(&child->held, of);
+	pthread_mutex_unlock(&child->lock);
+}
+
+void held_drop(struct graph *g, uint32_t node)
+{
+	struct held *of;
+
+	pthread_mutex_lock(&g->lock);
+	of = held_take(&g->held, g, node);
+	pthread_mutex_unlock(&g->lock);
+	held_release(of);
 }
 
 PUBLIC CUresult cuUserObjectCreate(CUuserObject *out, void *what, CUhostFn destroy,
@@ -104,7 +229,8 @@ PUBLIC CUresult cuUserObjectCreate(CUuserObject *out, void *what, CUhostFn destr
 	u = malloc(sizeof(*u));
 	if (!u)
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	*u = (struct user_object){.magic = magic, .destroy = destroy, .what = what};
+	*u = (struct user_object){
+		.magic = magic, .kind = HELD_USER, .destroy = destroy, .what = what};
 	atomic_init(&u->references, references);
 	*out = (CUuserObject)u;
 	return CUDA_SUCCESS;
@@ -165,8 +291,7 @@ PUBLIC CUresult cuGraphReleaseUserObject(CUgraph graph, CUuserObject object, uns
 	if (!u || !count)
 		return CUDA_ERROR_INVALID_VALUE;
 	pthread_mutex_lock(&g->lock);
-	for (at = &g->held; *at && (*at)->object != u; at = &(*at)->next)
-		;
+	at = own_of(&g->held, u);
 	h = *at;
 	held = h && h->count >= count;
 	if (held)

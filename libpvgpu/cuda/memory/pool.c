@@ -46,7 +46,7 @@ static void bin_del(struct block *b)
 	b->more = b->less = NULL;
 }
 
-/* Has the work before its free ended, as far as is known? */
+/* Has the work before its last free ended, as far as is known? */
 static bool settled(struct block *b)
 {
 	if (b->place && (done_known(b->place) || done_waited(b->place, b->seg->ctx)))
@@ -99,8 +99,10 @@ void pool_give(struct block *b, uint64_t stream, uint64_t place)
 	struct pool *p = b->seg->pool;
 
 	b->used = false;
-	b->stream = stream;
-	b->place = place;
+	if (place) {
+		b->stream = stream;
+		b->place = place;
+	}
 	p->used -= b->size;
 	join(b);
 }
@@ -172,7 +174,6 @@ struct block *pool_take(struct pool *p, const struct ctx *c, uint64_t stream, ui
 		return NULL;
 	}
 	b->used = true;
-	b->place = 0;
 	p->used += size;
 	if (p->used > p->used_high)
 		p->used_high = p->used;

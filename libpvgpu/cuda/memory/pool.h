@@ -44,7 +44,8 @@ struct block {
 	struct block *more, *less; /* free: in its bin */
 	bool used;
 	bool shared; /* other processes may open it: its tokens go when it is freed */
-	/* Free: it may be in use by the stream until that place has ended; 0: it is not. */
+	/* Free: it may be in use by the stream until that place has ended; 0: it is not. Used: the
+	 * same, by the work before the last free. */
 	uint64_t stream, place;
 };
 
@@ -69,7 +70,7 @@ extern pthread_mutex_t pools_lock;
 
 /* A block for work in the stream; NULL: the pool has to grow. */
 struct block *pool_take(struct pool *p, const struct ctx *c, uint64_t stream, uint64_t size);
-/* Free from that place of the stream on; 0: at once. */
+/* Free from that place of the stream on; 0: as soon as it would have been before it was taken. */
 void pool_give(struct block *b, uint64_t stream, uint64_t place);
 /* A new segment, in one free block. False: no memory. */
 bool pool_add(struct pool *p, struct ctx *c, uint64_t base, uint64_t size);
@@ -82,7 +83,9 @@ void pool_drop_ctx(struct pool *p, const struct ctx *c);
 void pool_each(void (*fn)(struct pool *p, void *arg), void *arg);
 struct pool *pool_find(CUmemoryPool h);
 struct pool *pool_current(int device);
-void pool_collect(struct pool *p);
+/* A destroyed pool gives back what nothing uses, and is gone with the last of it. True: it has more
+ * that will be unused. */
+bool pool_collect(struct pool *p);
 CUmemoryPool pool_handle(const struct pool *p);
 
 CUmemoryPool pool_of_block(const struct block *b);

@@ -64,7 +64,7 @@ static void rest(struct pool *p, void *arg)
 	bool *left = arg;
 
 	if (p->dead) {
-		pool_collect(p);
+		*left |= pool_collect(p);
 		return;
 	}
 	if (p->reserved > p->threshold && p->reserved > p->used)
@@ -191,10 +191,9 @@ static void give(struct block *b, uint64_t stream, uint64_t place)
 	pthread_mutex_lock(&pools_lock);
 	p = b->seg->pool;
 	pool_give(b, stream, place);
-	if (p->dead)
-		pool_collect(p);
 	if (p->dead || p->reserved > p->threshold)
 		atomic_store(&pool_excess, true);
+	pool_collect(p); /* it may be gone then */
 	pthread_mutex_unlock(&pools_lock);
 }
 
@@ -261,25 +260,20 @@ static int alloc_pool(CUdeviceptr *addr, size_t bytes, CUmemoryPool pool, CUstre
 	return alloc_from(addr, bytes, pool, &t);
 }
 
-/* A block that another context's stream frees is free when that stream's work so far has ended. */
-static int give_in(struct block *b, const struct target *t)
+/* From where on in t's order others may have a block of c's. One that another context's stream
+ * frees is free when that stream's work so far has ended. */
+static int free_place(const struct ctx *c, const struct target *t, uint64_t *place)
 {
-	int r = 0;
-
-	if (b->seg->ctx == t->ctx) {
-		give(b, key_of(t), done_end(t));
-		return 0;
-	}
-	r = stream_drain(t);
-	pool_free(b);
-	return r;
+	*place = 0;
+	return c == t->ctx ? done_behind(t, place) : stream_turn(t);
 }
 
 static int free_in(CUdeviceptr addr, CUstream stream, bool per_thread)
 {
 	struct range range = {0};
+	uint64_t place = 0;
 	struct target t;
-	const int r = stream_enter(stream, per_thread, &t);
+	int r = stream_enter(stream, per_thread, &t);
 
 	if (r || !addr)
 		return r;
@@ -291,10 +285,16 @@ static int free_in(CUdeviceptr addr, CUstream stream, bool per_thread)
 		return 0;
 	if (range.flags & RANGE_SHARED && range.base == addr)
 		return share_close_memory(addr, PVGPU_SHARE_POOL);
+	if (range.block && range.base == addr)
+		r = free_place(range.ctx, &t, &place);
+	if (r)
+		return r;
 	if (!range_remove(addr, RANGE_DEVICE, &range))
 		return CUDA_ERROR_INVALID_VALUE;
-	if (range.block)
-		return give_in(range.block, &t);
+	if (range.block) {
+		give(range.block, key_of(&t), place);
+		return 0;
+	}
 	/* Of cuMemAlloc(): the worker frees it when the work before is done. */
 	return pvgpu_do_mem_free(session(), range.ctx->o.wire, addr);
 }

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Pools: their life, handles and attributes. */
+#include "cuda/core/above.h"
 #include "cuda/core/context.h"
 #include "cuda/core/device.h"
 #include "cuda/core/public.h"
 #include "cuda/memory/pool.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -83,15 +85,16 @@ struct pool *pool_current(int device)
 	return standard(device);
 }
 
-void pool_collect(struct pool *p)
+bool pool_collect(struct pool *p)
 {
 	if (!p->dead)
-		return;
+		return false;
 	pool_trim(p, 0);
 	if (p->segments)
-		return;
+		return p->reserved > p->used;
 	table[p->index] = NULL;
 	free(p);
+	return false;
 }
 
 static int give_handle(CUmemoryPool *out, CUdevice dev, struct pool *(*which)(int device))
@@ -247,7 +250,8 @@ PUBLIC CUresult cuMemPoolDestroy(CUmemoryPool pool)
 		if (of_device[p->device].current == p)
 			of_device[p->device].current = NULL;
 		p->dead = true;
-		pool_collect(p);
+		if (pool_collect(p))
+			atomic_store(&pool_excess, true);
 	}
 	pthread_mutex_unlock(&pools_lock);
 	return r;
@@ -278,6 +282,7 @@ static int set(struct pool *p, CUmemPool_attribute attr, const void *value)
 		return 0;
 	case CU_MEMPOOL_ATTR_RELEASE_THRESHOLD:
 		p->threshold = *(const cuuint64_t *)value;
+		atomic_store(&pool_excess, true); /* it may be, now */
 		return 0;
 	case CU_MEMPOOL_ATTR_RESERVED_MEM_HIGH:
 	case CU_MEMPOOL_ATTR_USED_MEM_HIGH:

@@ -9,8 +9,10 @@
 #include "cuda/core/init.h"
 #include "cuda/core/target.h"
 #include "cuda/streams/done.h"
+#include "cuda/streams/event.h"
 #include "cuda/streams/stream.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "link/session.h"
@@ -21,6 +23,7 @@ enum { SLOT_SHIFT = 48 };
 /* By slot: the command that made its stream; the last call that waited for the stream, and the last
  * that heard that all of it has ended. */
 static _Atomic uint64_t made[PVGPU_NO_SLOT], waited[PVGPU_NO_SLOT], heard[PVGPU_NO_SLOT];
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of every context's struct behind */
 
 static uint32_t slot_of(const struct target *t)
 {
@@ -52,6 +55,59 @@ uint64_t done_place(const struct target *t)
 uint64_t done_end(const struct target *t)
 {
 	return (uint64_t)slot_of(t) << SLOT_SHIFT | (pvgpu_worked(session()) & NUMBER_MASK);
+}
+
+/* Does new work in it wait for other streams' work? */
+static bool is_ordered(const struct target *t)
+{
+	if (!t->stream)
+		return atomic_load(&t->ctx->blocking);
+	return t->blocking && atomic_load(&t->ctx->legacy_use) == LEGACY_USED;
+}
+
+/* Under lock. */
+static int mark(const struct target *t, struct behind *b)
+{
+	int r = 0;
+
+	/* The last one stands while nothing was sent behind it. */
+	if (b->mark && b->stream == target_key(t) && b->number == pvgpu_worked(session()))
+		return 0;
+	if (!b->mark)
+		r = event_new(t->ctx, CU_EVENT_DISABLE_TIMING, NULL, &b->mark);
+	if (!r)
+		r = event_record(b->mark, t, false);
+	if (r)
+		return r;
+	b->stream = target_key(t);
+	b->place = done_place(t);
+	b->number = pvgpu_posted();
+	return 0;
+}
+
+int done_behind(const struct target *t, uint64_t *place)
+{
+	struct behind *b = &t->ctx->behind;
+	int r;
+
+	if (!is_ordered(t)) {
+		*place = done_end(t);
+		return 0;
+	}
+	pthread_mutex_lock(&lock);
+	r = mark(t, b);
+	*place = b->place;
+	pthread_mutex_unlock(&lock);
+	return r;
+}
+
+uint64_t done_both(uint64_t earlier, uint64_t later, const struct ctx *c)
+{
+	if (!earlier || earlier >> SLOT_SHIFT == later >> SLOT_SHIFT || done_known(earlier) ||
+	    done_waited(earlier, c))
+		return later;
+	/* In no slot: a wait for the whole context tells. */
+	return (uint64_t)PVGPU_NO_SLOT << SLOT_SHIFT | (later & NUMBER_MASK);
 }
 
 bool done_known(uint64_t place)

@@ -111,17 +111,34 @@ uint64_t hostfunc_keep(CUhostFn fn, void *user_data, struct ctx *c)
 	return add(&h);
 }
 
-bool hostfunc_kept(uint64_t id, CUDA_HOST_NODE_PARAMS *out)
+/* Under lock: the entry of a kept one; NULL: it is gone. */
+static struct hostfunc *kept_of(uint64_t id)
 {
 	const uint32_t i = (uint32_t)id - 1;
-	bool found;
+
+	return i < used && table[i].ctx && table[i].generation == id >> 32 && table[i].kept
+		       ? &table[i]
+		       : NULL;
+}
+
+void hostfunc_drop(uint64_t id)
+{
+	pthread_mutex_lock(&lock);
+	if (kept_of(id))
+		free_entry((uint32_t)id - 1);
+	pthread_mutex_unlock(&lock);
+}
+
+bool hostfunc_kept(uint64_t id, CUDA_HOST_NODE_PARAMS *out)
+{
+	const struct hostfunc *h;
 
 	pthread_mutex_lock(&lock);
-	found = i < used && table[i].ctx && table[i].generation == id >> 32 && table[i].kept;
-	if (found)
-		*out = (CUDA_HOST_NODE_PARAMS){table[i].fn, table[i].user_data};
+	h = kept_of(id);
+	if (h)
+		*out = (CUDA_HOST_NODE_PARAMS){h->fn, h->user_data};
 	pthread_mutex_unlock(&lock);
-	return found;
+	return h;
 }
 
 void hostfunc_run(void *arg, uint64_t id, uint32_t status)
@@ -166,8 +183,8 @@ static int post(struct hostfunc *h, bool per_thread, bool always)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	if (t.captured) {
 		r = pvgpu_do_capture_host(session(), t.ctx->o.wire, t.stream, id);
-		if (!r)
-			capture_host(&t);
+		if (r || !capture_host(&t, id))
+			hostfunc_drop(id);
 		return r;
 	}
 	r = pvgpu_do_host_func(session(), t.ctx->o.wire, t.stream, id, always);

@@ -50,6 +50,8 @@ int stream_create(struct ctx *c, struct green *green, unsigned int flags, int pr
 		return r;
 	}
 	done_stream_made(s);
+	if (!(s->flags & CU_STREAM_NON_BLOCKING))
+		atomic_store(&c->blocking, true);
 	object_publish(&s->o);
 	joint_stream_made(s);
 	*out = s;
@@ -165,6 +167,7 @@ static int enter_default(CUstream h, bool per_thread, struct target *t, struct s
 		joint_legacy_used(c);
 	if (!r && *real) {
 		t->stream = (*real)->o.wire;
+		t->blocking = !((*real)->flags & CU_STREAM_NON_BLOCKING);
 		t->sms = (*real)->green ? (*real)->green->count : 0;
 	}
 	return r;
@@ -186,8 +189,10 @@ int stream_enter_any(CUstream h, bool per_thread, struct target *t, struct strea
 	if (unlikely(s->green && !green_live(s)))
 		return CUDA_ERROR_CONTEXT_IS_DESTROYED;
 	*real = s;
-	*t = (struct target){
-		.ctx = s->o.ctx, .stream = s->o.wire, .sms = s->green ? s->green->count : 0};
+	*t = (struct target){.ctx = s->o.ctx,
+			     .stream = s->o.wire,
+			     .blocking = !(s->flags & CU_STREAM_NON_BLOCKING),
+			     .sms = s->green ? s->green->count : 0};
 	return atomic_load_explicit(&t->ctx->state, memory_order_relaxed);
 }
 
@@ -216,6 +221,14 @@ int stream_drain(const struct target *t)
 	if (!r)
 		done_wait_stream(t);
 	return r;
+}
+
+int stream_turn(const struct target *t)
+{
+	uint64_t place;
+	const int r = t->stream ? done_behind(t, &place) : 0;
+
+	return r ? r : stream_drain(t);
 }
 
 PUBLIC CUresult cuStreamCreateWithPriority(CUstream *stream, unsigned int flags, int priority)

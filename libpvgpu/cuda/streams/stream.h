@@ -47,5 +47,8 @@ int stream_priority(const struct ctx *c, int priority);
 int stream_enter_any(CUstream h, bool per_thread, struct target *t, struct stream **real);
 /* Wait for the stream; the context's deferred errors come back here. */
 int stream_drain(const struct target *t);
+/* The same, and for what new work in it would wait for: other streams' by the legacy stream's rule,
+ * too. */
+int stream_turn(const struct target *t);
 
 #endif

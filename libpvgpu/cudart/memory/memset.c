@@ -9,9 +9,8 @@ RT_DEFAULT(cudaMemset, (void *dst, int value, size_t bytes), (dst, value, bytes)
 	RT_ENTER();
 	if (!bytes)
 		return cudaSuccess;
-	return rt_result(
-		own ? rt_cu.cuMemsetD8Async(at, (unsigned char)value, bytes, cudaStreamPerThread)
-		    : rt_cu.cuMemsetD8_v2(at, (unsigned char)value, bytes));
+	return rt_result(own ? rt_cu.cuMemsetD8_v2_ptds(at, (unsigned char)value, bytes)
+			     : rt_cu.cuMemsetD8_v2(at, (unsigned char)value, bytes));
 }
 
 RT_STREAM(cudaMemsetAsync, (void *dst, int value, size_t bytes, cudaStream_t stream),
@@ -32,8 +31,7 @@ RT_DEFAULT(cudaMemset2D, (void *dst, size_t pitch, int value, size_t width, size
 	if (!width || !height)
 		return cudaSuccess;
 	return rt_result(
-		own ? rt_cu.cuMemsetD2D8Async(at, pitch, (unsigned char)value, width, height,
-					      cudaStreamPerThread)
+		own ? rt_cu.cuMemsetD2D8_v2_ptds(at, pitch, (unsigned char)value, width, height)
 		    : rt_cu.cuMemsetD2D8_v2(at, pitch, (unsigned char)value, width, height));
 }
 
@@ -48,36 +46,47 @@ RT_STREAM(cudaMemset2DAsync,
 						 height, stream));
 }
 
-/* Slice by slice: rows between slices belong to nobody's box and stay. */
-static cudaError_t slices(struct cudaPitchedPtr dst, int value, struct cudaExtent extent,
-			  bool async, cudaStream_t stream)
+/* Rows between slices belong to nobody's box and stay, so each slice is a fill of its own. */
+static bool box_is_empty(struct cudaExtent extent)
+{
+	return !extent.width || !extent.height || !extent.depth;
+}
+
+RT_DEFAULT(cudaMemset3D, (struct cudaPitchedPtr dst, int value, struct cudaExtent extent),
+	   (dst, value, extent))
 {
 	const size_t slice = dst.pitch * dst.ysize;
 	CUdeviceptr at = rt_addr(dst.ptr);
 	CUresult r = CUDA_SUCCESS;
 
 	RT_ENTER();
-	if (!extent.width || !extent.height || !extent.depth)
+	if (box_is_empty(extent))
 		return cudaSuccess;
 	if (extent.height > dst.ysize)
 		return rt_fail(cudaErrorInvalidValue);
 	for (size_t z = 0; !r && z < extent.depth; z++, at += slice)
-		r = async ? rt_cu.cuMemsetD2D8Async(at, dst.pitch, (unsigned char)value,
-						    extent.width, extent.height, stream)
-			  : rt_cu.cuMemsetD2D8_v2(at, dst.pitch, (unsigned char)value, extent.width,
-						  extent.height);
+		r = own ? rt_cu.cuMemsetD2D8_v2_ptds(at, dst.pitch, (unsigned char)value,
+						     extent.width, extent.height)
+			: rt_cu.cuMemsetD2D8_v2(at, dst.pitch, (unsigned char)value, extent.width,
+						extent.height);
 	return rt_result(r);
-}
-
-RT_DEFAULT(cudaMemset3D, (struct cudaPitchedPtr dst, int value, struct cudaExtent extent),
-	   (dst, value, extent))
-{
-	return slices(dst, value, extent, own, cudaStreamPerThread);
 }
 
 RT_STREAM(cudaMemset3DAsync,
 	  (struct cudaPitchedPtr dst, int value, struct cudaExtent extent, cudaStream_t stream),
 	  (dst, value, extent, stream))
 {
-	return slices(dst, value, extent, true, stream);
+	const size_t slice = dst.pitch * dst.ysize;
+	CUdeviceptr at = rt_addr(dst.ptr);
+	CUresult r = CUDA_SUCCESS;
+
+	RT_ENTER();
+	if (box_is_empty(extent))
+		return cudaSuccess;
+	if (extent.height > dst.ysize)
+		return rt_fail(cudaErrorInvalidValue);
+	for (size_t z = 0; !r && z < extent.depth; z++, at += slice)
+		r = rt_cu.cuMemsetD2D8Async(at, dst.pitch, (unsigned char)value, extent.width,
+					    extent.height, stream);
+	return rt_result(r);
 }

@@ -64,7 +64,7 @@ def object_h(api, library):
         lines += ["struct %s_object {" % thing.handle.name, "\tstruct object o;"]
         for s in thing.states.values():
             lines.append("\t%s %s;" % ("CUstream" if s.kind == "stream" else "uint32_t" if s.kind == "mode" else SCALARS[s.kind][0], s.name))
-        lines += ["\tuint64_t scratch; /* device memory for a number that comes back; 0: none yet */", "};", ""]
+        lines += ["\tstruct scratch scratch;", "};", ""] if library.number else ["};", ""]
     return "\n".join(lines + ["#endif"]) + "\n"
 
 
@@ -196,7 +196,7 @@ class Body:
             elif f.name == "stream" and (not p or p.role == "stream"):
                 words.append("t.stream")
             elif f.name == "mode" and not p:
-                words.append("h->%s" % self.mode_state(call.object))
+                words.append("mode_now")
             elif f.name == "packed" and not p:
                 words += ["pk.record", "pk.record_len"]
             elif f.name == "large" and not p:
@@ -224,17 +224,23 @@ class Body:
         return words
 
     def numbers(self):
-        """Numbers by pointer: by value where they are the host's, else their address; results come through a scratch place."""
+        """Numbers by pointer: by value where they are the host's, else their address; results come through a scratch place of this call's own.
+        Another thread may change the mode meanwhile, so it is read once."""
+        sends_mode = any(f.name == "mode" for f in self.call.command.ins) and not any(p.name == "mode" for p in self.call.params)
+        if self.call.host or sends_mode or self.call.of("scalar", "result"):
+            self.locals.append("uint32_t mode_now;")
+            self.lines.append("\tmode_now = h->%s;" % self.mode_state(self.call.object))
+        # With another way out behind it, a place would not be given back.
+        assert not self.call.of("result") or len(self.call.of("result", "numbers")) == 1, self.call.name
         if self.call.host:
-            self.leave_if("!h->%s" % self.mode_state(self.call.object), "%s_host(%s)" % (self.call.name, ", ".join(p.name for p in self.call.arguments)))
+            self.leave_if("!mode_now", "%s_host(%s)" % (self.call.name, ", ".join(p.name for p in self.call.arguments)))
         for p in self.call.of("scalar"):
             self.locals.append("uint64_t %s_v[%d] = {0};" % (p.name, p.words))
-            self.lines.append("\tapi_scalar(h->%s, %s, bytes_%s_%s(&a), %s_v, sizeof(%s_v));" % (
-                self.mode_state(self.call.object), p.name, self.call.wire_name, p.name, p.name, p.name))
+            self.lines.append("\tapi_scalar(mode_now, %s, bytes_%s_%s(&a), %s_v, sizeof(%s_v));" % (
+                p.name, self.call.wire_name, p.name, p.name, p.name))
         for p in self.call.of("result"):
             self.locals.append("uint64_t %s_at = (uint64_t)(uintptr_t)%s;" % (p.name, p.name))
-            self.lines += ["\tif (!h->%s)" % self.mode_state(self.call.object),
-                           "\t\tr = api_scratch(&h->o, &h->scratch, &%s_at);" % p.name]
+            self.lines += ["\tif (!mode_now)", "\t\tr = api_scratch(&h->o, &h->scratch, &%s_at);" % p.name]
             self.leave_if("r", self.fail("r"))
 
     def send(self):
@@ -251,8 +257,9 @@ class Body:
     def finish(self):
         call = self.call
         for p in call.of("result"):
-            self.lines += ["\tif (!r && !h->%s)" % self.mode_state(call.object),
-                           "\t\tr = api_fetch(&t, %s_at, %s, (uint32_t)bytes_%s_%s(&a));" % (p.name, p.name, call.wire_name, p.name)]
+            self.lines += ["\tif (!r && !mode_now)",
+                           "\t\tr = api_fetch(&t, %s_at, %s, (uint32_t)bytes_%s_%s(&a));" % (p.name, p.name, call.wire_name, p.name),
+                           "\tif (!mode_now)", "\t\tapi_scratch_give(&h->scratch, %s_at);" % p.name]
         outs = ["\t\t%s*%s = (%s)%s_out;" % ("", p.name, p.ctype, p.name) for p in call.of("out")]
         if outs:
             self.leave_if("r", self.fail("r"))
@@ -279,7 +286,7 @@ class Body:
         own = "h->o" if self.call.library.number else "(*%s_object)" % p.name
         self.leave_if("!api_retire(&%s)" % own, self.fail(INVALID_HANDLE))
         if self.call.library.number:
-            self.lines += ["\tif (h->scratch)", "\t\tpvgpu_do_mem_free(api_session(), h->o.ctx->o.wire, h->scratch);"]
+            self.lines += ["\tif (h->scratch.memory)", "\t\tpvgpu_do_mem_free(api_session(), h->o.ctx->o.wire, h->scratch.memory);"]
         self.send()
         self.lines += ["\tapi_free(&%s);" % own, "\treturn %s;" % self.fail("r")]
 

@@ -283,6 +283,8 @@ def side(api, call):
         lines += ["\tj->made = call_new(g, PVGPU_H_%s, in->%s_h, in->ctx, &err);" % (made[0].handle.name.upper(), made[0].name),
                   "\tif (!j->made) {", "\t\tfree(j);", "\t\treturn err;", "\t}"]
     if gone:
+        # Questions that have the object may be under way in the lane for loads.
+        lines += ["\tj->job.where = SIDE_BEHIND;"]
         # The table's reference becomes the job's.
         lines += ["\tobj_remove(g, in->%s);" % gone[0].name]
         refs = [r for r in refs if r != gone[0].name]

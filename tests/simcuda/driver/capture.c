@@ -65,7 +65,7 @@ CUresult capture_legacy(struct sim_ctx *ctx)
 		return CUDA_SUCCESS;
 	lock();
 	for (struct sim_capture *c = captures; c; c = c->next) {
-		if (c->origin->ctx != ctx || c->origin->flags & CU_STREAM_NON_BLOCKING)
+		if (c->origin->ctx != ctx || !c->bars)
 			continue;
 		c->status = CU_STREAM_CAPTURE_STATUS_INVALIDATED;
 		r = CUDA_ERROR_STREAM_CAPTURE_IMPLICIT;
@@ -257,6 +257,7 @@ CUresult capture_join(struct sim_stream *s, bool recorded, uint64_t capture,
 	if (c->status != CU_STREAM_CAPTURE_STATUS_ACTIVE)
 		return unlock(CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
 	s->capture = c;
+	c->bars |= !(s->flags & CU_STREAM_NON_BLOCKING);
 	for (uint32_t i = 0; i < deps; i++)
 		if (!sim_fault.wait_ignored && !depend_on(s, dep[i]))
 			return unlock(CUDA_ERROR_OUT_OF_MEMORY);
@@ -288,6 +289,7 @@ static CUresult begin(struct sim_stream *s, struct sim_graph *g, CUgraphNode *de
 	c->mode = mode;
 	c->status = CU_STREAM_CAPTURE_STATUS_ACTIVE;
 	c->origin = s;
+	c->bars = !(s->flags & CU_STREAM_NON_BLOCKING);
 	c->thread = pthread_self();
 	c->id = next_id++;
 	c->next = captures;
@@ -332,13 +334,15 @@ API_PTSZ(cuStreamBeginCaptureToGraph,
 	return begin(s, g, (CUgraphNode *)deps, count, mode);
 }
 
+/* A chain may be as long as a graph has nodes, which is too deep for a recursion. */
 static void mark_up(struct sim_node *n)
 {
-	if (n->mark)
-		return;
-	n->mark = 1;
-	for (uint32_t i = 0; i < n->deps; i++)
-		mark_up(n->dep[i]);
+	while (n && !n->mark) {
+		n->mark = 1;
+		for (uint32_t i = 1; i < n->deps; i++)
+			mark_up(n->dep[i]);
+		n = n->deps ? n->dep[0] : NULL;
+	}
 }
 
 /* Does the origin's last operation come after all of the other streams'? */

@@ -67,11 +67,13 @@ struct sim_exec {
 	struct handle h;
 	uint64_t flags;
 	struct sim_graph *graph; /* a clone, in an order that keeps the edges */
+	struct op *last;         /* behind its last launch; NULL: it needs none */
 };
 
 struct sim_capture {
 	struct sim_graph *graph;
-	bool own; /* made for this capture */
+	bool own;  /* made for this capture */
+	bool bars; /* the legacy stream would wait for a stream that takes part */
 	CUstreamCaptureMode mode;
 	CUstreamCaptureStatus status;
 	struct sim_stream *origin;
@@ -142,6 +144,11 @@ CUgraphExecUpdateResult graph_compare(const struct sim_graph *a, const struct si
 struct user_ref;
 void users_release(struct user_ref *list);
 bool users_copy(const struct user_ref *from, struct user_ref **to);
+/* Of the graph and of those inside of it. */
+bool users_any(const struct sim_graph *g);
+void users_take(struct sim_graph *g, struct user_ref **to);
+/* Release them when the operation (NULL: none) has ended. */
+void users_release_behind(struct user_ref *list, struct op *last);
 
 /* graph_memory.c */
 CUresult graph_memory_new(struct sim_ctx *ctx, size_t size, struct graph_memory **out);

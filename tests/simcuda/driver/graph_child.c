@@ -18,10 +18,13 @@ API(cuGraphChildGraphNodeGetGraph, CUgraphNode node, CUgraph *out)
 
 API(cuGraphExecChildGraphNodeSetParams, CUgraphExec exec, CUgraphNode node, CUgraph child)
 {
+	struct user_ref *users = NULL;
 	struct sim_graph *g, *copy;
+	struct sim_exec *x;
 	struct sim_node *n;
 
 	ENTER();
+	TRY(exec_get(exec, &x));
 	TRY(graph_in_exec(exec, node, CU_GRAPH_NODE_TYPE_GRAPH, &n));
 	TRY(graph_get(child, &g));
 	copy = graph_clone(g);
@@ -31,6 +34,8 @@ API(cuGraphExecChildGraphNodeSetParams, CUgraphExec exec, CUgraphNode node, CUgr
 		graph_delete(copy);
 		return CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE;
 	}
+	users_take(n->child, &users);
+	users_release_behind(users, x->last);
 	graph_delete(n->child);
 	n->child = copy;
 	copy->parent = n->graph;

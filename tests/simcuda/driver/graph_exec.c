@@ -88,10 +88,15 @@ API(cuGraphInstantiateWithParams_ptsz, CUgraphExec *exec, CUgraph graph,
 
 API(cuGraphExecDestroy, CUgraphExec exec)
 {
+	struct user_ref *users = NULL;
 	struct sim_exec *x;
 
 	ENTER();
 	TRY(exec_get(exec, &x));
+	users_take(x->graph, &users);
+	users_release_behind(users, x->last);
+	if (x->last)
+		op_put(x->last);
 	graph_delete(x->graph);
 	pool_free(&exec_pool, x);
 	return CUDA_SUCCESS;
@@ -109,6 +114,20 @@ API(cuGraphExecGetFlags, CUgraphExec exec, cuuint64_t *flags)
 	return CUDA_SUCCESS;
 }
 
+/* Launches of an instance are in order, whatever their streams. */
+static CUresult mark_end(struct sim_exec *x, struct sim_stream *s)
+{
+	struct op *op = op_new(OP_NOP, s, 0);
+
+	if (!op)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	exec_push(op, x->last, true);
+	if (x->last)
+		op_put(x->last);
+	x->last = op;
+	return CUDA_SUCCESS;
+}
+
 API_PTSZ(cuGraphLaunch, (CUgraphExec exec, CUstream stream), (exec, stream))
 {
 	struct sim_stream *s;
@@ -119,7 +138,8 @@ API_PTSZ(cuGraphLaunch, (CUgraphExec exec, CUstream stream), (exec, stream))
 	TRY(capture_check(s));
 	if (s->capture)
 		return capture_spoil(s->capture->id, CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
-	return graph_launch(x->graph, s);
+	TRY(graph_launch(x->graph, s));
+	return users_any(x->graph) ? mark_end(x, s) : CUDA_SUCCESS;
 }
 
 API_PTSZ(cuGraphUpload, (CUgraphExec exec, CUstream stream), (exec, stream))
@@ -177,6 +197,7 @@ static CUgraphExecUpdateResult update(struct sim_exec *x, struct sim_graph *g)
 {
 	struct sim_graph *copy = graph_clone(g);
 	CUgraphExecUpdateResult r = CU_GRAPH_EXEC_UPDATE_ERROR;
+	struct user_ref *users = NULL;
 
 	if (copy && graph_sort(copy))
 		r = graph_compare(x->graph, copy);
@@ -185,6 +206,9 @@ static CUgraphExecUpdateResult update(struct sim_exec *x, struct sim_graph *g)
 	if (!r) {
 		SWAP(x->graph->condition, copy->condition);
 		SWAP(x->graph->conditions, copy->conditions);
+		SWAP(x->graph->users, copy->users);
+		users_take(copy, &users);
+		users_release_behind(users, x->last);
 	}
 	if (copy)
 		graph_delete(copy);

@@ -93,6 +93,62 @@ bool users_copy(const struct user_ref *from, struct user_ref **to)
 	return true;
 }
 
+bool users_any(const struct sim_graph *g)
+{
+	bool any = g->users;
+
+	for (uint32_t i = 0; i < g->nodes && !any; i++) {
+		any = g->node[i]->child && users_any(g->node[i]->child);
+		for (uint32_t k = 0; k < g->node[i]->bodies && !any; k++)
+			any = users_any(g->node[i]->body[k]);
+	}
+	return any;
+}
+
+void users_take(struct sim_graph *g, struct user_ref **to)
+{
+	while (*to)
+		to = &(*to)->next;
+	*to = g->users;
+	g->users = NULL;
+	for (uint32_t i = 0; i < g->nodes; i++) {
+		if (g->node[i]->child)
+			users_take(g->node[i]->child, to);
+		for (uint32_t k = 0; k < g->node[i]->bodies; k++)
+			users_take(g->node[i]->body[k], to);
+	}
+}
+
+struct behind {
+	struct user_ref *list;
+	struct op *last;
+};
+
+static void *wait_and_release(void *arg)
+{
+	struct behind *b = arg;
+
+	exec_wait(b->last);
+	op_put(b->last);
+	users_release(b->list);
+	free(b);
+	return NULL;
+}
+
+void users_release_behind(struct user_ref *list, struct op *last)
+{
+	struct behind *b = list && last && !op_done(last) ? malloc(sizeof(*b)) : NULL;
+
+	if (!b) {
+		users_release(list);
+		return;
+	}
+	*b = (struct behind){list, last};
+	op_get(last);
+	if (sim_thread_start(wait_and_release, b))
+		wait_and_release(b);
+}
+
 API(cuUserObjectCreate, CUuserObject *out, void *what, CUhostFn destroy, unsigned int references,
     unsigned int flags)
 {

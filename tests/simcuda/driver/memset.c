@@ -4,6 +4,15 @@
 
 #include "tests/simcuda/driver/sim.h"
 
+/* A call without a stream waits for the fill of memory that the host may read next; it does not for
+ * memory of the device. */
+static bool host_reads(CUdeviceptr dst)
+{
+	struct range r;
+
+	return range_find(dst, &r) && r.kind != RANGE_DEVICE && r.kind != RANGE_MAPPED;
+}
+
 static CUresult fill(CUstream stream, CUdeviceptr dst, size_t pitch, uint32_t value, uint32_t size,
 		     size_t width, size_t height, bool sync)
 {
@@ -11,6 +20,7 @@ static CUresult fill(CUstream stream, CUdeviceptr dst, size_t pitch, uint32_t va
 	size_t row = width * size, len;
 	uint64_t lo, hi;
 	struct op *op;
+	bool wait;
 
 	TRY(stream_get(stream, &s));
 	TRY(capture_check(s));
@@ -39,8 +49,13 @@ static CUresult fill(CUstream stream, CUdeviceptr dst, size_t pitch, uint32_t va
 		free(op);
 		return ctx_error(s->ctx);
 	}
-	exec_push(op, NULL, false); /* the host does not wait for memsets of device memory */
-	return CUDA_SUCCESS;
+	wait = sync && host_reads(dst);
+	exec_push(op, NULL, wait);
+	if (!wait)
+		return CUDA_SUCCESS;
+	exec_wait(op);
+	op_put(op);
+	return ctx_error(s->ctx);
 }
 
 #define SET_1D(bits, type)                                                                         \

@@ -107,8 +107,7 @@ def enter(call):
     if not call.of("result"):
         return lines + ["\treturn sim_launch(job);", "}", ""]
     p = call.of("result")[0]
-    return lines + ["\tr = sim_launch(job);", "\tif (r || %s->mode)" % first, "\t\treturn (cublasStatus_t)r;",
-                    "\treturn sim_fetch(%s, %s, bytes_%s_%s(&a));" % (first, p.name, w, p.name), "}", ""]
+    return lines + ["\treturn sim_answer(job, %s, bytes_%s_%s(&a));" % (p.name, w, p.name), "}", ""]
 
 
 def forms(call):

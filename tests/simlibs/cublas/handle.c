@@ -51,6 +51,7 @@ PUBLIC cublasStatus_t cublasCreate_v2(cublasHandle_t *handle)
 		free(h);
 		return CUBLAS_STATUS_ALLOC_FAILED;
 	}
+	pthread_mutex_init(&h->answering, NULL);
 	h->special = CUDA_EMULATION_SPECIAL_VALUES_SUPPORT_DEFAULT;
 	*handle = h;
 	return CUBLAS_STATUS_SUCCESS;
@@ -126,12 +127,27 @@ cublasStatus_t sim_launch(void *job)
 	return CUBLAS_STATUS_EXECUTION_FAILED;
 }
 
-cublasStatus_t sim_fetch(struct cublasContext *h, void *to, uint64_t bytes)
+static cublasStatus_t fetch(struct cublasContext *h, void *to, uint64_t bytes)
 {
 	if (cuMemcpyDtoHAsync_v2(to, h->workspace, bytes, h->stream) ||
 	    cuStreamSynchronize(h->stream))
 		return CUBLAS_STATUS_EXECUTION_FAILED;
 	return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t sim_answer(void *job, void *to, uint64_t bytes)
+{
+	struct cublasContext *h = ((struct job *)job)->h;
+	cublasStatus_t s;
+
+	if (h->mode)
+		return sim_launch(job);
+	pthread_mutex_lock(&h->answering);
+	s = sim_launch(job);
+	if (!s)
+		s = fetch(h, to, bytes);
+	pthread_mutex_unlock(&h->answering);
+	return s;
 }
 
 bool sim_reach(const void *p, uint64_t bytes, bool write, uint64_t *bad)

@@ -9,6 +9,7 @@
 
 #define __CUDA_API_VERSION_INTERNAL
 #include <complex.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,7 @@ struct cublasContext {
 	CUmodule module;
 	CUfunction native;
 	CUdeviceptr workspace; /* as cuBLAS has one for itself; numbers that come back are there */
+	pthread_mutex_t answering; /* the workspace has one number at a time */
 	CUstream stream;
 	cublasPointerMode_t mode;
 	cublasMath_t math;
@@ -48,8 +50,9 @@ struct cublasContext {
 cublasStatus_t sim_asked(const char *call);
 void *sim_job(struct cublasContext *h, size_t size, bool (*exec)(struct job *j, uint64_t *bad));
 cublasStatus_t sim_launch(void *job);
-/* Wait, and read the number that came to the workspace. */
-cublasStatus_t sim_fetch(struct cublasContext *h, void *to, uint64_t bytes);
+/* The same for a call that answers a number; in the host's mode wait, and read it from the
+ * workspace. */
+cublasStatus_t sim_answer(void *job, void *to, uint64_t bytes);
 /* May a kernel use it? */
 bool sim_reach(const void *p, uint64_t bytes, bool write, uint64_t *bad);
 

@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* A worker's answers to the next pvgpud are claims: the last one's record counts. Blame of the GPU
  * is a claim, too. */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/unit/daemon/xenctl_case.h"
+#include "xen-pvgpu-back/daemon/config/config.h"
+#include "xen-pvgpu-back/daemon/guard/canary.h"
 #include "xen-pvgpu-back/daemon/guard/xid.h"
 
 #define MIB (1ull << 20)
@@ -221,6 +226,106 @@ START_TEST(hides_from_the_next)
 }
 END_TEST
 
+/* A connection that is never accepted takes a place of the line only. */
+static bool listens(const struct sockaddr_un *a)
+{
+	const int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	const bool yes = connect(fd, (const struct sockaddr *)a, sizeof(*a)) == 0;
+
+	close(fd);
+	return yes;
+}
+
+/* A process in place of the session's worker, which listens at its adoption socket. */
+static pid_t worker_process(const char *sock)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	const int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	pid_t pid;
+
+	ck_assert_int_eq(unlinkat(fake.d.workers_dir, sock, 0), 0);
+	snprintf(a.sun_path, sizeof(a.sun_path), "/proc/self/fd/%d/%.82s", fake.d.workers_dir,
+		 sock);
+	pid = fork();
+	ck_assert_int_ge(pid, 0);
+	if (!pid) {
+		if (bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(fd, 8) < 0)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	close(fd);
+	while (!listens(&a))
+		usleep(1000);
+	return pid;
+}
+
+/* As the record of an earlier build has it. */
+static void forget_device(void)
+{
+	static const char none[CONFIG_GPU];
+	char path[80];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/held", fake.dir);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	ck_assert_int_eq(pwrite(fd, none, sizeof(none), 4096 + 56), sizeof(none));
+	close(fd);
+}
+
+/* The pool of a session has another device after a restart: its worker is ended where that is
+ * surely another GPU. */
+START_TEST(another_device)
+{
+	static const struct {
+		const char *had, *has; /* had NULL: not on record */
+		bool same;
+	} cases[] = {
+		{"0", "0", true},
+		{"0", "1", false},
+		{NULL, "1", true},
+		{"0", "00", true},
+		{"GPU-8a1b", "GPU-8a1b77", true},
+		{"GPU-8a1b77", "GPU-8a1b", true},
+		{"GPU-8a1b77", "GPU-8a1c", false},
+		{"GPU-8a1b77", "0", true}, /* it is not known which one that is */
+		{"GPU-8a1b", "GPU-8A1B", true},
+		{"MIG-1", "MIG-2", false},
+		{"MIG-1", "MIG-1", true},
+		{"MIG-1", "0", true},
+		{"MIG-1", "MIG-GPU-8a1b/1/0", true},
+		{"MIG-GPU-8a1b/2/0", "MIG-GPU-8a1b/1/0", false},
+	};
+	const char *had = cases[_i].had ? cases[_i].had : "0", *has = cases[_i].has;
+	struct fake_worker *k;
+	char sock[sizeof(k->w->sock)];
+	int status = 0;
+	pid_t pid;
+
+	strcpy(fake.d.pools[0]->cfg.device, had);
+	k = opened(SESSION);
+	strcpy(sock, k->w->sock);
+	if (!cases[_i].had)
+		forget_device();
+	close(k->control);
+	close(k->death);
+	*k = (struct fake_worker){.control = -1, .death = -1};
+	pid = worker_process(sock);
+	fake_restart();
+	strcpy(fake.d.pools[0]->cfg.device, has);
+	adopt_scan(&fake.d);
+	ck_assert_uint_eq(fake.v->sessions, cases[_i].same);
+	if (cases[_i].same) {
+		ck_assert_int_eq(waitpid(pid, NULL, WNOHANG), 0);
+		kill(pid, SIGKILL);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	fake_settle();
+	ck_assert_uint_eq(fake.v->sessions, 0);
+}
+END_TEST
+
 /* A removal of a chunk that never was uncounts nothing. */
 START_TEST(chunks_are_on_record)
 {
@@ -345,6 +450,63 @@ START_TEST(blame_with_an_xid)
 }
 END_TEST
 
+/* ---- a GPU that is locked before its test has begun ---- */
+
+static unsigned int answers;
+
+static void answered(struct pool *p, const char *why)
+{
+	ck_assert_ptr_nonnull(why);
+	ck_assert_ptr_nonnull(strstr(why, "Xid 79"));
+	answers++;
+}
+
+/* The test that a reset or an operator waits for is armed (_i = 0), or waits for a worker (1). */
+START_TEST(locked_before_its_test)
+{
+	struct pool *p = fake.d.pools[0];
+	char result[CANARY_WHY];
+
+	answers = 0;
+	fake.slow = true;
+	while (fake_serving(0))
+		fake_die(fake_serving(0)); /* the spare worker */
+	fake_settle();
+	p->canary.answered = answered;
+	canary_ask(p);
+	if (_i)
+		fake_settle();
+	ck_assert_int_eq(canary_waits(p), _i);
+	ck_assert_uint_eq(answers, 0);
+	xid_seen(p, 79, 0);
+	ck_assert_uint_eq(answers, 1);
+	canary_result(p, result, sizeof(result));
+	ck_assert_ptr_nonnull(strstr(result, "wrong: Xid 79"));
+	/* Once: nothing waits any more. */
+	xid_seen(p, 79, 0);
+	fake_settle();
+	ck_assert_uint_eq(answers, 1);
+}
+END_TEST
+
+/* One that runs is answered by its end. */
+START_TEST(locked_during_its_test)
+{
+	struct pool *p = fake.d.pools[0];
+	char result[CANARY_WHY];
+
+	canary_ask(p);
+	fake_settle();
+	ck_assert_ptr_nonnull(p->canary.w);
+	xid_seen(p, 79, 0);
+	canary_result(p, result, sizeof(result));
+	ck_assert_str_eq(result, "running");
+	ck_assert(canary(0));
+	canary_result(p, result, sizeof(result));
+	ck_assert_str_eq(result, "right: 9 us");
+}
+END_TEST
+
 static void add(TCase *t)
 {
 	tcase_add_test(t, the_record_counts);
@@ -354,10 +516,13 @@ static void add(TCase *t)
 	tcase_add_test(t, without_a_record);
 	LOOP(died_meanwhile, 2);
 	LOOP(hides_from_the_next, 2);
+	LOOP(another_device, 14);
 	tcase_add_test(t, chunks_are_on_record);
 	tcase_add_test(t, blame_of_a_gpu_that_works);
 	tcase_add_test(t, blame_of_a_gpu_that_fails);
 	LOOP(blame_with_an_xid, 5);
+	LOOP(locked_before_its_test, 2);
+	tcase_add_test(t, locked_during_its_test);
 }
 
 int main(void)

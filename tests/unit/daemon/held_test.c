@@ -35,8 +35,14 @@ static void again(void)
 
 static struct held *begun(uint32_t id)
 {
-	const struct held_session s = {
-		.id = id, .ring_pages = 33, .guest = 7, .started_ms = 5, .user = 12, .pid = 31, .start = 32};
+	const struct held_session s = {.id = id,
+				       .ring_pages = 33,
+				       .guest = 7,
+				       .started_ms = 5,
+				       .user = 12,
+				       .pid = 31,
+				       .start = 32,
+				       .device = "GPU-1"};
 	struct held *h = held_begin(f, &s);
 
 	ck_assert_ptr_nonnull(h);
@@ -47,6 +53,7 @@ START_TEST(all_is_there_again)
 {
 	struct held *a = begun(1), *b = begun(2);
 	struct held_chunk c;
+	char device[HELD_DEVICE];
 	int place[3];
 
 	ck_assert_int_eq(held_set_leased(b, 1 << 20), 0);
@@ -58,8 +65,14 @@ START_TEST(all_is_there_again)
 	held_leave(a);
 	held_leave(b);
 	again();
+	held_device(f, 2, device);
+	ck_assert_str_eq(device, "GPU-1");
+	held_device(f, 3, device);
+	ck_assert_str_eq(device, "");
 	b = held_take(f, 2);
 	ck_assert_ptr_nonnull(b);
+	held_device(f, 2, device); /* taken */
+	ck_assert_str_eq(device, "");
 	ck_assert_uint_eq(held_session(b)->leased, 1 << 20);
 	ck_assert_uint_eq(held_session(b)->ring_pages, 33);
 	ck_assert_uint_eq(held_session(b)->guest, 7);

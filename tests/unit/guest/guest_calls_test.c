@@ -375,6 +375,60 @@ START_TEST(a_pool_between_streams)
 }
 END_TEST
 
+/* A free in a stream that is in order with others' work has an event stand for that work: one for
+ * frees that follow each other, and none where there are no others. */
+START_TEST(a_pool_in_order)
+{
+	CUdeviceptr p[4], q;
+	CUstream s, t;
+
+	ASKS(cuMemAllocAsync(&p[0], 1000, NULL));
+	SILENT(cuMemFreeAsync(p[0], NULL));
+	cuCtxSynchronize();
+	OK(cuStreamCreate(&s, CU_STREAM_DEFAULT));
+	OK(cuStreamCreate(&t, CU_STREAM_NON_BLOCKING));
+	for (int i = 0; i < 4; i++)
+		OK(cuMemAllocAsync(&p[i], 1000, s));
+	OK(cuMemsetD8Async(p[0], 0, 1, s));
+	OK(cuMemFreeAsync(p[0], s));
+	ck_assert_uint_eq(fake.count[PVGPU_OP_EVENT_CREATE], 1);
+	ck_assert_uint_eq(fake.count[PVGPU_OP_EVENT_RECORD], 1);
+	SILENT(cuMemFreeAsync(p[1], s));
+	OK(cuMemsetD8Async(p[2], 0, 1, s));
+	ASKS(cuMemFreeAsync(p[2], s));
+	ASKS(cuMemFreeAsync(p[3], NULL));
+	ck_assert_uint_eq(fake.count[PVGPU_OP_EVENT_CREATE], 1);
+	ck_assert_uint_eq(fake.count[PVGPU_OP_EVENT_RECORD], 3);
+	OK(cuMemAllocAsync(&q, 1000, t));
+	for (int i = 0; i < 4; i++)
+		ck_assert_uint_ne(q, p[i]);
+	SILENT(cuMemFreeAsync(q, t));
+}
+END_TEST
+
+/* A block that its stream still uses is not free for others because it was allocated there again.
+ */
+START_TEST(a_pool_that_is_freed_at_once)
+{
+	CUdeviceptr p, q;
+	CUstream s, t;
+
+	OK(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+	OK(cuStreamCreate(&t, CU_STREAM_NON_BLOCKING));
+	OK(cuMemAllocAsync(&p, 2 << 20, s));
+	OK(cuMemsetD8Async(p, 0, 1, s));
+	OK(cuMemFreeAsync(p, s));
+	SILENT(cuMemAllocAsync(&q, 2 << 20, s));
+	ck_assert_uint_eq(p, q);
+	OK(cuMemFree_v2(q));
+	ASKS(cuMemAllocAsync(&q, 2 << 20, t));
+	ck_assert_uint_ne(p, q);
+	fake.ended = UINT64_MAX;
+	SILENT(cuMemAllocAsync(&q, 2 << 20, t));
+	ck_assert_uint_eq(p, q);
+}
+END_TEST
+
 /* A wait gives back what a pool keeps above its threshold, and no more. */
 START_TEST(a_pool_at_rest)
 {
@@ -728,6 +782,8 @@ int main(void)
 	tcase_add_test(t, streams_use_slots_in_turn);
 	tcase_add_test(t, a_warm_pool);
 	tcase_add_test(t, a_pool_between_streams);
+	tcase_add_test(t, a_pool_in_order);
+	tcase_add_test(t, a_pool_that_is_freed_at_once);
 	tcase_add_test(t, a_pool_at_rest);
 	tcase_add_test(t, graphs);
 	tcase_add_test(t, graphs_taken_over_in_turn);

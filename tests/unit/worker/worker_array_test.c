@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "tests/unit/worker/worker_fake.h"
+#include "xen-pvgpu-back/worker/gpu/context.h"
+#include "xen-pvgpu-back/worker/gpu/objects.h"
 #include "xen-pvgpu-back/worker/gpu/state.h"
 
 #define MIB        (1ull << 20)
@@ -509,6 +511,37 @@ START_TEST(textures_of_mipmaps)
 }
 END_TEST
 
+/* One that could not be made gives way to the next one in its place, and owns nothing by then. */
+START_TEST(a_level_of_a_failed_mipmap)
+{
+	struct pvgpu_wire_mipmap_create again = {.ctx = FAKE_CTX,
+						 .width = 16,
+						 .height = 8,
+						 .format = CU_AD_FORMAT_FLOAT,
+						 .channels = 1,
+						 .levels = 1,
+						 .mipmap = PVGPU_HANDLE(PVGPU_H_MIPMAP, 0, 1, 0)};
+	struct pvgpu_wire_array_create a = {.ctx = FAKE_CTX,
+					    .width = 16,
+					    .format = CU_AD_FORMAT_FLOAT,
+					    .channels = 1,
+					    .array = PVGPU_HANDLE(PVGPU_H_ARRAY, 0, 1, 0)};
+	struct obj *level;
+
+	w->quota = MIB;
+	ck_assert_int_eq(create_mipmap(11, 0, 5), CUDA_ERROR_OUT_OF_MEMORY);
+	w->quota = 16 * MIB;
+	name_level(0, 1, 0);
+	level = obj_lookup(&w->gpu->tables, PVGPU_H_ARRAY, ARRAY(0));
+	ck_assert_int_eq(obj_error(level), CUDA_ERROR_OUT_OF_MEMORY);
+	ck_assert_ptr_eq(level->owner, level->ctx);
+	FAKE_SUBMIT(w, MIPMAP_CREATE, 12, again);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 12), 0);
+	FAKE_SUBMIT(w, ARRAY_CREATE, 13, a);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 13), 0);
+}
+END_TEST
+
 START_TEST(all_go_with_their_context)
 {
 	struct pvgpu_wire_tex_create t = {.kind = CU_RESOURCE_TYPE_ARRAY, .array = ARRAY(0)};
@@ -555,6 +588,7 @@ int main(void)
 	tcase_add_test(t, levels_are_arrays);
 	tcase_add_test(t, a_mipmap_waits_for_its_levels);
 	tcase_add_test(t, textures_of_mipmaps);
+	tcase_add_test(t, a_level_of_a_failed_mipmap);
 	tcase_add_test(t, all_go_with_their_context);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);

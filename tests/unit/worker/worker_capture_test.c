@@ -144,6 +144,26 @@ START_TEST(a_capture_that_has_not_begun_refuses)
 }
 END_TEST
 
+/* A question for the legacy stream that comes while a blocking stream is captured is refused, and
+ * the capture goes on. */
+START_TEST(the_legacy_stream_is_not_asked)
+{
+	struct pvgpu_wire_stream_query q = {.ctx = FAKE_CTX};
+	struct worker *w = open_sim();
+
+	make_graph(w, 1);
+	open_capture(w, STREAM, 1);
+	FAKE_SUBMIT(w, MEMSET, 0, fill);
+	ck_assert_int_eq(synchronize_stream(w, 0, 20), CUDA_ERROR_STREAM_CAPTURE_IMPLICIT);
+	FAKE_SUBMIT(w, STREAM_QUERY, 21, q);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 21), CUDA_ERROR_STREAM_CAPTURE_IMPLICIT);
+	ck_assert_int_eq(end_capture(w, 22, 1), 0);
+	ck_assert_uint_eq(w->gpu->graph_nodes, 1);
+	ck_assert_int_eq(synchronize_stream(w, 0, 23), 0);
+	fake_close(w);
+}
+END_TEST
+
 /* As many as there is room for, each in a stream of its own; the rest is refused. */
 START_TEST(captures_have_a_limit)
 {
@@ -209,6 +229,7 @@ int main(void)
 	suite_add_tcase(s, t);
 	tcase_add_loop_test(t, a_close_tells_what_is_not_so, 0, 3);
 	tcase_add_loop_test(t, a_capture_that_has_not_begun_refuses, 0, 3);
+	tcase_add_test(t, the_legacy_stream_is_not_asked);
 	tcase_add_test(t, captures_have_a_limit);
 	tcase_add_test(t, an_end_stays_behind_other_streams);
 	tcase_set_timeout(t, 120);

@@ -7,6 +7,7 @@
 #include "tests/unit/worker/worker_fake.h"
 
 #define STREAM PVGPU_HANDLE(PVGPU_H_STREAM, 0, 1, 1)
+#define NEXT   PVGPU_HANDLE(PVGPU_H_STREAM, 0, 2, 1) /* of the same slot */
 #define EVENT  PVGPU_HANDLE(PVGPU_H_EVENT, 0, 1, 1)
 #define SLOT   (PVGPU_ENDED_CTXS + 1) /* of the stream */
 #define LEGACY 1                      /* of FAKE_CTX's default stream */
@@ -145,6 +146,68 @@ START_TEST(marks_come_first)
 }
 END_TEST
 
+/* Called with w->lock held. */
+static bool has_one_stream(struct worker *w, void *arg)
+{
+	bool one;
+
+	pthread_mutex_lock(&fake_far.lock);
+	one = fake_far.streams == 1;
+	pthread_mutex_unlock(&fake_far.lock);
+	/* Destroyed streams go when the decoding thread looks at them. */
+	if (!one)
+		atomic_store(&w->kicked, true);
+	return one;
+}
+
+/* The slot of a stream that was destroyed while it was busy is the next stream's: waits for the old
+ * one's work, also those that are made later, say nothing of the new one's. */
+START_TEST(a_slot_goes_to_another_stream)
+{
+	struct worker *w = open_with_event();
+	struct pvgpu_wire_stream_destroy d = {.stream = STREAM};
+	struct pvgpu_wire_stream_create s = {.ctx = FAKE_CTX, .stream = NEXT};
+	struct pvgpu_wire_ctx_synchronize c = {.ctx = FAKE_CTX};
+	const int old = fake_number(w, FAKE_CTX, STREAM);
+
+	fake_far.manual = true;
+	copy(w, 9, STREAM);
+	FAKE_SUBMIT(w, STREAM_DESTROY, 10, d);
+	FAKE_SUBMIT(w, STREAM_CREATE, 11, s);
+	copy(w, 12, NEXT);
+	record(w, 13, NEXT);
+	FAKE_SUBMIT(w, CTX_SYNCHRONIZE, 14, c);
+	fake_complete(old, UINT64_MAX);
+	ck_assert(fake_until(w, has_one_stream, NULL));
+	ck_assert_uint_eq(told(w, SLOT), 10);
+	ck_assert_int_eq(query(w, 15), CUDA_ERROR_NOT_READY);
+	fake_complete(-1, UINT64_MAX);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 14), 0);
+	ck_assert(fake_until(w, is_told, &(struct told){SLOT, 14}));
+	fake_close(w);
+}
+END_TEST
+
+/* The legacy stream has not ended while a blocking stream has work: what comes next in it would
+ * wait for that. */
+START_TEST(the_legacy_stream_waits_for_others)
+{
+	struct worker *w = open_with_event();
+	struct pvgpu_wire_ctx_synchronize c = {.ctx = FAKE_CTX};
+
+	fake_far.manual = true;
+	copy(w, 9, STREAM);
+	FAKE_SUBMIT(w, CTX_SYNCHRONIZE, 10, c);
+	ck_assert_uint_eq(told(w, LEGACY), 0);
+	fake_complete(-1, UINT64_MAX);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 10), 0);
+	FAKE_SUBMIT(w, CTX_SYNCHRONIZE, 11, c);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 11), 0);
+	ck_assert(fake_until(w, is_told, &(struct told){LEGACY, 11}));
+	fake_close(w);
+}
+END_TEST
+
 static CUresult illegal_address(const char *call)
 {
 	return !strcmp(call, "event_query") ? CUDA_ERROR_ILLEGAL_ADDRESS : CUDA_SUCCESS;
@@ -176,6 +239,8 @@ int main(void)
 	tcase_add_test(t, an_event_that_was_asked_for);
 	tcase_add_test(t, calls_tell_what_they_saw);
 	tcase_add_test(t, marks_come_first);
+	tcase_add_test(t, a_slot_goes_to_another_stream);
+	tcase_add_test(t, the_legacy_stream_waits_for_others);
 	tcase_add_test(t, a_fault_is_said);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);

@@ -289,6 +289,38 @@ START_TEST(a_context_waits_for_its_loads)
 }
 END_TEST
 
+/* A variable that is asked for before its library, or the context, goes is not found any more: its
+ * address would stay valid behind their end. */
+START_TEST(variables_go_with_what_they_are_of)
+{
+	struct pvgpu_wire_library_load l = {
+		.image = w->arena_base, .image_len = sizeof(TEXT), .library = LIBRARY};
+	struct pvgpu_wire_library_get_global v = {.library = LIBRARY, .ctx = SECOND, .name_len = 1};
+	struct pvgpu_wire_library_unload u = {.library = LIBRARY};
+	struct pvgpu_wire_ctx_create c = {.ctx = SECOND};
+	struct pvgpu_wire_ctx_destroy d = {.ctx = SECOND};
+
+	FAKE_SUBMIT(w, CTX_CREATE, 11, c);
+	ck_assert_int_eq(result(11), 0);
+	FAKE_SUBMIT(w, LIBRARY_LOAD, 12, l);
+	ck_assert_int_eq(result(12), 0);
+	post_load(13, FAKE_CTX, 0);
+	ck_assert_int_eq(result(13), 0);
+	hold_next("get_function");
+	post_find(14, 0);
+	wait_held();
+	fake_submit(w, &v, sizeof(v), PVGPU_OP_LIBRARY_GET_GLOBAL, 15, "v", 2);
+	if (_i)
+		FAKE_SUBMIT(w, CTX_DESTROY, 16, d);
+	else
+		FAKE_SUBMIT(w, LIBRARY_UNLOAD, 16, u);
+	let_go();
+	ck_assert_int_eq(result(15), CUDA_ERROR_INVALID_HANDLE);
+	ck_assert_int_eq(result(16), 0);
+	ck_assert_uint_eq(w->gpu->mem.globals, 0);
+}
+END_TEST
+
 /* A reset is answered when the contexts that it takes are gone. */
 START_TEST(a_reset_waits_for_loads)
 {
@@ -338,6 +370,7 @@ int main(void)
 	tcase_add_test(t, an_unload_waits_for_what_uses_the_module);
 	tcase_add_test(t, an_allocation_waits_for_an_unload);
 	tcase_add_test(t, a_context_waits_for_its_loads);
+	tcase_add_loop_test(t, variables_go_with_what_they_are_of, 0, 2);
 	tcase_add_test(t, a_reset_waits_for_loads);
 	tcase_add_test(t, a_session_may_end_meanwhile);
 	srunner_run_all(r, CK_ENV);

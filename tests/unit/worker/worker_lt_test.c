@@ -2,8 +2,10 @@
 /* Products of cuBLASLt in the worker: for every operand the library is called when its last byte is
  * the session's, and not when one more is needed; algorithms are those that were given out. */
 #include <check.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tests/unit/worker/worker_fake.h"
 #include "xen-pvgpu-back/worker/gpu/libs/lt.h"
@@ -89,6 +91,27 @@ static cublasStatus_t matmul(cublasLtHandle_t h, cublasLtMatmulDesc_t op, const 
 	calls++;
 	if (algo)
 		used = *algo;
+	return CUBLAS_STATUS_SUCCESS;
+}
+
+static atomic_bool inside, go_on, unmade_inside;
+
+static cublasStatus_t slow_ids(cublasLtHandle_t h, cublasComputeType_t compute,
+			       cudaDataType_t scale, cudaDataType_t a, cudaDataType_t b,
+			       cudaDataType_t c, cudaDataType_t d, int asked, int *id, int *count)
+{
+	atomic_store(&inside, true);
+	while (!atomic_load(&go_on))
+		usleep(1000);
+	*count = 0;
+	atomic_store(&inside, false);
+	return CUBLAS_STATUS_SUCCESS;
+}
+
+static cublasStatus_t late_unmake(cublasLtHandle_t h)
+{
+	if (atomic_load(&inside))
+		atomic_store(&unmade_inside, true);
 	return CUBLAS_STATUS_SUCCESS;
 }
 
@@ -406,6 +429,54 @@ START_TEST(many_algorithms)
 }
 END_TEST
 
+static bool is_inside(struct worker *at, void *arg)
+{
+	return atomic_load(&inside);
+}
+
+/* A handle that the guest destroys stays until a question that has it is answered. */
+START_TEST(destroyed_during_a_question)
+{
+	struct pvgpu_wire_cublas_lt_destroy destroy = {.lightHandle = HANDLE};
+	struct pvgpu_wire_mem_free gone = {.ctx = FAKE_CTX};
+	struct {
+		struct pvgpu_lt_operation op;
+		struct pvgpu_lt_layout l[4];
+		struct pvgpu_lt_preference preference;
+		struct pvgpu_lt_emulation emulation;
+		struct pvgpu_lt_algo algo;
+	} p = {0};
+	struct pvgpu_wire_cublas_lt_ask ask = {.ctx = FAKE_CTX,
+					       .handle = HANDLE,
+					       .kind = 2,
+					       .count = 4,
+					       .operation_len = sizeof(p.op),
+					       .a_layout_len = sizeof(p.l[0]),
+					       .b_layout_len = sizeof(p.l[0]),
+					       .c_layout_len = sizeof(p.l[0]),
+					       .d_layout_len = sizeof(p.l[0]),
+					       .preference_len = sizeof(p.preference),
+					       .emulation_len = sizeof(p.emulation),
+					       .algo_len = sizeof(p.algo)};
+
+	fake_far.far.lib.cublaslt.cublasLtMatmulAlgoGetIds = slow_ids;
+	fake_far.far.lib.cublaslt.cublasLtDestroy = late_unmake;
+	ck_assert_int_eq(
+		fake_submit(w, &ask, sizeof(ask), PVGPU_OP_CUBLAS_LT_ASK, 20, &p, sizeof(p)), 0);
+	ck_assert(fake_until(w, is_inside, NULL));
+	FAKE_SUBMIT(w, CUBLAS_LT_DESTROY, 21, destroy);
+	/* The side lane has been past it. */
+	gone.address = fake_alloc(w, 22, FAKE_CTX, 4096);
+	ck_assert(!fake_was_sent(w, PVGPU_REP_REPLY, 21));
+	ck_assert(!atomic_load(&unmade_inside));
+	atomic_store(&go_on, true);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 20), 0);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 21), 0);
+	ck_assert(!atomic_load(&unmade_inside));
+	FAKE_SUBMIT(w, MEM_FREE, 0, gone);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("cublaslt");
@@ -422,6 +493,7 @@ int main(void)
 	tcase_add_test(t, scales);
 	tcase_add_test(t, algorithms);
 	tcase_add_test(t, many_algorithms);
+	tcase_add_test(t, destroyed_during_a_question);
 	suite_add_tcase(s, t);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);

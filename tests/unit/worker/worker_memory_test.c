@@ -301,6 +301,30 @@ START_TEST(memory_that_goes_back_counts_once)
 END_TEST
 
 /* The memory of a vGPU that is nearly full goes back at once. */
+/* Memory that a token was for has gone with its context: the token opens no other one there. */
+START_TEST(kept_memory_is_another_ones)
+{
+	const uint64_t second = PVGPU_HANDLE(PVGPU_H_CTX, 0, 1, 2), size = 2u << 20;
+	struct pvgpu_wire_ctx_create c = {.ctx = second};
+	struct pvgpu_wire_ctx_destroy d = {.ctx = second};
+	struct worker *w = fake_open(true);
+	uint64_t at, serial, again;
+
+	FAKE_SUBMIT(w, CTX_CREATE, 10, c);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 10), 0);
+	at = fake_alloc(w, 11, second, size);
+	ck_assert_ptr_nonnull(mem_shareable(w->gpu, at, size, &serial));
+	ck_assert_ptr_nonnull(mem_shared(&w->gpu->mem, at, serial));
+	FAKE_SUBMIT(w, CTX_DESTROY, 12, d);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 12), 0);
+	ck_assert_uint_eq(fake_alloc(w, 13, FAKE_CTX, size), at);
+	ck_assert_ptr_null(mem_shared(&w->gpu->mem, at, serial));
+	ck_assert_ptr_nonnull(mem_shareable(w->gpu, at, size, &again));
+	ck_assert_uint_ne(again, serial);
+	fake_close(w);
+}
+END_TEST
+
 START_TEST(freed_memory_that_others_may_want)
 {
 	struct worker *w = fake_open(true);
@@ -455,6 +479,7 @@ int main(void)
 	tcase_add_test(t, freed_memory_lingers);
 	tcase_add_loop_test(t, lingering_memory_is_free, 0, 2);
 	tcase_add_loop_test(t, memory_that_goes_back_counts_once, 0, 2);
+	tcase_add_test(t, kept_memory_is_another_ones);
 	tcase_add_test(t, freed_memory_that_others_may_want);
 	tcase_add_test(t, alloc_waits_for_frees);
 	tcase_add_test(t, globals_are_known);

@@ -10,6 +10,7 @@
 #include "xen-pvgpu-back/worker/gpu/memory.h"
 #include "xen-pvgpu-back/worker/gpu/objects.h"
 #include "xen-pvgpu-back/worker/gpu/state.h"
+#include "xen-pvgpu-back/worker/gpu/vmm.h"
 
 #define MIB         (1ull << 20)
 #define PAGE        (2 * MIB)
@@ -276,6 +277,41 @@ START_TEST(unmapping_waits_for_work)
 }
 END_TEST
 
+/* A change that waits for work holds the addresses that it is for: they are given to nobody else
+ * before it has been made, nor if nothing is mapped there. */
+START_TEST(a_change_that_waits_holds_its_addresses)
+{
+	struct pvgpu_wire_memset set = {.ctx = FAKE_CTX, .element = 1, .width = 64, .height = 1};
+	struct pvgpu_wire_mem_unmap gone = {.reservation = ADDRESSES, .size = PAGE};
+	struct pvgpu_wire_mem_access none = {.reservation = ADDRESSES, .size = PAGE};
+	struct reservation *r;
+	uint64_t at, other;
+
+	set.dst = fake_alloc(w, 200, FAKE_CTX, PAGE);
+	at = reserved(PAGE);
+	fake_far.manual = true;
+	FAKE_SUBMIT(w, MEMSET, 201, set);
+	if (_i)
+		FAKE_SUBMIT(w, MEM_ACCESS, 202, none);
+	else
+		FAKE_SUBMIT(w, MEM_UNMAP, 202, gone);
+	unreserve(0);
+	ck_assert_int_eq(deferred(), CUDA_ERROR_INVALID_VALUE);
+	ck_assert_int_eq(reserve(1, PAGE, 0, at, &other), 0);
+	ck_assert_uint_ne(other, at);
+	ck_assert(!fake_was_sent(w, PVGPU_REP_REPLY, 202));
+	fake_far.manual = false;
+	fake_complete(-1, 100);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 202), CUDA_ERROR_INVALID_VALUE);
+	r = obj_lookup(&w->gpu->tables, PVGPU_H_RESERVATION, ADDRESSES);
+	ck_assert_uint_eq(r->areas, 0);
+	unreserve(0);
+	ck_assert_ptr_null(obj_lookup(&w->gpu->tables, PVGPU_H_RESERVATION, ADDRESSES));
+	ck_assert_int_eq(reserve(2, PAGE, 0, at, &other), 0);
+	ck_assert_uint_eq(other, at);
+}
+END_TEST
+
 START_TEST(reservations)
 {
 	struct window *v = &w->gpu->mem.win;
@@ -357,6 +393,7 @@ int main(void)
 	tcase_add_test(t, ranges_beyond_a_reservation);
 	tcase_add_test(t, addresses_are_valid_while_access_is);
 	tcase_add_test(t, unmapping_waits_for_work);
+	tcase_add_loop_test(t, a_change_that_waits_holds_its_addresses, 0, 2);
 	tcase_add_test(t, reservations);
 	tcase_add_test(t, a_reservation_in_use_stays);
 	tcase_add_test(t, left_behind);

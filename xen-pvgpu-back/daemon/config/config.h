@@ -185,14 +185,18 @@ int config_finish(struct config *c, char error[CONFIG_ERROR]);
 /*
  * A setting that a new configuration changes: section as in the file, without brackets; key "": the
  * whole section is new or gone; to: its new value, "" where it is neither number nor text. live: it
- * was changed in the configuration in use; else it waits for pvgpud's next start.
+ * can change in the configuration in use; else it waits for pvgpud's next start. False: it is
+ * refused, and differs the next time, too.
  */
-typedef void config_change(void *arg, const char *section, const char *key, const char *to,
+typedef bool config_change(void *arg, const char *section, const char *key, const char *to,
 			   bool live);
-/* Takes over what can change while pvgpud runs, and tells of each difference; or -1 with an error:
- * nothing was changed. Both are finished. */
+/* Takes over what can change while pvgpud runs, but for vGPUs, and tells of each difference; or -1
+ * with an error: nothing was changed. Both are finished. */
 int config_reload(struct config *now, const struct config *new, config_change *each, void *arg,
 		  char error[CONFIG_ERROR]);
+/* The same for vGPUs. A difference that was taken over is not told again. */
+void config_reload_vgpus(struct config *now, const struct config *new, config_change *each,
+			 void *arg);
 /* The names of the overrides for tests that are on, separated by blanks; "": none. */
 static inline const char *config_overrides(const struct config *c)
 {

@@ -97,14 +97,15 @@ static void show(const struct key *k, const void *base, char out[CONFIG_LIST])
 		snprintf(out, CONFIG_LIST, "%s", text);
 }
 
-static void tell(const struct reload *r, const char *section, const struct key *k, const void *to,
+/* Is it to be taken over? */
+static bool tell(const struct reload *r, const char *section, const struct key *k, const void *to,
 		 bool live)
 {
 	char text[CONFIG_LIST] = "";
 
 	if (k->kind != ENV)
 		show(k, to, text);
-	r->each(r->arg, section, k->name, text, live);
+	return r->each(r->arg, section, k->name, text, live) && live;
 }
 
 static void copy(const struct key *k, void *to, const void *from)
@@ -124,8 +125,7 @@ static void daemon_section(const struct reload *r, struct config *now, const str
 
 		if (keys[i].kind == ENV ? same_env(now, new) : same(&keys[i], now, new))
 			continue;
-		tell(r, "daemon", &keys[i], new, live);
-		if (live)
+		if (tell(r, "daemon", &keys[i], new, live))
 			copy(&keys[i], now, new);
 	}
 }
@@ -173,8 +173,7 @@ static void policy(const struct reload *r, const char *section, struct config_vg
 		if (pvgpu_field_get(f, &now->policy) == v)
 			continue;
 		pvgpu_field_format(policy_key, f, v, text, sizeof(text), NULL);
-		r->each(r->arg, section, f->name, text, !f->live);
-		if (!f->live)
+		if (r->each(r->arg, section, f->name, text, !f->live) && !f->live)
 			pvgpu_field_put(f, &now->policy, v);
 	}
 }
@@ -192,10 +191,7 @@ static void section(const struct reload *r, const struct sections *s, void *now,
 				  : !strcmp(s->kind, "vgpu") ? is_live_of_vgpu(k)
 							     : true;
 
-		if (same(k, now, new))
-			continue;
-		tell(r, name, k, new, live);
-		if (!live)
+		if (same(k, now, new) || !tell(r, name, k, new, live))
 			continue;
 		copy(k, now, new);
 		if (k->kind == POOL)
@@ -239,8 +235,9 @@ static void pools_and_groups(const struct reload *r, struct config *now, const s
 				       new->group_n, sizeof(*now->groups)});
 }
 
-static void say_nothing(void *arg, const char *section, const char *key, const char *to, bool live)
+static bool say_nothing(void *arg, const char *section, const char *key, const char *to, bool live)
 {
+	return true;
 }
 
 /* Does what becomes of the pools and groups go together? */
@@ -277,7 +274,14 @@ int config_reload(struct config *now, const struct config *new, config_change *e
 		return -1;
 	daemon_section(&r, now, new);
 	pools_and_groups(&r, now, new);
+	return 0;
+}
+
+void config_reload_vgpus(struct config *now, const struct config *new, config_change *each,
+			 void *arg)
+{
+	const struct reload r = {each, arg};
+
 	sections(&r, &(struct sections){"vgpu", now->vgpus, new->vgpus, now->vgpu_n, new->vgpu_n,
 					sizeof(*now->vgpus)});
-	return 0;
 }

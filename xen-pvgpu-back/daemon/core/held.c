@@ -27,7 +27,8 @@
 #define PLACE_BYTES (4096u + HELD_CHUNKS * (unsigned int)sizeof(struct held_chunk))
 #define FIRST       4096u
 
-static_assert(sizeof(struct held_session) == 56 && sizeof(struct held_chunk) == 16, "on file");
+static_assert(sizeof(struct held_session) == 120 && sizeof(struct held_chunk) == 16, "on file");
+static_assert(HELD_DEVICE == CONFIG_GPU, "a pool's device");
 
 struct held_file {
 	int fd;
@@ -67,7 +68,8 @@ static bool get(int fd, void *to, size_t n, off_t at)
 	return pread(fd, to, n, at) == (ssize_t)n;
 }
 
-/* A record of an earlier build has no user, no worker, or does not say that it was closed. */
+/* A record of an earlier build has no user, no worker, no device, or does not say that it was
+ * closed. */
 static bool get_session(const struct held_file *f, struct held_session *s, unsigned int place)
 {
 	memset(s, 0, sizeof(*s));
@@ -233,13 +235,31 @@ static bool read_place(struct held *h)
 	return true;
 }
 
-struct held *held_take(struct held_file *f, uint32_t id)
+/* f->n: there is none. */
+static unsigned int find(const struct held_file *f, uint32_t id)
 {
 	unsigned int i = 0;
-	struct held *h;
 
 	while (i < f->n && (f->id[i] != id || f->taken[i]))
 		i++;
+	return i;
+}
+
+void held_device(const struct held_file *f, uint32_t id, char out[HELD_DEVICE])
+{
+	const unsigned int i = id ? find(f, id) : f->n;
+	struct held_session s;
+
+	memset(out, 0, HELD_DEVICE);
+	if (i < f->n && get_session(f, &s, i))
+		memcpy(out, s.device, HELD_DEVICE - 1);
+}
+
+struct held *held_take(struct held_file *f, uint32_t id)
+{
+	const unsigned int i = find(f, id);
+	struct held *h;
+
 	h = id && i < f->n ? make(f, i) : NULL;
 	if (!h)
 		return NULL;

@@ -12,20 +12,22 @@
 #include <stdint.h>
 
 #define HELD_CHUNKS 4096u /* of one session */
+#define HELD_DEVICE 64u
 
 struct held_file;
 struct held; /* the record of one session; NULL in the functions below: not recorded */
 
 struct held_session {
-	uint32_t id;         /* the session's number; 0: a free place */
-	uint32_t ring_pages; /* grants of its ring; 0: local link */
-	uint64_t guest;      /* the guest's pid; on the Xen link its number of the session */
-	uint64_t started_ms; /* CLOCK_BOOTTIME */
-	uint64_t leased;     /* bytes of device memory */
-	uint32_t user;       /* of the guest, as in rules/quarantine.h */
-	uint32_t pid;        /* of its worker */
-	uint64_t start;      /* process_started of that */
-	uint64_t closed;     /* 1: the worker was told that its guest has closed the session */
+	uint32_t id;              /* the session's number; 0: a free place */
+	uint32_t ring_pages;      /* grants of its ring; 0: local link */
+	uint64_t guest;           /* the guest's pid; on the Xen link its number of the session */
+	uint64_t started_ms;      /* CLOCK_BOOTTIME */
+	uint64_t leased;          /* bytes of device memory */
+	uint32_t user;            /* of the guest, as in rules/quarantine.h */
+	uint32_t pid;             /* of its worker */
+	uint64_t start;           /* process_started of that */
+	uint64_t closed;          /* 1: the worker was told that its guest has closed the session */
+	char device[HELD_DEVICE]; /* of its pool, as configured; "": not known */
 };
 
 enum held_state {
@@ -52,6 +54,8 @@ void held_close(struct held_file *f, const char *run_dir, bool remove);
 struct held *held_begin(struct held_file *f, const struct held_session *s);
 /* The record that a former pvgpud wrote; NULL: none. Each is taken once. */
 struct held *held_take(struct held_file *f, uint32_t id);
+/* The device of a record that held_take has not returned; "": none, or not known. */
+void held_device(const struct held_file *f, uint32_t id, char out[HELD_DEVICE]);
 /* A record that held_take has not returned; it is forgotten. False: there is none. */
 bool held_rest(struct held_file *f, struct held_session *out);
 /* The session is over. */

@@ -387,6 +387,8 @@ void canary_no_worker(struct pool *p, const char *reason)
 void canary_lock(struct pool *p, const char *fmt, ...)
 {
 	struct canary *c = &p->canary;
+	/* A run that has begun goes on, and its answer is told then. */
+	const bool dropped = !c->w && (c->wanted || ev_is_active(&c->timer));
 	va_list ap;
 
 	va_start(ap, fmt);
@@ -401,6 +403,8 @@ void canary_lock(struct pool *p, const char *fmt, ...)
 		  p->cfg.name, c->reason, p->cfg.name);
 	open_refuse_pool(p, ENODEV, canary_refuses(p));
 	changed(p);
+	if (dropped && (c->asked || c->answered))
+		tell(c, c->reason, 0);
 }
 
 void canary_round(struct pool *p)

@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -167,6 +168,49 @@ static void end_orphan(const char *file, const struct msg_peer *peer, const char
 	pidfd_send_signal(peer->pidfd, SIGKILL, NULL, 0);
 }
 
+/* How a device is named. */
+static int form_of(const char *device)
+{
+	if (!device[strspn(device, "0123456789")])
+		return 0;
+	if (strncmp(device, "MIG-", 4) != 0)
+		return 1;
+	return strchr(device, '/') ? 2 : 3;
+}
+
+/* Surely: one of another form may name the same GPU, and so does the start of a UUID. */
+static bool is_other_gpu(const char *had, const char *has)
+{
+	const size_t n = strlen(had), m = strlen(has);
+
+	if (!n || !m || form_of(had) != form_of(has))
+		return false;
+	if (form_of(had) == 0)
+		return strtoul(had, NULL, 10) != strtoul(has, NULL, 10);
+	return strncasecmp(had, has, n < m ? n : m) != 0;
+}
+
+/* Ends a worker whose pool has another device since: it computes on the GPU of before, and would
+ * count and take turns on this one. */
+static bool end_elsewhere(struct daemon *d, const char *file, const struct named *n,
+			  const struct msg_peer *peer, const struct pool *p)
+{
+	struct vgpu *v = daemon_vgpu(d, n->vgpu);
+	char had[HELD_DEVICE];
+
+	held_device(d->held, n->id, had);
+	if (!is_other_gpu(had, p->cfg.device))
+		return false;
+	log_warning("workers/%s: pool %s has another GPU now: device = %s, was %s: the worker is "
+		    "ended",
+		    file, p->cfg.name, p->cfg.device, had);
+	pidfd_send_signal(peer->pidfd, SIGKILL, NULL, 0);
+	held_end(held_take(d->held, n->id));
+	if (v && n->number)
+		xenctl_lost(v, n->number);
+	return true;
+}
+
 /* The vGPU that the worker belongs to; NULL: none. */
 static struct vgpu *owner(struct daemon *d, const char *file, const struct named *n,
 			  const struct msg_peer *peer)
@@ -183,6 +227,8 @@ static struct vgpu *owner(struct daemon *d, const char *file, const struct named
 		end_orphan(file, peer, "pool");
 		return NULL;
 	}
+	if (end_elsewhere(d, file, n, peer, p))
+		return NULL;
 	if (v && v->pool != p && vgpu_move(v, p) < 0) {
 		end_orphan(file, peer, "pool");
 		return NULL;

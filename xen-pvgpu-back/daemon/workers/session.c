@@ -50,7 +50,7 @@ static int record(struct worker *w, const struct opening *o, const struct pvgpu_
 		  char reason[CHECK_REASON])
 {
 	const uint64_t ring = pvgpu_ring_bytes(o->cmd_size, o->rep_size);
-	const struct held_session s = {
+	struct held_session s = {
 		.id = w->id,
 		.ring_pages =
 			m->link == PVGPU_SUP_LINK_XEN ? (uint32_t)(ring / PVGPU_RING_PAGE_SIZE) : 0,
@@ -61,6 +61,7 @@ static int record(struct worker *w, const struct opening *o, const struct pvgpu_
 		.start = process_started(w->pid),
 	};
 
+	memcpy(s.device, w->pool->cfg.device, sizeof(s.device));
 	w->held = held_begin(w->d->held, &s);
 	if (w->held)
 		return 0;

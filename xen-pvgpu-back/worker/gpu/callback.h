@@ -24,7 +24,6 @@ struct callbacks {
 	LIST_HEAD(, callback) running; /* in a stream: the guest's function has been asked for */
 	atomic_uint runs;              /* as many */
 	uint32_t count;                /* in streams */
-	uint32_t kept;                 /* of graphs */
 	unsigned int inside;           /* trampolines that wait */
 };
 
@@ -43,8 +42,8 @@ bool callbacks_wait(const struct gpu *g);
 /* Lets the streams go on if the gate permits it. */
 void callbacks_resume(struct gpu *g);
 
-/* The object that the far end calls callback_fn() with for each run of a host function that is
- * kept; NULL: no room. */
+/* The argument that the far end calls callback_fn() with for each run of a graph's host function,
+ * which the guest knows by this number; NULL: it is no number. */
 void *callback_keep(struct gpu *g, uint64_t id);
 CUhostFn callback_fn(void);
 uint64_t callback_id(const void *kept);

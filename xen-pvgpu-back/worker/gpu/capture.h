@@ -15,6 +15,9 @@ struct stream;
 int capture_takes(const struct stream *s, uint64_t nodes);
 /* The stream waits for the event: it takes part in the event's capture. */
 void capture_join(struct stream *s, const struct event *e);
+/* The stream is about to be captured: the end of its earlier work, and of the work of those that
+ * this bars, will be known without a query. A CUresult. */
+int capture_settle(struct stream *s);
 /* Would a query of the stream, or an event in it, end a capture: its own, or that of a stream for
  * which the legacy stream would wait? */
 bool capture_bars(const struct stream *s);

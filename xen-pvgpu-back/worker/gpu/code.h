@@ -3,6 +3,7 @@
 #ifndef PVGPU_WORKER_CODE_H
 #define PVGPU_WORKER_CODE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -36,6 +37,7 @@ struct library {
 	CUlibrary far;
 	struct listing all;
 	uint64_t charge, declared; /* as in image.h */
+	atomic_bool leaving;       /* the guest has unloaded it */
 };
 
 struct function { /* functions and kernels */

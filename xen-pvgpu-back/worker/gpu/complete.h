@@ -104,8 +104,12 @@ void wait_drop(struct gpu *g, struct wait *w);
 bool waits_room(struct gpu *g);
 /* Record an event in the stream now and call w->done when everything issued so far has ended. */
 void wait_stream(struct gpu *g, struct wait *w, struct stream *s);
-/* The far end says that all has ended: call w->done behind the waits before it. */
-void wait_behind(struct gpu *g, struct wait *w, struct stream *s);
+/* The far end says that all has ended: call w->done behind the waits before it. tell: so may the
+ * guest hear. */
+void wait_behind(struct gpu *g, struct wait *w, struct stream *s, bool tell);
+/* As wait_stream(), also where a capture bars the stream (capture_settle()); the guest hears
+ * nothing then. False: its end cannot be known, and the wait is dropped. */
+bool wait_work(struct gpu *g, struct wait *w, struct stream *s);
 /* Call w->done when the event's last record has ended (`ended`: it has). It was recorded. */
 void wait_event(struct gpu *g, struct wait *w, struct event *e, bool ended);
 /* Call w->done when a fence of the stream, given away with it, has ended. */

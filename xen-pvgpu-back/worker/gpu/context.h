@@ -24,6 +24,7 @@ struct ctx {
 			  */
 	bool primary;
 	uint32_t sched;               /* CU_CTX_SCHED_*: how its calls are to wait */
+	atomic_bool leaving;          /* the guest has destroyed it */
 	atomic_bool gone;             /* destroyed at the far end */
 	struct stream *legacy;        /* stream 0 */
 	TAILQ_HEAD(, stream) streams; /* by in_ctx: all, those being destroyed too */

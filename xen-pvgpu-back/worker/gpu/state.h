@@ -63,11 +63,10 @@ struct gpu {
 	uint32_t capturing;    /* of these, under way */
 	struct {
 		uint64_t number;
-		const struct ctx *bars; /* its legacy stream waits for the captured one; or NULL */
-		uint64_t graph;         /* handle of the graph that gets the nodes */
-		uint64_t nodes;         /* counted of the session's so far, see graph_sum.c */
-		int deferred;           /* the first error of what was to be captured */
-		bool failed;            /* it has not begun; deferred says why */
+		uint64_t graph; /* handle of the graph that gets the nodes */
+		uint64_t nodes; /* counted of the session's so far, see graph_sum.c */
+		int deferred;   /* the first error of what was to be captured */
+		bool failed;    /* it has not begun; deferred says why */
 	} active[CAPTURES_MAX];
 	atomic_ullong graph_nodes; /* of all graphs and instances */
 	struct {

@@ -23,6 +23,12 @@ struct green_far;
 
 #define FENCES 16
 
+struct fence {
+	CUevent ev;
+	uint64_t at; /* s->issued then */
+	struct load load;
+};
+
 struct stream {
 	struct obj o;
 	CUstream far;
@@ -39,16 +45,13 @@ struct stream {
 	bool stalled;                        /* should have ended long ago, see flight.c */
 	uint64_t since; /* CLOCK_MONOTONIC: the oldest of it that is not done began then */
 	uint32_t fence_head, fence_count;
-	struct {
-		CUevent ev;
-		uint64_t at;
-		struct load load;
-	} fence[FENCES];
+	struct fence fence[FENCES];
 	uint32_t slot;    /* in the ring page's list of what has ended */
 	bool apart;       /* non-blocking: no other stream's work is in order with it */
 	uint64_t number;  /* no other stream of the session has or had it */
 	bool full;        /* too much in flight: its commands park */
 	bool destroyed;   /* the guest has; it goes when its work has ended */
+	uint64_t last;    /* number of the command that destroyed it; 0: it is not */
 	uint64_t capture; /* number of the capture that it takes part in; 0: none */
 	/* any thread */
 	atomic_bool gone;      /* dying, and its work has ended */
@@ -81,6 +84,13 @@ void stream_issued(struct stream *s);
 void stream_recorded(struct stream *s);
 /* Has all of its work ended? Asks the far end when it must. */
 bool stream_idle(struct stream *s);
+/* Does the result speak of a capture, and not of the stream's work? */
+bool result_hides(int r);
+/* Before it is captured, or barred by a capture: it is idle, or its newest fence is behind all of
+ * its work. A CUresult. */
+int stream_settle(struct stream *s);
+/* That fence, which becomes the caller's. False: there is none any more. */
+bool stream_tail(struct stream *s, CUevent *ev);
 /* Take in which fences have ended. */
 void stream_poll(struct stream *s);
 /* A fence behind the last of its work, if there is none. */

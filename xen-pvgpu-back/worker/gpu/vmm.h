@@ -14,7 +14,7 @@ struct gpu;
 struct reservation {
 	struct obj o;
 	uint64_t addr, size;
-	uint32_t areas; /* mem.lock: mapped in it, or to be mapped */
+	uint32_t areas; /* mem.lock: mapped in it; and jobs for its addresses */
 };
 
 struct physical {

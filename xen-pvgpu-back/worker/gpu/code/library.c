@@ -125,6 +125,7 @@ int library_drop(struct gpu *g, struct library *l, uint32_t seq, bool reply)
 	j->reply = reply;
 	j->job.run = run_unload;
 	j->job.where = SIDE_LOADS;
+	atomic_store(&l->leaving, true);
 	forget_globals(g, l);
 	obj_remove_tree(g, &l->o, &j->dead);
 	atomic_fetch_add(&g->mem.pending, 1);
@@ -229,6 +230,22 @@ int handle_library_get_module(struct worker *w, const struct pvgpu_in_library_ge
 	return PVGPU_PENDING;
 }
 
+/* Behind the end of its library, or of the context, an address would stay valid for ever. Either
+ * that end finds the variable in the list, or this sees that it has begun. */
+static int variable_add(struct gpu *g, uint64_t addr, uint64_t size, struct library *l,
+			struct ctx *c)
+{
+	const int r = global_add(g, addr, size, l, c);
+
+	if (atomic_load(&l->leaving))
+		globals_remove(g, l);
+	else if (atomic_load(&c->leaving))
+		globals_remove(g, c);
+	else
+		return r;
+	return CUDA_ERROR_INVALID_HANDLE;
+}
+
 static void run_global(struct gpu *g, struct job *job)
 {
 	struct part_job *j = (struct part_job *)job;
@@ -241,7 +258,7 @@ static void run_global(struct gpu *g, struct job *job)
 		r = ctx_result(j->c,
 			       (int)g->far->cuLibraryGetGlobal(&addr, &size, j->l->far, j->name));
 	if (!r)
-		r = global_add(g, addr, size, j->l, j->c);
+		r = variable_add(g, addr, size, j->l, j->c);
 	out.address = addr;
 	out.size = size;
 	worker_reply_library_get_global(g->w, j->seq, r, &out);

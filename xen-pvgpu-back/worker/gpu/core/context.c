@@ -467,6 +467,7 @@ int ctx_drop(struct gpu *g, struct ctx *c, uint32_t seq, bool reply)
 		stream_forget(g, c->legacy);
 	estimates_leave(g, c);
 	j->areas = mem_detach(g, c);
+	atomic_store(&c->leaving, true);
 	globals_remove(g, c);
 	j->next = successor(g);
 	j->evict = evict_leave(g, c, j->next);

@@ -95,6 +95,15 @@ static uint64_t objects_most(struct gpu *g)
 	return total < PVGPU_HANDLES_MAX ? total : PVGPU_HANDLES_MAX;
 }
 
+/* An object that could not be made gives way to the next generation, and would leave what it owns
+ * behind: its context owns that. */
+static struct obj *owner_of(struct gpu *g, struct ctx *ctx, struct obj *owner)
+{
+	if (owner && ctx && atomic_load(&owner->status) > 0)
+		owner = &ctx->o;
+	return owner && atomic_load(&owner->status) <= 0 ? owner : &g->root;
+}
+
 void *obj_new(struct gpu *g, uint32_t type, uint64_t handle, size_t size, struct ctx *ctx,
 	      struct obj *owner, int *err)
 {
@@ -124,7 +133,7 @@ void *obj_new(struct gpu *g, uint32_t type, uint64_t handle, size_t size, struct
 	o->older = *slot;
 	*slot = o;
 	t->count++;
-	o->owner = owner ? owner : &g->root;
+	o->owner = owner_of(g, ctx, owner);
 	TAILQ_INSERT_TAIL(&o->owner->owned, o, of_owner);
 	g->settled = true;
 	*err = 0;

@@ -31,6 +31,8 @@
 
 struct barrier {
 	atomic_uint left;
+	atomic_bool
+		barred; /* it has the last fence of a stream, whose commands may wait for that */
 	struct job *head, **tail; /* side.lock */
 };
 
@@ -232,19 +234,34 @@ static void barrier_step(struct gpu *g, struct barrier *b)
 	free(b);
 }
 
-static void barrier_done(struct gpu *g, struct wait *w, int result)
+/* Work that is under way may use the memory that the jobs would free: they never run. */
+static void barrier_fails(struct gpu *g)
 {
-	ctx_result(w->ctx, result);
-	barrier_step(g, w->p);
+	worker_end(g->w, PVGPU_END_FAILED, "no memory to wait for work, or a capture hides it");
 }
 
-/* An event in the stream, if it has work. One that is captured has none: the guest has waited for
- * it, and the event would be a part of the capture. False: out of memory. */
+static void barrier_done(struct gpu *g, struct wait *w, int result)
+{
+	struct barrier *b = w->p;
+	const bool barred = atomic_load(&b->barred);
+
+	ctx_result(w->ctx, result);
+	if (result_hides(result)) {
+		barrier_fails(g);
+		return;
+	}
+	barrier_step(g, b);
+	if (barred)
+		worker_kick(g->w);
+}
+
+/* An event in the stream, if it has work; in one that a capture bars, the fence that was put in
+ * before. False: there is none, or no memory. */
 static bool barrier_in(struct gpu *g, struct stream *s, struct barrier *b)
 {
 	struct wait *w;
 
-	if (capture_bars(s) || (stream_idle(s) && !atomic_load(&s->waits)))
+	if (stream_idle(s) && !atomic_load(&s->waits))
 		return true;
 	w = wait_new(g, s->o.ctx);
 	if (!w)
@@ -252,8 +269,9 @@ static bool barrier_in(struct gpu *g, struct stream *s, struct barrier *b)
 	atomic_fetch_add(&b->left, 1);
 	w->done = barrier_done;
 	w->p = b;
-	wait_stream(g, w, s);
-	return true;
+	if (capture_bars(s))
+		atomic_store(&b->barred, true);
+	return wait_work(g, w, s);
 }
 
 /* The same for each stream of the context. */
@@ -332,8 +350,7 @@ static void after(struct gpu *g, struct ctx *c, bool all, struct job *j)
 	s->last_all = all;
 	pthread_mutex_unlock(&s->lock);
 	if (!barrier_fill(g, c, all, b)) {
-		/* Never released: work may still use the memory that it would free. */
-		worker_end(g->w, PVGPU_END_FAILED, "out of memory");
+		barrier_fails(g);
 		return;
 	}
 	barrier_step(g, b);

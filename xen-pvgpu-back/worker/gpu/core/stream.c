@@ -117,27 +117,47 @@ static void poll_fences(struct stream *s)
 	}
 }
 
+bool result_hides(int r)
+{
+	return r >= CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED &&
+	       r <= CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD;
+}
+
+/* A CUresult. The event is given away. */
+static int fence(struct stream *s, CUevent ev)
+{
+	const uint32_t i = (s->fence_head + s->fence_count) % FENCES;
+	struct gpu *g = s->o.gpu;
+	const int r = (int)g->far->cuEventRecord(ev, s->far);
+
+	if (r) {
+		pool_put(g, s->o.ctx, ev);
+		return r;
+	}
+	s->fence[i].ev = ev;
+	s->fence[i].at = s->issued;
+	s->fence[i].load = s->load;
+	s->fence_count++;
+	s->load_fenced = s->load;
+	return 0;
+}
+
 static void put_fence(struct stream *s)
 {
 	struct gpu *g = s->o.gpu;
-	const uint32_t i = (s->fence_head + s->fence_count) % FENCES;
 	CUevent ev;
+	int r;
 
 	if (capture_bars(s))
 		return;
 	s->fenced = s->issued;
 	poll_fences(s);
 	if (s->fence_count < FENCES && !pool_get(g, s->o.ctx, &ev)) {
-		if (g->far->cuEventRecord(ev, s->far)) {
-			pool_put(g, s->o.ctx, ev);
+		r = fence(s, ev);
+		if (r && !result_hides(r)) {
 			stream_ended(s);
-		} else {
-			s->fence[i].ev = ev;
-			s->fence[i].at = s->issued;
-			s->fence[i].load = s->load;
-			s->fence_count++;
+			s->load_fenced = s->load;
 		}
-		s->load_fenced = s->load;
 	}
 	if (s->issued - s->ended >= g->stream_limit)
 		set_full(s, true);
@@ -230,15 +250,57 @@ void stream_poll(struct stream *s)
 
 bool stream_idle(struct stream *s)
 {
+	int r;
+
 	poll_fences(s);
 	if (s->issued == s->ended)
 		return true;
 	if (capture_bars(s))
 		return false;
-	if (s->o.gpu->far->cuStreamQuery(s->far) == CUDA_ERROR_NOT_READY)
+	r = (int)s->o.gpu->far->cuStreamQuery(s->far);
+	if (r == CUDA_ERROR_NOT_READY || result_hides(r))
 		return false;
 	stream_ended(s);
 	return true;
+}
+
+static struct fence *newest(struct stream *s)
+{
+	return s->fence_count ? &s->fence[(s->fence_head + s->fence_count - 1) % FENCES] : NULL;
+}
+
+bool stream_tail(struct stream *s, CUevent *ev)
+{
+	const struct fence *last = newest(s);
+
+	if (!last || last->at != s->issued)
+		return false;
+	*ev = last->ev;
+	s->fence_count--;
+	return true;
+}
+
+int stream_settle(struct stream *s)
+{
+	const struct fence *last;
+	CUevent ev;
+	int r;
+
+	if (capture_bars(s) || stream_idle(s))
+		return 0;
+	last = newest(s);
+	if (last && last->at == s->issued)
+		return 0;
+	if (s->fence_count == FENCES) { /* the one before the new one is missed the least */
+		ev = last->ev;
+		s->fence_count--;
+	} else {
+		r = pool_get(s->o.gpu, s->o.ctx, &ev);
+		if (r)
+			return r;
+	}
+	s->fenced = s->issued;
+	return fence(s, ev);
 }
 
 bool streams_idle(struct gpu *g)
@@ -267,6 +329,8 @@ void stream_forget(struct gpu *g, struct stream *s)
 {
 	set_full(s, false);
 	gate_dying(s);
+	if (!s->last)
+		s->last = g->number;
 	if (s->destroyed)
 		g->zombies--;
 	else if (s != s->o.ctx->legacy)
@@ -392,6 +456,7 @@ int handle_stream_destroy(struct worker *w, const struct pvgpu_in_stream_destroy
 	obj_remove(g, &s->o);
 	if (!obj_error(s)) {
 		s->destroyed = true;
+		s->last = g->number;
 		g->live_streams--;
 		g->zombies++;
 		set_full(s, false);
@@ -402,7 +467,7 @@ int handle_stream_destroy(struct worker *w, const struct pvgpu_in_stream_destroy
 			wait = wait_new(g, s->o.ctx);
 			if (wait) {
 				wait->done = zombie_done;
-				wait_stream(g, wait, s);
+				wait_work(g, wait, s);
 			}
 		}
 		streams_reap(g);

@@ -31,19 +31,66 @@ static int active_of(const struct gpu *g, uint64_t number)
 
 void capture_join(struct stream *s, const struct event *e)
 {
-	if (active_of(s->o.gpu, e->capture) >= 0)
+	/* It leaves a capture by that one's end alone. */
+	if (!s->capture && active_of(s->o.gpu, e->capture) >= 0)
 		s->capture = e->capture;
+}
+
+/* At the far end, too. */
+static bool is_captured(const struct stream *s)
+{
+	const int i = active_of(s->o.gpu, s->capture);
+
+	return i >= 0 && !s->o.gpu->active[i].failed;
+}
+
+/* Is a stream captured for which the legacy stream of its context would wait? Handles of the
+ * primary context share one at the far end. */
+static bool bars_legacy(const struct gpu *g, CUcontext far)
+{
+	struct stream *s;
+	struct obj *o;
+
+	TAILQ_FOREACH(o, &g->root.owned, of_owner)
+	{
+		struct ctx *c = (struct ctx *)o;
+
+		if (o->type != PVGPU_H_CTX || obj_error(o) || c->far != far)
+			continue;
+		TAILQ_FOREACH(s, &c->streams, in_ctx)
+		{
+			if (!s->apart && is_captured(s))
+				return true;
+		}
+	}
+	return false;
 }
 
 bool capture_bars(const struct stream *s)
 {
 	const struct gpu *g = s->o.gpu;
 
-	for (uint32_t i = 0; i < g->capturing; i++) {
-		if (s == s->o.ctx->legacy && g->active[i].bars == s->o.ctx)
-			return true;
+	if (!g->capturing)
+		return false;
+	return is_captured(s) || (s == s->o.ctx->legacy && bars_legacy(g, s->o.ctx->far));
+}
+
+int capture_settle(struct stream *s)
+{
+	struct gpu *g = s->o.gpu;
+	int r = stream_settle(s);
+	struct obj *o;
+
+	if (s->apart)
+		return r;
+	TAILQ_FOREACH(o, &g->root.owned, of_owner)
+	{
+		struct ctx *c = (struct ctx *)o;
+
+		if (o->type == PVGPU_H_CTX && !obj_error(o) && c->far == s->o.ctx->far && !r)
+			r = stream_settle(c->legacy);
 	}
-	return s->capture;
+	return r;
 }
 
 static int usable(void *ctx, void *stream, struct stream **s)
@@ -87,15 +134,12 @@ int capture_takes(const struct stream *s, uint64_t nodes)
 static int begin_far(struct gpu *g, struct stream *s, struct graph *gr, const CUgraphNode *deps,
 		     uint32_t n)
 {
-	const int r = graph_error(gr);
+	int r = graph_error(gr);
 
+	if (!r)
+		r = capture_settle(s);
 	if (r)
 		return r;
-	/* The end of earlier work, which the guest has waited for, is seen now or at the capture's
-	 * end. */
-	stream_idle(s);
-	if (!s->apart)
-		stream_idle(s->o.ctx->legacy);
 	return (int)g->far->cuStreamBeginCaptureToGraph(s->far, gr->far, n ? deps : NULL, NULL, n,
 							CU_STREAM_CAPTURE_MODE_RELAXED);
 }
@@ -108,8 +152,7 @@ static void activate(struct gpu *g, struct stream *s, const struct graph *gr, in
 	g->active[g->capturing].graph = gr->o.handle;
 	g->active[g->capturing].nodes = 0;
 	g->active[g->capturing].deferred = failed;
-	g->active[g->capturing].failed = failed;
-	g->active[g->capturing++].bars = s->apart || failed ? NULL : s->o.ctx;
+	g->active[g->capturing++].failed = failed;
 }
 
 static int may_begin(void *ctx, void *stream, struct stream **s)
@@ -204,9 +247,8 @@ void capture_abandon(struct stream *s)
 
 	if (!s->capture)
 		return;
-	if (end_far(g, s) == CUDA_ERROR_STREAM_CAPTURE_UNMATCHED)
-		s->capture = 0;
-	else
+	/* One that began in another stream hides this one's work until it ends there. */
+	if (end_far(g, s) != CUDA_ERROR_STREAM_CAPTURE_UNMATCHED)
 		forget(g, s->capture);
 }
 
@@ -302,6 +344,17 @@ int handle_capture_close(struct worker *w, const struct pvgpu_in_capture_close *
 	return !r && nodes != in->nodes ? CUDA_ERROR_STREAM_CAPTURE_INVALIDATED : r;
 }
 
+/* The graph must be the one that the stream's capture is for: numbers are each graph's own. */
+static int captures_into(const struct stream *s, struct graph *gr)
+{
+	const struct gpu *g = s->o.gpu;
+	const int i = active_of(g, s->capture), r = graph_error(gr);
+
+	if (r)
+		return r;
+	return i < 0 || g->active[i].graph != gr->o.handle ? CUDA_ERROR_ILLEGAL_STATE : 0;
+}
+
 int handle_capture_get(struct worker *w, const struct pvgpu_in_capture_get *in,
 		       struct pvgpu_out_capture_get *out)
 {
@@ -315,7 +368,7 @@ int handle_capture_get(struct worker *w, const struct pvgpu_in_capture_get *in,
 	int r = usable(in->ctx, in->stream, &s);
 
 	if (!r)
-		r = graph_error(gr);
+		r = captures_into(s, gr);
 	if (!r)
 		r = (int)g->far->cuStreamGetCaptureInfo_v2(s->far, &status, NULL, NULL, &deps, &n);
 	if (!r && (status != CU_STREAM_CAPTURE_STATUS_ACTIVE || n > PVGPU_GRAPH_DEPS_MAX))
@@ -338,7 +391,7 @@ int handle_capture_set(struct worker *w, const struct pvgpu_in_capture_set *in,
 	int r = usable(in->ctx, in->stream, &s);
 
 	if (!r)
-		r = graph_error(in->graph);
+		r = captures_into(s, in->graph);
 	if (!r)
 		r = graph_deps(in->graph, in->deps, in->deps_len, deps, &n);
 	return r ? r

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "xen-pvgpu-back/worker/gpu/capture.h"
 #include "xen-pvgpu-back/worker/gpu/chunks.h"
 #include "xen-pvgpu-back/worker/gpu/complete.h"
 #include "xen-pvgpu-back/worker/gpu/context.h"
@@ -157,6 +158,9 @@ int handle_copy_batch(struct worker *w, const struct pvgpu_in_copy_batch *in,
 	/* A mark would wait in the graph: the guest asks for none. */
 	if (!r && s->capture && in->hdr->flags & PVGPU_CMD_MARK)
 		r = CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+	/* Each line is a node; stream_of has counted one. */
+	if (!r && s->capture && l.n)
+		r = capture_takes(s, l.n - 1);
 	if (r)
 		return refuse(w, in->hdr, r);
 	if (in->hdr->flags & PVGPU_CMD_MARK) {

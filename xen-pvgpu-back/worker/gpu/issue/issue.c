@@ -3,6 +3,7 @@
 
 #include "xen-pvgpu-back/worker/gpu/array.h"
 #include "xen-pvgpu-back/worker/gpu/bounce.h"
+#include "xen-pvgpu-back/worker/gpu/capture.h"
 #include "xen-pvgpu-back/worker/gpu/chunks.h"
 #include "pvgpu_decode.h"
 #include "xen-pvgpu-back/worker/gpu/state.h"
@@ -44,6 +45,12 @@ static int line_part(const struct far *far, CUstream s, const struct span *dst,
 	return (int)far->cuMemcpyAsync(to, at, len, s);
 }
 
+/* A further part is a further node of a captured stream's graph. */
+static int one_more(const struct stream *s)
+{
+	return s->capture ? capture_takes(s, 1) : 0;
+}
+
 int issue_line(struct gpu *g, struct stream *s, const struct span *dst, const struct span *src)
 {
 	const uint64_t len = dst->len;
@@ -61,6 +68,10 @@ int issue_line(struct gpu *g, struct stream *s, const struct span *dst, const st
 		return bounce_copy(g, s, &c);
 	}
 	for (uint64_t at = 0, n; at < len && !r; at += n) {
+		if (at)
+			r = one_more(s);
+		if (r)
+			break;
 		n = least(part_of(g, dst->at, dst->addr + at, len - at),
 			  part_of(g, src->at, src->addr + at, len - at));
 		r = line_part(g->far, s->far, dst, src, at, n);
@@ -170,7 +181,9 @@ static int box_parts(struct gpu *g, struct stream *s, const struct end *dst, con
 	rest[d] -= first[d];
 	dst_rest = behind(dst, d, first[d]);
 	src_rest = behind(src, d, first[d]);
-	r = box_parts(g, s, dst, src, first);
+	r = one_more(s);
+	if (!r)
+		r = box_parts(g, s, dst, src, first);
 	return r ? r : box_parts(g, s, &dst_rest, &src_rest, rest);
 }
 
@@ -234,6 +247,8 @@ int issue_fill(struct gpu *g, struct stream *s, const struct pvgpu_in_memset *in
 		rest.width -= first.width;
 		rest.dst += first.width * in->element;
 	}
-	r = issue_fill(g, s, &first);
+	r = one_more(s);
+	if (!r)
+		r = issue_fill(g, s, &first);
 	return r ? r : issue_fill(g, s, &rest);
 }

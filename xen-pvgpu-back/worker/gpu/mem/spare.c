@@ -53,6 +53,7 @@ bool spare_keep(struct gpu *g, struct area *a, bool may_linger)
 		m->freeing -= a->size;
 	}
 	if (keep || linger) {
+		a->serial = 0; /* tokens of what was there are void */
 		a->until = linger ? pvgpu_poll_now() + m->linger_ns : 0;
 		a->next = m->spare;
 		m->spare = a;

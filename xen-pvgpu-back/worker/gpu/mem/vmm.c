@@ -282,6 +282,14 @@ static int map_area(struct gpu *g, struct area *a, struct physical *p)
 	return 0;
 }
 
+/* A job that is for addresses of the reservation holds it as an area does, until it has run. */
+static void area_held(struct gpu *g, struct reservation *r)
+{
+	pthread_mutex_lock(&g->mem.lock);
+	r->areas++;
+	pthread_mutex_unlock(&g->mem.lock);
+}
+
 static void areas_gone(struct gpu *g, struct reservation *r, uint32_t n)
 {
 	pthread_mutex_lock(&g->mem.lock);
@@ -328,9 +336,7 @@ int handle_mem_map(struct worker *w, const struct pvgpu_in_mem_map *in,
 	a->size = in->size;
 	j->area = a;
 	j->job.run = run_map;
-	pthread_mutex_lock(&g->mem.lock);
-	r->areas++;
-	pthread_mutex_unlock(&g->mem.lock);
+	area_held(g, r);
 	side_push(g, &j->job);
 	return PVGPU_PENDING;
 }
@@ -374,7 +380,7 @@ static void run_unmap(struct gpu *g, struct job *job)
 	uint32_t n;
 
 	areas_unmap(g, areas_take(g, j->addr, j->size, &n));
-	areas_gone(g, j->r, n);
+	areas_gone(g, j->r, n + 1);
 	atomic_fetch_sub(&g->mem.pending, 1);
 	worker_reply_mem_unmap(g->w, j->seq, n ? 0 : CUDA_ERROR_INVALID_VALUE, NULL);
 	job_free(j);
@@ -396,6 +402,7 @@ int handle_mem_unmap(struct worker *w, const struct pvgpu_in_mem_unmap *in,
 	j->addr = r->addr + in->offset;
 	j->size = in->size;
 	j->job.run = run_unmap;
+	area_held(g, r);
 	atomic_fetch_add(&g->mem.pending, 1);
 	side_after_work(g, NULL, &j->job);
 	return PVGPU_PENDING;
@@ -433,6 +440,7 @@ static void run_access(struct gpu *g, struct job *job)
 		r = (int)g->far->cuMemSetAccess(j->addr, j->size, &access, 1);
 	if (!r)
 		access_note(g, j);
+	areas_gone(g, j->r, 1);
 	worker_reply_mem_access(g->w, j->seq, r, NULL);
 	job_free(j);
 }
@@ -458,6 +466,7 @@ int handle_mem_access(struct worker *w, const struct pvgpu_in_mem_access *in,
 	j->size = in->size;
 	j->flags = in->flags;
 	j->job.run = run_access;
+	area_held(g, r);
 	if (in->flags == CU_MEM_ACCESS_FLAGS_PROT_READWRITE)
 		side_push(g, &j->job);
 	else

@@ -24,19 +24,24 @@
 #include "xen-pvgpu-back/worker/far.h"
 #include "xen-pvgpu-back/worker/worker.h"
 
-#define CALLBACKS_MAX 65536u /* in streams: more of them wait as others of their stream do */
-#define KEPT_MAX      PVGPU_HANDLES_MAX
+#define CALLBACKS_MAX 65536u   /* in streams: more of them wait as others of their stream do */
 #define LOOK_NS       2000000u /* the decoding thread has told by then, unless it is held up */
 
 struct callback {
 	LIST_ENTRY(callback) all, running;
 	struct gpu *g;
 	uint64_t id;
-	uint64_t stream; /* its number; 0: of a graph, in any stream */
+	uint64_t stream; /* its number */
 	uint32_t number; /* while it runs: of the request */
 	bool runs;
-	bool kept; /* of a graph: called once for each launch, freed at the end of the session */
 };
+
+/*
+ * Those of graphs are called for each launch, and nothing of them is kept here: the far end hands
+ * the guest's number back as it is. The guest may name any number; it is asked for that one. So the
+ * trampoline has no place for the session, of which a process has one.
+ */
+static _Atomic(struct gpu *) of_graphs;
 
 /* Ask the guest to run its function; the number of the request. Under the lock, so that the order
  * of requests is that of their numbers. */
@@ -57,8 +62,6 @@ static void runs(struct callback *k, uint32_t number)
 {
 	struct callbacks *cb = &k->g->cb;
 
-	if (!k->stream)
-		return;
 	k->number = number;
 	k->runs = true;
 	LIST_INSERT_HEAD(&cb->running, k, running);
@@ -102,6 +105,13 @@ static void wait_done(struct gpu *g, uint32_t n)
 	}
 }
 
+/* cb->lock held. */
+static void leave(struct callbacks *cb)
+{
+	cb->inside--;
+	pthread_cond_broadcast(&cb->moved);
+}
+
 static void ask_and_wait(struct callback *k, uint32_t status)
 {
 	struct gpu *g = k->g;
@@ -116,20 +126,30 @@ static void ask_and_wait(struct callback *k, uint32_t status)
 		wait_done(g, n);
 		runs_no_more(k);
 	}
-	if (!k->kept) {
-		LIST_REMOVE(k, all);
-		if (cb->count-- == CALLBACKS_MAX)
-			worker_kick(g->w); /* one that is parked has room */
-		free(k);
-	}
-	cb->inside--;
-	pthread_cond_broadcast(&cb->moved);
+	LIST_REMOVE(k, all);
+	if (cb->count-- == CALLBACKS_MAX)
+		worker_kick(g->w); /* one that is parked has room */
+	free(k);
+	leave(cb);
 	pthread_mutex_unlock(&cb->lock);
 }
 
 static void CUDA_CB run_host(void *arg)
 {
 	ask_and_wait(arg, 0);
+}
+
+static void CUDA_CB run_node(void *id)
+{
+	struct gpu *g = atomic_load(&of_graphs);
+	struct callbacks *cb = &g->cb;
+
+	pthread_mutex_lock(&cb->lock);
+	cb->inside++;
+	if (!cb->ended)
+		wait_done(g, ask(g, (uintptr_t)id, 0));
+	leave(cb);
+	pthread_mutex_unlock(&cb->lock);
 }
 
 static void CUDA_CB run_always(CUstream stream, CUresult status, void *arg)
@@ -164,6 +184,7 @@ void callbacks_init(struct gpu *g)
 	struct callbacks *cb = &g->cb;
 	pthread_condattr_t attr;
 
+	atomic_store(&of_graphs, g);
 	LIST_INIT(&cb->all);
 	pthread_mutex_init(&cb->lock, NULL);
 	pthread_condattr_init(&attr);
@@ -235,7 +256,7 @@ static void forget(struct callbacks *cb, struct callback *k)
 }
 
 /* NULL: there is no room. */
-static struct callback *callback_new(struct gpu *g, uint64_t id, uint64_t stream, bool kept)
+static struct callback *callback_new(struct gpu *g, uint64_t id, uint64_t stream)
 {
 	struct callbacks *cb = &g->cb;
 	struct callback *k = calloc(1, sizeof(*k));
@@ -246,12 +267,11 @@ static struct callback *callback_new(struct gpu *g, uint64_t id, uint64_t stream
 	k->g = g;
 	k->id = id;
 	k->stream = stream;
-	k->kept = kept;
 	pthread_mutex_lock(&cb->lock);
-	room = (!kept || cb->kept < KEPT_MAX) && !cb->ended;
+	room = !cb->ended;
 	if (room) {
 		LIST_INSERT_HEAD(&cb->all, k, all);
-		*(kept ? &cb->kept : &cb->count) += 1;
+		cb->count++;
 	}
 	pthread_mutex_unlock(&cb->lock);
 	if (!room) {
@@ -263,17 +283,19 @@ static struct callback *callback_new(struct gpu *g, uint64_t id, uint64_t stream
 
 void *callback_keep(struct gpu *g, uint64_t id)
 {
-	return callback_new(g, id, 0, true);
+	_Static_assert(sizeof(void *) >= sizeof(id),
+		       "the guest's number is the far end's argument");
+	return (void *)(uintptr_t)id;
 }
 
 CUhostFn callback_fn(void)
 {
-	return run_host;
+	return run_node;
 }
 
 uint64_t callback_id(const void *kept)
 {
-	return ((const struct callback *)kept)->id;
+	return (uintptr_t)kept;
 }
 
 static int host_func(struct gpu *g, const struct pvgpu_in_host_func *in)
@@ -288,7 +310,7 @@ static int host_func(struct gpu *g, const struct pvgpu_in_host_func *in)
 		return r;
 	if (s->capture)
 		return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
-	k = callback_new(g, in->id, s->number, false);
+	k = callback_new(g, in->id, s->number);
 	if (!k)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	/* However long it takes, the work before it ends when it ends. */

@@ -145,6 +145,9 @@ int handle_event_record(struct worker *w, const struct pvgpu_in_event_record *in
 	struct fev *f;
 	int r;
 
+	/* A node that leaves the event where it was. The guest's library makes it, too. */
+	if (in->flags)
+		return CUDA_ERROR_NOT_SUPPORTED;
 	s = stream_of(in->ctx, in->stream, &r);
 	if (!s)
 		return r;
@@ -161,10 +164,7 @@ int handle_event_record(struct worker *w, const struct pvgpu_in_event_record *in
 	} else {
 		f = fev_get(e->far);
 	}
-	if (in->flags && g->far->cuEventRecordWithFlags)
-		r = (int)g->far->cuEventRecordWithFlags(f->ev, s->far, in->flags);
-	else
-		r = (int)g->far->cuEventRecord(f->ev, s->far);
+	r = (int)g->far->cuEventRecord(f->ev, s->far);
 	if (r) {
 		/* The last record stands. */
 		fev_put(f);
@@ -172,7 +172,7 @@ int handle_event_record(struct worker *w, const struct pvgpu_in_event_record *in
 	}
 	fev_put(e->far);
 	e->far = f;
-	e->capture = in->flags ? 0 : s->capture;
+	e->capture = s->capture;
 	if (s->capture)
 		return 0; /* a place in a graph */
 	stream_issued(s);
@@ -196,17 +196,19 @@ int handle_stream_wait_event(struct worker *w, const struct pvgpu_in_stream_wait
 	struct stream *s;
 	int r;
 
+	/* A node that joins nothing. The guest's library makes it: it is an empty node here. */
+	if (in->flags)
+		return CUDA_ERROR_NOT_SUPPORTED;
 	s = stream_of(in->ctx, in->stream, &r);
 	if (!s)
 		return r;
 	r = obj_error(e);
 	if (!r && e->capture) {
-		stream_idle(s); /* a query would end the capture once it takes part */
 		g->into = e->capture;
+		r = s->capture ? 0 : capture_settle(s);
 	}
 	if (!r)
-		r = ctx_result(s->o.ctx,
-			       (int)g->far->cuStreamWaitEvent(s->far, e->far->ev, in->flags));
+		r = ctx_result(s->o.ctx, (int)g->far->cuStreamWaitEvent(s->far, e->far->ev, 0));
 	if (!r && e->capture)
 		capture_join(s, e);
 	if (!r)

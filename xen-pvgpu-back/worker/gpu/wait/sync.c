@@ -70,6 +70,14 @@ static struct wait *sync_wait(struct gpu *g, struct ctx *c, const struct pvgpu_c
 	return w;
 }
 
+/* The far end would make the capture invalid for the question alone. */
+static int barred(const struct stream *s)
+{
+	if (s->capture)
+		return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+	return capture_bars(s) ? CUDA_ERROR_STREAM_CAPTURE_IMPLICIT : 0;
+}
+
 int handle_stream_synchronize(struct worker *w, const struct pvgpu_in_stream_synchronize *in,
 			      struct pvgpu_out_stream_synchronize *out)
 {
@@ -81,8 +89,9 @@ int handle_stream_synchronize(struct worker *w, const struct pvgpu_in_stream_syn
 	s = stream_of(in->ctx, in->stream, &r);
 	if (!s)
 		return r;
-	if (s->capture)
-		return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+	r = barred(s);
+	if (r)
+		return r;
 	held = deferred_take(g, s->o.ctx);
 	r = (int)g->far->cuStreamQuery(s->far);
 	if (!r)
@@ -103,7 +112,7 @@ int handle_stream_synchronize(struct worker *w, const struct pvgpu_in_stream_syn
 	if (r)
 		wait_stream(g, wait, s);
 	else
-		wait_behind(g, wait, s);
+		wait_behind(g, wait, s, true);
 	return PVGPU_PENDING;
 }
 
@@ -118,8 +127,9 @@ int handle_stream_query(struct worker *w, const struct pvgpu_in_stream_query *in
 	s = stream_of(in->ctx, in->stream, &r);
 	if (!s)
 		return r;
-	if (s->capture)
-		return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+	r = barred(s);
+	if (r)
+		return r;
 	if (s == s->o.ctx->legacy ? s->o.ctx->parked : order_waits(&s->o.order))
 		return CUDA_ERROR_NOT_READY;
 	r = (int)g->far->cuStreamQuery(s->far);
@@ -131,7 +141,7 @@ int handle_stream_query(struct worker *w, const struct pvgpu_in_stream_query *in
 	wait = sync_wait(g, s->o.ctx, in->hdr);
 	if (!wait)
 		return CUDA_ERROR_NOT_READY;
-	wait_behind(g, wait, s);
+	wait_behind(g, wait, s, true);
 	return PVGPU_PENDING;
 }
 
@@ -204,7 +214,8 @@ struct ctx_sync {
 	atomic_int result;
 	uint32_t seq;
 	int held;
-	bool busy; /* something ran when it was called */
+	bool busy;  /* something ran when it was called */
+	bool holds; /* and in a blocking stream: the legacy stream's next work would wait for it */
 };
 
 static void ctx_sync_step(struct gpu *g, struct ctx_sync *y)
@@ -233,6 +244,7 @@ static void ctx_sync_done(struct gpu *g, struct wait *w, int result)
  * know of. */
 static int ctx_sync_stream(struct gpu *g, struct ctx_sync *y, struct stream *s, bool whole)
 {
+	const bool held = s == s->o.ctx->legacy && y->holds;
 	struct wait *w;
 	bool idle;
 
@@ -241,8 +253,10 @@ static int ctx_sync_stream(struct gpu *g, struct ctx_sync *y, struct stream *s, 
 		return 0;
 	idle = stream_idle(s) && !whole;
 	y->busy |= !idle;
+	y->holds |= !idle && !s->apart;
 	if (idle && !atomic_load(&s->waits)) {
-		stream_tell(s);
+		if (!held)
+			stream_tell(s);
 		return 0;
 	}
 	w = wait_new(g, s->o.ctx);
@@ -253,7 +267,7 @@ static int ctx_sync_stream(struct gpu *g, struct ctx_sync *y, struct stream *s, 
 	w->flush = true;
 	w->p = y;
 	if (idle)
-		wait_behind(g, w, s);
+		wait_behind(g, w, s, !held);
 	else
 		wait_stream(g, w, s);
 	return 0;

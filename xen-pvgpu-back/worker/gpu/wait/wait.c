@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "xen-pvgpu-back/worker/gpu/capture.h"
 #include "xen-pvgpu-back/worker/gpu/complete.h"
 #include "xen-pvgpu-back/worker/gpu/context.h"
 #include "xen-pvgpu-back/worker/gpu/event.h"
@@ -128,6 +129,16 @@ static void wait_now(struct gpu *g, struct wait *w, int result)
 	wait_drop(g, w);
 }
 
+/*
+ * Up to which of the guest's commands the end of the stream's work is known with that of its last
+ * operation. The next stream of a destroyed one's slot has greater numbers: they must not be said
+ * to have ended when work of the old one does.
+ */
+static uint64_t number_of(const struct stream *s)
+{
+	return s->last ? s->last : s->o.gpu->number;
+}
+
 void wait_stream(struct gpu *g, struct wait *w, struct stream *s)
 {
 	int r = pool_get(g, w->ctx, &w->ev);
@@ -143,7 +154,7 @@ void wait_stream(struct gpu *g, struct wait *w, struct stream *s)
 	w->at = s->issued;
 	w->load = s->load;
 	w->idles = idles(g, s, &w->load);
-	w->number = g->number;
+	w->number = number_of(s);
 	w->soon = s->load.cost - s->done.cost <= SOON_NS;
 	if (w->flush)
 		w->spin_ns = spin_ns(g, w->ctx, s->load.cost - s->done.cost);
@@ -154,15 +165,52 @@ void wait_stream(struct gpu *g, struct wait *w, struct stream *s)
 		complete_add(g, &s->q, w);
 }
 
-void wait_behind(struct gpu *g, struct wait *w, struct stream *s)
+static void stand_behind(struct gpu *g, struct wait *w, struct stream *s, bool tell)
 {
 	w->s = obj_ref(s);
 	w->at = s->issued;
 	w->load = s->load;
 	w->idles = idles(g, s, &w->load);
-	w->number = g->number;
+	w->number = tell ? number_of(s) : 0;
 	atomic_fetch_add(&s->waits, 1);
+}
+
+void wait_behind(struct gpu *g, struct wait *w, struct stream *s, bool tell)
+{
+	stand_behind(g, w, s, tell);
 	complete_add(g, &s->q, w);
+}
+
+bool wait_work(struct gpu *g, struct wait *w, struct stream *s)
+{
+	struct complete *k = &g->complete;
+	bool awaited, fenced;
+
+	if (!capture_bars(s)) {
+		wait_stream(g, w, s);
+		return true;
+	}
+	if (stream_idle(s) || stream_tail(s, &w->ev)) {
+		wait_behind(g, w, s, false);
+		return true;
+	}
+	/* Another wait has that fence, or an event of its own behind the same work. */
+	pthread_mutex_lock(&k->lock);
+	awaited = s->awaited >= s->issued;
+	fenced = s->fences >= s->issued;
+	pthread_mutex_unlock(&k->lock);
+	if (awaited) {
+		wait_behind(g, w, s, false);
+	} else if (fenced) {
+		stand_behind(g, w, s, false);
+		complete_add_late(g, w, s);
+	} else if (s->capture) {
+		wait_drop(g, w);
+		return false;
+	} else {
+		wait_stream(g, w, s); /* the far end has taken work in spite of the capture */
+	}
+	return true;
 }
 
 void wait_event(struct gpu *g, struct wait *w, struct event *e, bool ended)
@@ -199,10 +247,8 @@ void wait_fence(struct gpu *g, struct wait *w, struct stream *s, CUevent ev, uin
 
 void stream_tell(struct stream *s)
 {
-	struct gpu *g = s->o.gpu;
-
 	if (!atomic_load(&s->waits))
-		worker_ended(g->w, s->slot, g->number);
+		worker_ended(s->o.gpu->w, s->slot, number_of(s));
 }
 
 void ctx_waits_drain(struct gpu *g, struct ctx *c)
