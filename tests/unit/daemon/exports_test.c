@@ -311,6 +311,25 @@ START_TEST(answers_unasked)
 }
 END_TEST
 
+/* A worker may answer a former pvgpud's question while this one waits for its first answer: the
+ * numbers are not the same. */
+START_TEST(asks_with_numbers_of_its_own)
+{
+	struct pvgpu_sup import = {.kind = PVGPU_SUP_IMPORT, .id = IMPORT};
+	struct pvgpu_sup former, m;
+
+	open_two();
+	import.b = a->w->id;
+	say(b, &import, -1);
+	hear(a, PVGPU_SUP_WANTED, &former, NULL);
+	fake.d.next_wish = 0;
+	say(b, &import, -1);
+	hear(a, PVGPU_SUP_WANTED, &m, NULL);
+	ck_assert_uint_ne(m.id, former.id);
+	both_end();
+}
+END_TEST
+
 /* It cannot know that its importer has ended. */
 START_TEST(answers_late)
 {
@@ -381,6 +400,7 @@ static void add(TCase *t)
 {
 	LOOP(passes_on, COUNT(honest_bytes));
 	LOOP(passes_on_nothing_else, COUNT(foreign));
+	tcase_add_test(t, asks_with_numbers_of_its_own);
 	tcase_add_test(t, parked_bytes_stay_on_record);
 	tcase_add_test(t, owner_dies_while_adopted);
 	tcase_add_test(t, makes_up_what_it_has_of_a_dead_one);

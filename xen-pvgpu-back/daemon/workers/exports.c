@@ -258,6 +258,9 @@ void exports_wanted(struct worker *w, const struct pvgpu_sup *m)
 		answer(w, m->id, owner ? TOO_MANY : REFUSED, 0, 0, -1);
 		return;
 	}
+	/* A worker may still answer a former pvgpud, which has counted from another moment. */
+	if (!w->d->next_wish)
+		w->d->next_wish = (uint32_t)pvgpu_poll_now();
 	x->id = ++w->d->next_wish;
 	x->from_id = m->id;
 	x->from = w;
