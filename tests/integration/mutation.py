@@ -43,7 +43,7 @@ FAULTS = {
     "mutate:event-zero": ["streams"],
     "mutate:event-negative": ["streams"],
     "mutate:wait-event": ["streams", "graphs", "green"],
-    "mutate:callback": ["callbacks", "plenty", "graphs", "graphcalls"],
+    "mutate:callback": ["callbacks", "plenty", "graphs", "graphcalls", "hostnodes", "userobjects"],
     "mutate:printf": ["printf"],
     "mutate:global-init": ["globals", "variables"],
     "hang-copy:1": ["copies"],
