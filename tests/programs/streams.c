@@ -130,16 +130,19 @@ static void check_successor(void)
 	CUstream first, next, other;
 	volatile uint8_t *host;
 	struct gate gate[2];
-	CUevent event;
+	CUevent former, event;
+	CUresult r;
 
 	CU(cuMemHostAlloc((void **)&host, 64, 0));
 	memset((void *)host, 0, 64);
+	CU(cuEventCreate(&former, CU_EVENT_DISABLE_TIMING));
 	CU(cuEventCreate(&event, CU_EVENT_DISABLE_TIMING));
 	CU(cuStreamCreate(&other, CU_STREAM_NON_BLOCKING));
 	CU(cuStreamCreate(&first, CU_STREAM_NON_BLOCKING));
 	CU(cuCtxSynchronize());
 	gate_close(&gate[0], first);
 	CU(cuMemcpyDtoHAsync((void *)host, p, 1, first));
+	CU(cuEventRecord(former, first));
 	CU(cuStreamDestroy(first));
 	CU(cuStreamCreate(&next, CU_STREAM_NON_BLOCKING));
 	gate_close(&gate[1], next);
@@ -148,8 +151,11 @@ static void check_successor(void)
 	/* The worker waits for all streams before it frees. */
 	CU(cuMemFreeAsync(spare, other));
 	gate_open(&gate[0]);
-	while (host[0] != 0xa5)
-		;
+	do
+		r = cuEventQuery(former);
+	while (r == CUDA_ERROR_NOT_READY);
+	CU(r);
+	CHECK(host[0] == 0xa5, "no copy of the stream that was destroyed");
 	for (int i = 0; i < LOOKS; i++) {
 		round_trip(other, p + 32);
 		WANT(CUDA_ERROR_NOT_READY, cuEventQuery(event));
@@ -161,6 +167,7 @@ static void check_successor(void)
 	CHECK(host[1] == 0xa5, "no copy");
 	CU(cuStreamDestroy(next));
 	CU(cuStreamDestroy(other));
+	CU(cuEventDestroy(former));
 	CU(cuEventDestroy(event));
 	CU(cuMemFreeHost((void *)host));
 	CU(cuMemFree(p));

@@ -110,9 +110,11 @@ static bool copy_graph(struct graph *g, uint64_t as, uint32_t node, struct held 
 
 	pthread_mutex_lock(&g->lock);
 	ok = copy(g->held, as, node, to);
+	pthread_mutex_unlock(&g->lock);
+	/* A program uses a graph in one thread at a time, so these stay. Their locks have no order:
+	 * what was another one's child may be this one's parent now. */
 	for (struct graph *c = g->children; c && ok; c = c->sibling)
 		ok = as ? copy_graph(c, as, node, to) : copy_graph(c, g->o.wire, c->in_node, to);
-	pthread_mutex_unlock(&g->lock);
 	return ok;
 }
 
