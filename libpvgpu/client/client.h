@@ -92,6 +92,29 @@ static inline void api_scalar(uint32_t mode, const void *number, uint64_t bytes,
 		memcpy(value, number, bytes <= room ? bytes : room);
 }
 
+/*
+ * Memory that the application lends to the work of an object's stream, as the worker has been told.
+ * Setting the stream, even the same one, takes it back. Frameworks set both before each call, so
+ * the worker is told only when something has changed by the time of the next call.
+ */
+struct lent {
+	uint64_t stream, at, bytes;
+	bool told;
+	bool over; /* the stream has been set since */
+};
+
+/* The worker knows. Else it is told now. */
+static inline bool api_lent(struct lent *l, const struct target *t, const void *at, uint64_t bytes)
+{
+	const struct lent now = {
+		.stream = t->stream, .at = (uintptr_t)at, .bytes = bytes, .told = true};
+	const bool knows =
+		l->told && l->stream == now.stream && l->at == now.at && l->bytes == now.bytes;
+
+	*l = now;
+	return knows;
+}
+
 /* Device memory of an object's own for numbers that come back: a place for each call that is under
  * way, since threads may call with one object at the same time. */
 struct scratch {

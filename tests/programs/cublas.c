@@ -378,10 +378,73 @@ static void settings(struct data *d)
 	CHECK(atomics == CUBLAS_ATOMICS_ALLOWED, "atomics mode %d", (int)atomics);
 	OK(cublasGetPointerMode_v2, d->h, &mode);
 	CHECK(mode == CUBLAS_POINTER_MODE_HOST, "pointer mode %d", (int)mode);
-	OK(cublasSetWorkspace_v2, d->h, P(d->dc), sizeof(d->c));
 	level3(d, CUBLAS_OP_N, CUBLAS_OP_N);
 	CU(cuStreamSynchronize(stream));
 	OK(cublasSetStream_v2, d->h, NULL);
+	CU(cuStreamDestroy(stream));
+}
+
+static bool simulated(void)
+{
+	char name[64];
+
+	CU(cuDeviceGetName(name, sizeof(name), 0));
+	return strstr(name, "simulated");
+}
+
+/* The simulated library adds 8 to the first word of its workspace with each call. */
+static void lent(struct data *d, CUdeviceptr workspace, uint64_t calls, const char *what)
+{
+	const double one = 1;
+	uint64_t count = 0;
+
+	for (int i = 0; i < 3; i++)
+		OK(cublasDscal_v2, d->h, N, number(d, 0, &one), P(d->da), 1);
+	CU(cuCtxSynchronize());
+	CU(cuMemcpyDtoH(&count, workspace, sizeof(count)));
+	CHECK(count == 8 * calls, "%s: %llu calls with the workspace, not %llu", what,
+	      (unsigned long long)count / 8, (unsigned long long)calls);
+}
+
+/* Frameworks set stream and workspace before each call; a stream that is set takes the workspace
+ * back, the same one also. */
+static void workspaces(struct data *d)
+{
+	CUdeviceptr at, other;
+	CUstream stream;
+
+	if (!simulated())
+		return;
+	CU(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+	at = device_alloc(1 << 16);
+	other = device_alloc(1 << 16);
+	CU(cuMemsetD8(at, 0, 1 << 16));
+	CU(cuMemsetD8(other, 0, 1 << 16));
+	OK(cublasSetStream_v2, d->h, stream);
+	lent(d, at, 0, "none yet");
+	for (int i = 0; i < 2; i++) {
+		OK(cublasSetStream_v2, d->h, stream);
+		OK(cublasSetWorkspace_v2, d->h, P(at), 1 << 16);
+		lent(d, at, 3 + 3 * (uint64_t)i, "set again");
+	}
+	lent(d, at, 9, "kept");
+	OK(cublasSetWorkspace_v2, d->h, P(other), 1 << 16);
+	lent(d, at, 9, "another");
+	OK(cublasSetWorkspace_v2, d->h, P(other), 1 << 15);
+	lent(d, other, 6, "another");
+	OK(cublasSetStream_v2, d->h, stream);
+	lent(d, other, 6, "taken back by the same stream");
+	OK(cublasSetWorkspace_v2, d->h, P(at), 1 << 16);
+	lent(d, at, 12, "lent again");
+	OK(cublasSetStream_v2, d->h, NULL);
+	lent(d, at, 12, "taken back by the default stream");
+	OK(cublasSetStream_v2, d->h, stream);
+	lent(d, at, 12, "not given again by the stream that had it");
+	OK(cublasSetWorkspace_v2, d->h, P(at), 1 << 16);
+	lent(d, at, 15, "given again");
+	OK(cublasSetStream_v2, d->h, NULL);
+	CU(cuMemFree(at));
+	CU(cuMemFree(other));
 	CU(cuStreamDestroy(stream));
 }
 
@@ -579,6 +642,7 @@ int main(int argc, char **argv)
 	groups(d, GROUPS, false);
 	copies(d);
 	settings(d);
+	workspaces(d);
 	refused(d);
 	OK(cublasDestroy_v2, d->h);
 	CU(cuMemFree(d->da));

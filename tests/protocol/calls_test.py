@@ -88,6 +88,16 @@ class Calls(description_case.Scratch):
         for name in ("min", "typical", "max"):
             self.assertTrue(os.path.exists(self.path("made/corpus/decode/example_shapes-%s.bin" % name)))
 
+    def test_memory_is_lent_until_the_stream_is_set(self):
+        made = self.generate(self.example(), "made")
+        calls = made["pvgpu_calls_example.c"]
+        for name, what in (("exampleSetStream", "h->lent.over = h->lent.told;"), ("exampleSetRoom", "if (api_lent(&h->lent, &t, room, a.bytes))\n\t\treturn example_status(0);"),
+                           ("exampleSsum", "r = lent_to_tool(h, &t);"), ("exampleShapes", "r = lent_to_tool(h, &t);")):
+            self.assertIn(what, calls.split("PUBLIC int %s(" % name)[1].split("\n}\n")[0])
+        # What is told again is only that the stream is set, which takes the memory back.
+        handler = made["pvgpu_handlers.c"].split("int handle_example_set_stream(")[1].split("\n}\n")[0]
+        self.assertLess(handler.index("->stream_set = false"), handler.index("stream_of_tool("))
+
     def test_compiles(self):
         """Guest and worker, of a description of every role. What the tree's own headers need besides comes from the tree's."""
         base = os.path.join(ROOT, "libpvgpu", "protocol")
@@ -121,6 +131,9 @@ class Calls(description_case.Scratch):
                 ("sum(width)\"\n    check each count", "sum(depth)\"\n    check each count", "memory places", "sum(depth): no such numbers"),
                 ("    state   depth i32", "    state   depth i33", "state   depth", "unknown type 'i33'"),
                 ("    charge  1M\n", "    charge  1M\n    load 3\n", "    load 3", "unknown statement 'load' in object 'tool'"),
+                ("    stream  exampleSetStream\n", "", "end # of the object", "object 'tool' lends memory to the work of a stream: it needs 'stream'"),
+                ("exampleGetStream = 21", "exampleGetStream", "end # of the streams", "object 'tool' lends memory until its stream is set again: the pair needs a number"),
+                ("exampleGetMode\n", "exampleGetMode = 23\n", "end # of the modes", "a mode travels with each call: the pair has no number"),
                 ("call exampleSteps = 4", "call exampleSteps = 1024", "call exampleSteps", "call number 1024 is not between 1 and 1023"),
                 ("call exampleSteps", "call otherSteps", "call otherSteps", "'otherSteps' is a call of no library that is described above"),
                 ("in     count u32 max 8\n", "in     rec u32 max 8\n", "in     rec", "'rec' is a reserved name")):

@@ -95,7 +95,8 @@ def on_device(call, text, tables):
     return lines + ["\tconform_addresses(with, %d, %d);" % (i, n) for n, i in enumerate(tables)]
 
 
-def conform(call):
+def conform(call, lent):
+    """lent: the object that the call lends memory to, which it gives back, or None."""
     lines = ["static void conform_%s(const struct conform *with)" % call.wire_name, "{"]
     places = {}
     for p in call.of("memory"):
@@ -133,6 +134,8 @@ def conform(call):
         lines += ["\t%s = NULL;" % p.name, "\tconform_status(with, \"%s, %s 0\", (int)%s);" % (call.name, p.name, text), "\t%s = %s_is;" % (p.name, p.name)]
     if call.sets:
         lines.append("\tconform_status(with, \"%s again\", (int)%s);" % (call.name, text))
+    if lent:
+        lines.append("\tconform_status(with, \"%s, given back\", (int)CALL(%s)(%s, NULL));" % (call.name, lent.stream, call.object.name))
     return lines + ["}", ""]
 
 
@@ -140,6 +143,6 @@ def conform_h(api, library):
     calls = [c for c in api.calls.values() if c.library is library and can(c)]
     lines = [BANNER]
     for c in calls:
-        lines += conform(c)
+        lines += conform(c, api.lent_by(c))
     lines += ["static void conform_%s_all(const struct conform *with)" % library.name, "{"]
     return "\n".join(lines + ["\tconform_%s(with);" % c.wire_name for c in calls] + ["}"]) + "\n"

@@ -64,6 +64,7 @@ def object_h(api, library):
         lines += ["struct %s_object {" % thing.handle.name, "\tstruct object o;"]
         for s in thing.states.values():
             lines.append("\t%s %s;" % ("CUstream" if s.kind == "stream" else "uint32_t" if s.kind == "mode" else SCALARS[s.kind][0], s.name))
+        lines += ["\tstruct lent lent;"] if thing.lends else []
         lines += ["\tstruct scratch scratch;", "};", ""] if library.number else ["};", ""]
     return "\n".join(lines + ["#endif"]) + "\n"
 
@@ -99,7 +100,7 @@ class Body:
             self.locals.append("struct %s_object *h = NULL;" % first.handle.name)
             steps.append("api_find(PVGPU_H_%s, %s, (void **)&h)" % (first.handle.name.upper(), first.name))
             self.ctx = "h->o.ctx"
-            if call.in_stream:
+            if call.in_stream and not self.sets_stream():
                 self.locals.append("struct target t = {0};")
                 steps.append("api_object_stream(&h->o, h->%s, &t)" % self.stream_state(first))
                 self.ctx = "t.ctx"
@@ -123,6 +124,9 @@ class Body:
         for step in steps[1:]:
             self.lines += ["\tif (!r)", "\t\tr = %s;" % step]
         self.leave_if("r", self.fail("r"))
+
+    def sets_stream(self):
+        return bool(self.call.sets) and self.api.objects[self.call.object.handle.name].states[self.call.sets].kind == "stream"
 
     def stream_state(self, p):
         thing = self.api.objects[p.handle.name]
@@ -254,6 +258,16 @@ class Body:
         if self.ctx:
             self.lines.append("\tr = api_result(%s, r);" % self.ctx)
 
+    def lend(self):
+        """Memory for the stream's work is told when it changes."""
+        call = self.call
+        thing = self.api.objects.get(call.object.handle.name) if call.object else None
+        if self.api.lent_by(call):
+            self.leave_if("api_lent(&h->lent, &t, %s, a.%s)" % (call.of("memory")[0].name, call.values()[0].name), self.fail("0"))
+        elif call.works and thing and thing.lends:
+            self.lines.append("\tr = lent_to_%s(h, &t);" % thing.handle.name)
+            self.leave_if("r", self.fail("r"))
+
     def finish(self):
         call = self.call
         for p in call.of("result"):
@@ -299,6 +313,7 @@ class Body:
             self.lines.append("\tr = api_stream(%s, false, &t);" % value.name)
             self.leave_if("r", self.fail("r"))
             self.lines.append("\th->%s = %s;" % (name, value.name))
+            self.lines += ["\th->lent.over = h->lent.told;"] if call.op is not None else []
         elif state.kind == "mode":
             self.lines.append("\th->%s = a.%s;" % (name, value.name))
         else:
@@ -328,11 +343,21 @@ class Body:
             self.drop()
         else:
             self.numbers()
+            self.lend()
             if call.of("numbers"):
                 self.pack()
             self.send()
             self.finish()
         return self
+
+
+def lent(api, thing):
+    """For calls of an object that work: a stream that was set again takes back what was lent to its work."""
+    name = thing.handle.name
+    wire = next(c.wire for c in api.calls.values() if c.sets and c.object.handle is thing.handle and thing.states[c.sets].kind == "stream")
+    return ["static int lent_to_%s(struct %s_object *h, const struct target *t)" % (name, name), "{", "\tif (!h->lent.over)", "\t\treturn 0;",
+            "\th->lent = (struct lent){0};",
+            "\treturn api_result(t->ctx, pvgpu_do_%s(api_session(), t->ctx->o.wire, t->stream, h->o.wire));" % wire, "}", ""]
 
 
 def function(api, call):
@@ -363,6 +388,8 @@ def calls_c(api, library):
         lines += ["\tapi_object_size(PVGPU_H_%s, sizeof(struct %s_object));" % (t.handle.name.upper(), t.handle.name)
                   for t in mine(api.objects, library)]
         lines += ["}", ""]
+    for thing in mine(api.objects, library):
+        lines += lent(api, thing) if thing.lends else []
     for call in api.calls.values():
         if call.library is library and not call.by_hand and "guest" not in call.own:
             lines += function(api, call)

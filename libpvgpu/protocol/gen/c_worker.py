@@ -196,12 +196,19 @@ class Handler:
     def simple(self):
         self.enter()
         self.check()
+        again = self.sets_stream()
+        if again:
+            self.lines += ["\tif (!r)", "\t\t((struct lib_object *)in->%s)->stream_set = false;" % self.call.object.name]
         self.bind()
-        call = self.far_call()
-        self.lines += ["\tif (!r)", "\t\tr = %s;" % call]
+        if not again:
+            self.step(self.far_call())
         self.lines += ["\tout->%s = (%s)%s;" % (p.name, SCALARS[p.kind][0], p.name) for p in self.call.of("out")]
         ctx = self.context()
         self.lines.append("\treturn %s;" % ("ctx_result(%s, r)" % ctx if ctx else "r"))
+
+    def sets_stream(self):
+        """The stream is set once more, though it may be the same."""
+        return bool(self.call.sets) and self.thing(self.call.object).states[self.call.sets].kind == "stream"
 
     def cost(self, word):
         if any(p.name == word for p in self.call.params):

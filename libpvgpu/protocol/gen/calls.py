@@ -113,7 +113,7 @@ class CallReader(parse.ApiReader):
         self.once(word, line)
         if word == "charge":
             block.charge = line.number("bytes")
-        elif word in ("destroy", "stream", "mode"):
+        elif word in ("destroy", "stream", "mode", "lends"):
             setattr(block, word, line.name("a call", self.C_NAME))
         else:
             line.fail("unknown statement '%s' in object '%s'" % (word, block.handle.name))
@@ -123,6 +123,8 @@ class CallReader(parse.ApiReader):
             line.fail("handle type '%s' is a library's: its number is at least %d" % (block.handle.name, FIRST_HANDLE))
         if not block.destroy:
             line.fail("object '%s' has no 'destroy'" % block.handle.name)
+        if block.lends and not block.stream:
+            line.fail("object '%s' lends memory to the work of a stream: it needs 'stream'" % block.handle.name)
 
     # ---- record
 
@@ -202,8 +204,10 @@ class CallReader(parse.ApiReader):
             line.fail("object '%s' has no state '%s'" % (kind, block["state"]))
         state = thing.states[block["state"]]
         where = line.where
-        if state.kind in ("stream", "mode") and block["op"] is not None:
+        if state.kind in ("stream", "mode") and block["op"] is not None and not (state.kind == "stream" and thing.lends):
             line.fail("a %s travels with each call: the pair has no number" % state.kind)
+        if state.kind == "stream" and thing.lends and block["op"] is None:
+            line.fail("object '%s' lends memory until its stream is set again: the pair needs a number" % kind)
         for getter, called in enumerate(block["names"]):
             call = Call(where, called, block["library"], block["doc"], None if getter else block["op"], block["since"] or 1,
                         lane="gpu")
@@ -507,7 +511,7 @@ class CallReader(parse.ApiReader):
         for p in call.params:
             if p.role in ("object", "drop"):
                 add("in", p.name, "handle", types=[p.handle])
-            elif p.role == "in":
+            elif p.role == "in" and p.kind:
                 add("in", p.name, p.kind, lo=p.lo, hi=p.hi, bits=p.bits)
             elif p.role == "scalar":
                 for i in range(p.words):

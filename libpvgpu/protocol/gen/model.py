@@ -47,6 +47,7 @@ class Object:  # a handle type that a library hands out
     charge: int = 0
     stream: str = None  # the far end's call that sets the stream of its work
     mode: str = None    # and the one that says where its numbers by pointer lie
+    lends: str = None   # the call that lends memory to its stream's work, until the stream is set again
     states: dict = field(default_factory=dict)
 
 

@@ -168,6 +168,11 @@ class Api:
     def const(self, name, default):
         return self.consts[name].value if name in self.consts else default
 
+    def lent_by(self, call):
+        """The object to whose work the call lends memory, or None."""
+        thing = self.objects.get(call.object.handle.name) if call.object else None
+        return thing if thing and thing.lends == call.name else None
+
     def by_op(self):
         return sorted(self.commands.values(), key=lambda c: c.op)
 

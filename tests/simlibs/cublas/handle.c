@@ -84,8 +84,11 @@ PUBLIC cublasStatus_t cublasDestroy_v2(cublasHandle_t h)
 static bool run(struct simcuda_native *n, uint64_t *bad)
 {
 	struct job *j = (struct job *)n;
-	const bool good = j->exec(j, bad);
+	bool good = !j->lent || sim_reach(j->lent, sizeof(*j->lent), true, bad);
 
+	if (good && j->lent)
+		*j->lent += 8;
+	good = good && j->exec(j, bad);
 	if (!j->captured)
 		forget(j);
 	return good;
@@ -99,6 +102,7 @@ void *sim_job(struct cublasContext *h, size_t size, bool (*exec)(struct job *j, 
 		return NULL;
 	j->h = h;
 	j->device = h->mode == CUBLAS_POINTER_MODE_DEVICE;
+	j->lent = h->lent;
 	j->exec = exec;
 	j->native.run = run;
 	simcuda_native_add(&j->native);
@@ -181,7 +185,7 @@ PUBLIC cublasStatus_t cublasGetProperty(libraryPropertyType type, int *value)
 	return CUBLAS_STATUS_SUCCESS;
 }
 
-#define PAIR(Name, member, type, name, bad)                                                        \
+#define SETTER(Name, member, type, name, bad)                                                      \
 	PUBLIC cublasStatus_t cublasSet##Name(cublasHandle_t h, type name)                         \
 	{                                                                                          \
 		if (!h)                                                                            \
@@ -190,7 +194,8 @@ PUBLIC cublasStatus_t cublasGetProperty(libraryPropertyType type, int *value)
 			return CUBLAS_STATUS_INVALID_VALUE;                                        \
 		h->member = name;                                                                  \
 		return CUBLAS_STATUS_SUCCESS;                                                      \
-	}                                                                                          \
+	}
+#define GETTER(Name, member, type, name)                                                           \
 	PUBLIC cublasStatus_t cublasGet##Name(cublasHandle_t h, type *name)                        \
 	{                                                                                          \
 		if (!h)                                                                            \
@@ -200,7 +205,10 @@ PUBLIC cublasStatus_t cublasGetProperty(libraryPropertyType type, int *value)
 		*name = h->member;                                                                 \
 		return CUBLAS_STATUS_SUCCESS;                                                      \
 	}
-PAIR(Stream_v2, stream, CUstream, streamId, 0)
+#define PAIR(Name, member, type, name, bad)                                                        \
+	SETTER(Name, member, type, name, bad)                                                      \
+	GETTER(Name, member, type, name)
+GETTER(Stream_v2, stream, CUstream, streamId)
 PAIR(PointerMode_v2, mode, cublasPointerMode_t, pointerMode, pointerMode > 1)
 PAIR(MathMode, math, cublasMath_t, mathMode, mathMode > 31)
 PAIR(AtomicsMode, atomics, cublasAtomicsMode_t, atomicsMode, atomicsMode > 1)
@@ -216,5 +224,18 @@ PAIR(FixedPointEmulationMantissaBitOffset, bit_offset, int, mantissaBitOffset, 0
 
 PUBLIC cublasStatus_t cublasSetWorkspace_v2(cublasHandle_t h, void *workspace, size_t bytes)
 {
-	return h ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_NOT_INITIALIZED;
+	if (!h)
+		return CUBLAS_STATUS_NOT_INITIALIZED;
+	h->lent = bytes >= sizeof(*h->lent) ? workspace : NULL;
+	return CUBLAS_STATUS_SUCCESS;
+}
+
+/* Takes back the workspace, also when the stream is the same one. */
+PUBLIC cublasStatus_t cublasSetStream_v2(cublasHandle_t h, CUstream streamId)
+{
+	if (!h)
+		return CUBLAS_STATUS_NOT_INITIALIZED;
+	h->stream = streamId;
+	h->lent = NULL;
+	return CUBLAS_STATUS_SUCCESS;
 }

@@ -27,6 +27,7 @@ struct job {
 	struct job *next, **link; /* in the handle's list */
 	bool captured;            /* may run many times: lives as long as the handle */
 	bool device;              /* its numbers are in device memory */
+	uint64_t *lent;           /* the handle's workspace at the call, or NULL */
 	bool (*exec)(struct job *j, uint64_t *bad);
 };
 
@@ -35,6 +36,9 @@ struct cublasContext {
 	CUfunction native;
 	CUdeviceptr workspace; /* as cuBLAS has one for itself; numbers that come back are there */
 	pthread_mutex_t answering; /* the workspace has one number at a time */
+	/* The application's, until the stream is set: each call adds 8 to its first word, which may
+	 * be an address that the application has there. */
+	uint64_t *lent;
 	CUstream stream;
 	cublasPointerMode_t mode;
 	cublasMath_t math;
