@@ -130,6 +130,25 @@ class Run(unittest.TestCase):
         self.assertEqual((etc / "environment").read_text(), before)
         self.assertEqual([p for p in etc.rglob("*") if p.is_file()], [etc / "environment"])
 
+    def test_system_without_last_newline(self):
+        """The last line of /etc/environment need not end with a newline, and what an interrupted run left is not taken."""
+        self.with_audit()
+        etc = self.top / "etc"
+        env = {"PVGPU_ETC": str(etc), "PVGPU_SYS": str(self.top / "sys")}
+        etc.mkdir()
+        value = f"LD_AUDIT={self.libraries}/$LIB/{AUDIT}\n"
+        for before, after in ("LANG=C.UTF-8", "LANG=C.UTF-8\n"), ("", ""), (None, ""):
+            with self.subTest(before):
+                (etc / "environment").unlink(missing_ok=True)
+                (etc / "environment.pvgpu").write_text("LEFT=1\n")
+                if before is not None:
+                    (etc / "environment").write_text(before)
+                self.assertEqual(self.run_it("--system", "on", **env)[0], 0)
+                self.assertEqual((etc / "environment").read_text(), after + value)
+                self.assertEqual(self.run_it("--system", "status", **env)[1], "on\n")
+                self.assertEqual(self.run_it("--system", "off", **env)[0], 0)
+                self.assertEqual((etc / "environment").read_text(), after)
+
     def test_system_refused(self):
         self.with_audit()
         etc = self.top / "etc"
