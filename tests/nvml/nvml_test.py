@@ -427,6 +427,27 @@ class Smi(unittest.TestCase):
                 self.assertEqual((done.returncode, done.stdout), (15, b""))
                 self.assertRegex(done.stderr, rb"^pvgpu-smi: GPU 0: its backend does not answer.*\n$")
 
+    def test_stopped(self):
+        """A pvgpud that accepts connections and does not answer: all that it is asked has an end."""
+        with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as s:
+            path = os.path.join(folder, "s")
+            s.bind(path)
+            s.listen(64)
+            name = f"import binding as b\ntry: b.Library('{LIBRARY}').open().string('nvmlDeviceGetName')\nexcept b.Error as e: print(e)"
+            smi = [[program("pvgpu-smi"), *words] for words in ([], ["-L"], ["--query-gpu=memory.used", "--format=csv,noheader"])]
+            # All of them wait at the same time.
+            asking = [subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={"PVGPU_SOCKET": path}, cwd=HERE)
+                      for words in (*smi, [sys.executable, "-B", "-c", name])]
+            try:
+                said = [(*p.communicate(timeout=120), p.returncode) for p in asking]
+            finally:
+                for p in asking:
+                    end(p)
+            for out, err, status in said[:-1]:
+                self.assertEqual((status, out), (15, b""))
+                self.assertRegex(err, rb"^pvgpu-smi: GPU 0: its backend does not answer.*\n$")
+            self.assertEqual(said[-1], (b"nvmlDeviceGetName: 10\n", b"", 0))
+
     def test_man_page(self):
         """Its options are those of the help."""
         said = subprocess.run([program("pvgpu-smi"), "--help"], capture_output=True, text=True, check=True).stdout
