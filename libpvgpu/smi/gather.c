@@ -4,6 +4,17 @@
 #include <string.h>
 #include <unistd.h>
 
+/*
+ * Processes choose their names, and the backend chooses the GPU's: neither is trusted to be text
+ * for a terminal, or to be one line.
+ */
+static void make_plain(char *text)
+{
+	for (; *text; text++)
+		if (*text < ' ' || *text > '~')
+			*text = '?';
+}
+
 static nvmlReturn_t facts(nvmlDevice_t d, struct smi_gpu *g)
 {
 	nvmlReturn_t r = nvmlDeviceGetName(d, g->name, sizeof(g->name));
@@ -20,6 +31,7 @@ static nvmlReturn_t facts(nvmlDevice_t d, struct smi_gpu *g)
 		g->sm_mhz = 0;
 	if (r || nvmlDeviceGetMaxClockInfo(d, NVML_CLOCK_MEM, &g->memory_mhz))
 		g->memory_mhz = 0;
+	make_plain(g->name);
 	return r;
 }
 
@@ -38,8 +50,10 @@ static nvmlReturn_t processes(nvmlDevice_t d, struct smi_gpu *g)
 		p->pid = found[i].pid;
 		p->memory = found[i].usedGpuMemory;
 		/* One that has ended meanwhile has no name. */
-		if (!nvmlSystemGetProcessName(p->pid, p->name, sizeof(p->name)))
-			g->processes++;
+		if (nvmlSystemGetProcessName(p->pid, p->name, sizeof(p->name)))
+			continue;
+		make_plain(p->name);
+		g->processes++;
 	}
 	return r;
 }

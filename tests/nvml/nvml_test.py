@@ -25,9 +25,10 @@ FOREVER = "1000000000"
 
 
 class Env(PvgpuEnv):
-    def occupy(self, name="vgpu0", mib=64):
-        """A program that keeps the GPU busy, and has its memory."""
-        p = self.popen([os.path.join(self.build, "programs", "occupy"), FOREVER, "2000", "8", str(mib), "2000"], name, stdout=subprocess.DEVNULL)
+    def occupy(self, name="vgpu0", mib=64, called=None):
+        """A program that keeps the GPU busy, and has its memory; it may call itself something else."""
+        path = os.path.join(self.build, "programs", "occupy")
+        p = self.popen([called or path, FOREVER, "2000", "8", str(mib), "2000"], name, executable=path, stdout=subprocess.DEVNULL)
         wait_for("its memory", lambda: int(self.read(f"/vgpu/{name}/memory-used")) >= mib * MIB)
         return p
 
@@ -410,6 +411,22 @@ class Smi(unittest.TestCase):
         end(p)
         p.stdout.close()
         self.assertEqual(lines, [b"index, memory.total [MiB]\n"] + 4 * [b"0, 1024 MiB\n"])
+
+    def test_hostile_name(self):
+        """A process's name, which the process chooses, is no control sequence of a terminal, and no row or field of CSV."""
+        with Env(vgpus={"vgpu0": "1G"}) as env:
+            p = env.occupy(called='"\x1b[31mx\x9b\x7f\t,y\r\n7, forged\\')
+            try:
+                table = self.smi(env)
+                rows = self.smi(env, "--query-compute-apps=name,pid", "--format=csv,noheader")
+                said = json.loads(self.smi(env, "--json"))
+            finally:
+                end(p)
+            name = "?[31mx????,y??7, forged\\"
+            self.assertEqual([x["name"] for x in said["gpus"][0]["processes"]], ['"' + name])
+            self.assertEqual(rows, f"?{name.replace(',', '?')}, {p.pid}\n")
+            self.assertIn(f' {p.pid}      C   "{name} ', table)
+            self.assertEqual(set(re.findall(r"[^ -~\n]", table)), set())
 
     def test_no_vgpu(self):
         done = subprocess.run([program("pvgpu-smi")], capture_output=True, env={"PVGPU_SOCKET": "/nowhere/at/all"}, check=False)
