@@ -51,9 +51,9 @@ static void fetch(struct ml_facts *f)
 	struct pvgpu_link *l;
 	int err;
 
-	/* A link waits for a pvgpud that is being started; a monitor had better say so. */
+	/* A link waits for a pvgpud that is being started, or is busy; a monitor does not. */
 	f->error = ml_figures(&there);
-	if (f->error == NVML_ERROR_GPU_IS_LOST)
+	if (f->error == NVML_ERROR_GPU_IS_LOST || f->error == NVML_ERROR_TIMEOUT)
 		return;
 	f->error = NVML_ERROR_UNKNOWN;
 	err = pvgpu_link_open(&l, reason);

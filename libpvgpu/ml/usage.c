@@ -40,15 +40,15 @@ int ml_usage_percent(const struct ml_usage *u, uint64_t *us)
 	if (!u->n)
 		return -1;
 	last = &u->reading[u->n - 1];
-	/* The oldest that is not too old; or the youngest that is. */
+	/* The youngest that spans the longest time; or the oldest that is not stale. */
 	for (unsigned int i = u->n - 1; i--;) {
+		if (last->at - u->reading[i].at > STALE_US)
+			break;
 		from = &u->reading[i];
 		if (last->at - from->at >= u->shortest * LONGEST)
 			break;
 	}
 	time = from ? last->at - from->at : 0;
-	if (time > STALE_US)
-		return -1;
 	if (time < u->shortest) {
 		*us = u->shortest - time;
 		return -1;

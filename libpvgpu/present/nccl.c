@@ -41,8 +41,9 @@ typedef struct ncclWindow {
 /* A send or a receive of this thread's group: both ends are this rank. */
 struct transfer {
 	ncclComm_t comm;
-	const void *from; /* NULL: a receive */
-	void *to;
+	bool sends;
+	const void *from; /* of a send; NULL where there are no bytes */
+	void *to;         /* of a receive, likewise */
 	size_t bytes;
 	CUstream stream;
 };
@@ -186,39 +187,51 @@ static ncclResult_t grouped(const struct transfer *t)
 	return ncclSuccess;
 }
 
-static ncclResult_t transfer(const void *from, void *to, size_t count, int type, int peer,
-			     ncclComm_t comm, CUstream stream)
+static ncclResult_t transfer(struct transfer *t, size_t count, int type, int peer)
 {
-	struct transfer t = {.comm = comm, .from = from, .to = to, .stream = stream};
-	ncclResult_t r = is_comm(comm);
+	ncclResult_t r = is_comm(t->comm);
 
 	if (!r)
-		r = size_of(count, type, &t.bytes);
+		r = size_of(count, type, &t->bytes);
 	if (!r && peer)
 		r = fails(ncclInvalidArgument, "the only rank is 0: no such peer");
-	if (!r && !from && !to)
+	if (!r && t->bytes && !t->from && !t->to)
 		r = fails(ncclInvalidArgument, "a buffer is missing");
-	return r ? r : grouped(&t);
+	return r ? r : grouped(t);
 }
 
-/* Copy a send's data in the receive's stream, after the work before the send in its own. */
-static ncclResult_t deliver(const struct transfer *s, const struct transfer *t)
+/* Later work in a stream waits for what another has so far. */
+static ncclResult_t follow(CUstream later, CUstream earlier)
 {
 	CUevent event = NULL;
-	ncclResult_t r = ncclSuccess;
+	ncclResult_t r;
+
+	if (later == earlier)
+		return ncclSuccess;
+	r = of_cuda(cuEventCreate(&event, CU_EVENT_DISABLE_TIMING), "cuEventCreate");
+	if (!r)
+		r = of_cuda(cuEventRecord(event, earlier), "cuEventRecord");
+	if (!r)
+		r = of_cuda(cuStreamWaitEvent(later, event, 0), "cuStreamWaitEvent");
+	if (event)
+		cuEventDestroy(event);
+	return r;
+}
+
+/*
+ * Copy a send's data in the receive's stream, after the work before the send in its own, and before
+ * the work behind the send, which may overwrite them.
+ */
+static ncclResult_t deliver(const struct transfer *s, const struct transfer *t)
+{
+	ncclResult_t r;
 
 	if (s->bytes != t->bytes)
 		return fails(ncclInvalidArgument, "what is sent and received differs in size");
-	if (s->stream != t->stream) {
-		r = of_cuda(cuEventCreate(&event, CU_EVENT_DISABLE_TIMING), "cuEventCreate");
-		if (!r)
-			r = of_cuda(cuEventRecord(event, s->stream), "cuEventRecord");
-		if (!r)
-			r = of_cuda(cuStreamWaitEvent(t->stream, event, 0), "cuStreamWaitEvent");
-		if (event)
-			cuEventDestroy(event);
-	}
-	return r ? r : copy(t->comm, s->from, t->to, t->bytes, t->stream);
+	r = follow(t->stream, s->stream);
+	if (!r)
+		r = copy(t->comm, s->from, t->to, t->bytes, t->stream);
+	return r ? r : follow(s->stream, t->stream);
 }
 
 /* The nth send goes to the nth receive of the same communicator. */
@@ -228,10 +241,10 @@ static ncclResult_t group_run(void)
 	size_t s, t;
 
 	for (t = 0; !r && t < group.count; t++) {
-		if (group.all[t].from)
+		if (group.all[t].sends)
 			continue;
 		for (s = 0; s < group.count; s++)
-			if (group.all[s].from && group.all[s].comm == group.all[t].comm)
+			if (group.all[s].sends && group.all[s].comm == group.all[t].comm)
 				break;
 		if (s == group.count) {
 			r = fails(ncclInvalidUsage, "the group receives what it does not send");
@@ -241,7 +254,7 @@ static ncclResult_t group_run(void)
 		}
 	}
 	for (s = 0; !r && s < group.count; s++)
-		if (group.all[s].from && group.all[s].comm)
+		if (group.all[s].sends && group.all[s].comm)
 			r = fails(ncclInvalidUsage, "the group sends what it does not receive");
 	group.count = 0;
 	return r;
@@ -467,12 +480,16 @@ ncclResult_t ncclScatter(const void *from, void *to, size_t count, int type, int
 ncclResult_t ncclSend(const void *from, size_t count, int type, int peer, ncclComm_t comm,
 		      CUstream stream)
 {
-	return transfer(from, NULL, count, type, peer, comm, stream);
+	struct transfer t = {.comm = comm, .sends = true, .from = from, .stream = stream};
+
+	return transfer(&t, count, type, peer);
 }
 
 ncclResult_t ncclRecv(void *to, size_t count, int type, int peer, ncclComm_t comm, CUstream stream)
 {
-	return transfer(NULL, to, count, type, peer, comm, stream);
+	struct transfer t = {.comm = comm, .to = to, .stream = stream};
+
+	return transfer(&t, count, type, peer);
 }
 
 ncclResult_t ncclGroupStart(void)

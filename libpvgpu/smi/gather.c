@@ -4,6 +4,17 @@
 #include <string.h>
 #include <unistd.h>
 
+/*
+ * Processes choose their names, and the backend chooses the GPU's: neither is trusted to be text
+ * for a terminal, or to be one line.
+ */
+static void make_plain(char *text)
+{
+	for (; *text; text++)
+		if (*text < ' ' || *text > '~')
+			*text = '?';
+}
+
 static nvmlReturn_t facts(nvmlDevice_t d, struct smi_gpu *g)
 {
 	nvmlReturn_t r = nvmlDeviceGetName(d, g->name, sizeof(g->name));
@@ -20,6 +31,7 @@ static nvmlReturn_t facts(nvmlDevice_t d, struct smi_gpu *g)
 		g->sm_mhz = 0;
 	if (r || nvmlDeviceGetMaxClockInfo(d, NVML_CLOCK_MEM, &g->memory_mhz))
 		g->memory_mhz = 0;
+	make_plain(g->name);
 	return r;
 }
 
@@ -38,8 +50,10 @@ static nvmlReturn_t processes(nvmlDevice_t d, struct smi_gpu *g)
 		p->pid = found[i].pid;
 		p->memory = found[i].usedGpuMemory;
 		/* One that has ended meanwhile has no name. */
-		if (!nvmlSystemGetProcessName(p->pid, p->name, sizeof(p->name)))
-			g->processes++;
+		if (nvmlSystemGetProcessName(p->pid, p->name, sizeof(p->name)))
+			continue;
+		make_plain(p->name);
+		g->processes++;
 	}
 	return r;
 }
@@ -52,17 +66,21 @@ static bool is_trouble(nvmlReturn_t r)
 nvmlReturn_t smi_gather(nvmlDevice_t device, unsigned int what, struct smi_gpu *g)
 {
 	nvmlUtilization_t rates = {0};
+	nvmlReturn_t r = NVML_SUCCESS;
 
 	memset(g, 0, sizeof(*g));
+	/* A backend that does not answer one question keeps the next waiting as long. */
 	if (what & SMI_FACTS)
-		g->facts = facts(device, g);
-	if (what & SMI_MEMORY)
-		g->memory_known = nvmlDeviceGetMemoryInfo(device, &g->memory);
-	if (what & SMI_USE)
-		g->use_known = nvmlDeviceGetUtilizationRates(device, &rates);
+		r = g->facts = facts(device, g);
+	if ((what & SMI_MEMORY) && !smi_is_silent(r))
+		r = g->memory_known = nvmlDeviceGetMemoryInfo(device, &g->memory);
+	if ((what & SMI_USE) && !smi_is_silent(r))
+		r = g->use_known = nvmlDeviceGetUtilizationRates(device, &rates);
 	g->use = rates.gpu;
-	if (what & SMI_PROCESS)
-		g->processes_known = processes(device, g);
+	if ((what & SMI_PROCESS) && !smi_is_silent(r))
+		r = g->processes_known = processes(device, g);
+	if (smi_is_silent(r))
+		return r;
 	if (is_trouble(g->memory_known))
 		return g->memory_known;
 	if (is_trouble(g->use_known))
@@ -70,6 +88,11 @@ nvmlReturn_t smi_gather(nvmlDevice_t device, unsigned int what, struct smi_gpu *
 	if (is_trouble(g->processes_known))
 		return g->processes_known;
 	return is_trouble(g->facts) ? g->facts : NVML_SUCCESS;
+}
+
+bool smi_is_silent(nvmlReturn_t r)
+{
+	return r == NVML_ERROR_GPU_IS_LOST || r == NVML_ERROR_TIMEOUT;
 }
 
 const char *smi_absent(nvmlReturn_t r)

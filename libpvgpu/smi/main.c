@@ -218,10 +218,12 @@ static int trouble(nvmlReturn_t r)
 {
 	const char *why = nvmlErrorString(r);
 
-	if (r == NVML_ERROR_GPU_IS_LOST)
+	if (smi_is_silent(r)) {
+		r = NVML_ERROR_GPU_IS_LOST;
 		why = "its backend does not answer: pvgpud may be stopped";
-	else if (r == NVML_ERROR_UNKNOWN)
+	} else if (r == NVML_ERROR_UNKNOWN) {
 		why = "it takes no session now; PVGPU_DEBUG=1 says why";
+	}
 	fprintf(stderr, "pvgpu-smi: GPU 0: %s\n", why);
 	return status_of(r);
 }
@@ -237,7 +239,7 @@ static int look(const struct asked *a, nvmlDevice_t device)
 		smi_query_header(stdout, &a->q);
 	do {
 		r = smi_gather(device, wanted(a), &g);
-		if (r == NVML_ERROR_GPU_IS_LOST || (r && a->list))
+		if (smi_is_silent(r) || (r && a->list))
 			return trouble(r);
 		show(a, &g);
 		if (fflush(stdout)) {

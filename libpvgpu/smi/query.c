@@ -22,9 +22,13 @@ static void put_absent(FILE *out, const struct row *r)
 	fputs("[N/A]", out);
 }
 
+/* As NVIDIA's tool this writes no quotes: a comma in a name would begin another field. */
 static void put_text(FILE *out, nvmlReturn_t known, const char *text)
 {
-	fputs(known ? smi_absent(known) : text, out);
+	if (known)
+		fputs(smi_absent(known), out);
+	for (; !known && *text; text++)
+		fputc(*text == ',' || *text == '"' ? '?' : *text, out);
 }
 
 static void put_number(FILE *out, const struct row *r, nvmlReturn_t known, unsigned long long n,

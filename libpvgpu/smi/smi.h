@@ -44,6 +44,8 @@ struct smi_gpu {
 
 /* The first result that is neither success nor "not supported"; NVML_SUCCESS: all is well. */
 nvmlReturn_t smi_gather(nvmlDevice_t device, unsigned int what, struct smi_gpu *g);
+/* Does this result say that the backend does not answer? */
+bool smi_is_silent(nvmlReturn_t r);
 /* The text in place of an unknown value. */
 const char *smi_absent(nvmlReturn_t r);
 

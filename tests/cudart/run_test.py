@@ -110,6 +110,31 @@ class Run(unittest.TestCase):
             self.assertEqual(f"{wants} wants what no library here has: cudaNotThere", found["missing"][1])
         self.assertEqual(self.run_it("--check", program), (0, "libcudart.so.12: of pvgpu\nnothing is missing\n", ""))
 
+    def test_others_names(self):
+        """Libraries of others whose names begin as NVIDIA's do are not taken for NVIDIA's."""
+        (self.libraries / "libcudnn_ops.so.9").touch()
+        others = ("libcurl.so.4", "libcups.so.2", "libcue.so.2", "libcudf.so.1", "libnvme.so.1", "libnvpair.so.3")
+        theirs = ("libcufft.so.11", "libcuinj64.so.12", "libcusolverMg.so.11", "libnvinfer_plugin.so.10", "libnvjpeg.so.12")
+        program = self.script("program", "#!/bin/sh\n# " + " ".join((*others, *theirs, "libcudnn_ops.so.9", "libnvrtc.so.12", "libnvidia-ml.so.1")))
+        (self.libraries / "libnvidia-ml.so.1").touch()
+        found = json.loads(self.run_it("--check", "--json", program)[1])
+        self.assertEqual(found["served"], ["libcudnn_ops.so.9", "libnvidia-ml.so.1"])
+        self.assertEqual(found["missing"], [f"{program} names {name}, which pvgpu does not have: NVIDIA's own accepts NVIDIA's own driver only"
+                                            for name in theirs])
+
+    def test_names_of_the_shell(self):
+        """Programs that the shell, or pvgpu-run itself, has a command of the same name for."""
+        self.assertEqual(self.run_it("echo", "x"), (0, "x\n", ""))
+        self.assertEqual(self.run_it("printf", "x"), (0, "x", ""))
+        self.assertEqual(self.run_it("test", "a", "=", "b"), (1, "", ""))
+        self.script("fail", "#!/bin/sh\necho failed\n")
+        for path in self.top / "none", self.top / "*":
+            self.assertEqual(self.run_it("fail", PATH=f"{path}:{os.environ['PATH']}")[0], 127)
+        for path in f"{self.top}:", ":", ".":
+            done = subprocess.run([str(pathlib.Path(RUN).resolve()), "fail"], env={**self.env, "PATH": f"{path}:{os.environ['PATH']}"}, cwd=self.top,
+                                  capture_output=True, text=True, timeout=120, check=False)
+            self.assertEqual((done.returncode, done.stdout), (0, "failed\n"), path)
+
     def test_system(self):
         program, _ = self.build_first()
         etc = self.top / "etc"
@@ -129,6 +154,25 @@ class Run(unittest.TestCase):
         self.assertEqual(self.run_it("--system", "off", **env)[0], 0)
         self.assertEqual((etc / "environment").read_text(), before)
         self.assertEqual([p for p in etc.rglob("*") if p.is_file()], [etc / "environment"])
+
+    def test_system_without_last_newline(self):
+        """The last line of /etc/environment need not end with a newline, and what an interrupted run left is not taken."""
+        self.with_audit()
+        etc = self.top / "etc"
+        env = {"PVGPU_ETC": str(etc), "PVGPU_SYS": str(self.top / "sys")}
+        etc.mkdir()
+        value = f"LD_AUDIT={self.libraries}/$LIB/{AUDIT}\n"
+        for before, after in ("LANG=C.UTF-8", "LANG=C.UTF-8\n"), ("", ""), (None, ""):
+            with self.subTest(before):
+                (etc / "environment").unlink(missing_ok=True)
+                (etc / "environment.pvgpu").write_text("LEFT=1\n")
+                if before is not None:
+                    (etc / "environment").write_text(before)
+                self.assertEqual(self.run_it("--system", "on", **env)[0], 0)
+                self.assertEqual((etc / "environment").read_text(), after + value)
+                self.assertEqual(self.run_it("--system", "status", **env)[1], "on\n")
+                self.assertEqual(self.run_it("--system", "off", **env)[0], 0)
+                self.assertEqual((etc / "environment").read_text(), after)
 
     def test_system_refused(self):
         self.with_audit()

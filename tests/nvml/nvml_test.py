@@ -25,9 +25,10 @@ FOREVER = "1000000000"
 
 
 class Env(PvgpuEnv):
-    def occupy(self, name="vgpu0", mib=64):
-        """A program that keeps the GPU busy, and has its memory."""
-        p = self.popen([os.path.join(self.build, "programs", "occupy"), FOREVER, "2000", "8", str(mib), "2000"], name, stdout=subprocess.DEVNULL)
+    def occupy(self, name="vgpu0", mib=64, called=None):
+        """A program that keeps the GPU busy, and has its memory; it may call itself something else."""
+        path = os.path.join(self.build, "programs", "occupy")
+        p = self.popen([called or path, FOREVER, "2000", "8", str(mib), "2000"], name, executable=path, stdout=subprocess.DEVNULL)
         wait_for("its memory", lambda: int(self.read(f"/vgpu/{name}/memory-used")) >= mib * MIB)
         return p
 
@@ -411,6 +412,22 @@ class Smi(unittest.TestCase):
         p.stdout.close()
         self.assertEqual(lines, [b"index, memory.total [MiB]\n"] + 4 * [b"0, 1024 MiB\n"])
 
+    def test_hostile_name(self):
+        """A process's name, which the process chooses, is no control sequence of a terminal, and no row or field of CSV."""
+        with Env(vgpus={"vgpu0": "1G"}) as env:
+            p = env.occupy(called='"\x1b[31mx\x9b\x7f\t,y\r\n7, forged\\')
+            try:
+                table = self.smi(env)
+                rows = self.smi(env, "--query-compute-apps=name,pid", "--format=csv,noheader")
+                said = json.loads(self.smi(env, "--json"))
+            finally:
+                end(p)
+            name = "?[31mx????,y??7, forged\\"
+            self.assertEqual([x["name"] for x in said["gpus"][0]["processes"]], ['"' + name])
+            self.assertEqual(rows, f"?{name.replace(',', '?')}, {p.pid}\n")
+            self.assertIn(f' {p.pid}      C   "{name} ', table)
+            self.assertEqual(set(re.findall(r"[^ -~\n]", table)), set())
+
     def test_no_vgpu(self):
         done = subprocess.run([program("pvgpu-smi")], capture_output=True, env={"PVGPU_SOCKET": "/nowhere/at/all"}, check=False)
         self.assertEqual((done.returncode, done.stdout), (9, b""))
@@ -426,6 +443,27 @@ class Smi(unittest.TestCase):
                 done = subprocess.run([program("pvgpu-smi"), *words], capture_output=True, env={"PVGPU_SOCKET": path}, check=False)
                 self.assertEqual((done.returncode, done.stdout), (15, b""))
                 self.assertRegex(done.stderr, rb"^pvgpu-smi: GPU 0: its backend does not answer.*\n$")
+
+    def test_stopped(self):
+        """A pvgpud that accepts connections and does not answer: all that it is asked has an end."""
+        with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as s:
+            path = os.path.join(folder, "s")
+            s.bind(path)
+            s.listen(64)
+            name = f"import binding as b\ntry: b.Library('{LIBRARY}').open().string('nvmlDeviceGetName')\nexcept b.Error as e: print(e)"
+            smi = [[program("pvgpu-smi"), *words] for words in ([], ["-L"], ["--query-gpu=memory.used", "--format=csv,noheader"])]
+            # All of them wait at the same time.
+            asking = [subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={"PVGPU_SOCKET": path}, cwd=HERE)
+                      for words in (*smi, [sys.executable, "-B", "-c", name])]
+            try:
+                said = [(*p.communicate(timeout=120), p.returncode) for p in asking]
+            finally:
+                for p in asking:
+                    end(p)
+            for out, err, status in said[:-1]:
+                self.assertEqual((status, out), (15, b""))
+                self.assertRegex(err, rb"^pvgpu-smi: GPU 0: its backend does not answer.*\n$")
+            self.assertEqual(said[-1], (b"nvmlDeviceGetName: 10\n", b"", 0))
 
     def test_man_page(self):
         """Its options are those of the help."""

@@ -128,6 +128,35 @@ static void nccl_group(struct nccl *s)
 	GIVES(INVALID_USAGE, ncclGroupEnd, (void));
 }
 
+/* What is sent may be overwritten by the work behind the send in its stream. */
+static void nccl_overwrite(struct nccl *s)
+{
+	struct gate gate;
+
+	gate_close(&gate, s->stream);
+	GIVES(0, ncclGroupStart, (void));
+	GIVES(0, ncclSend, SEND_TYPES, P(s->from), N, FLOAT, 0, s->comm, s->other);
+	GIVES(0, ncclRecv, SEND_TYPES, P(s->to), N, FLOAT, 0, s->comm, s->stream);
+	GIVES(0, ncclGroupEnd, (void));
+	CU(cuMemsetD8Async(s->from, 0, sizeof(s->data), s->other));
+	CHECK(cuStreamQuery(s->other) == CUDA_ERROR_NOT_READY, "the send does not wait");
+	gate_open(&gate);
+	check_copied(s, "Send before a fill");
+	CU(cuStreamSynchronize(s->other));
+	CU(cuMemcpyHtoD(s->from, s->data, sizeof(s->data)));
+}
+
+/* Nothing is sent from nowhere to nowhere; something is not. */
+static void nccl_empty(struct nccl *s)
+{
+	GIVES(0, ncclGroupStart, (void));
+	GIVES(0, ncclRecv, SEND_TYPES, NULL, 0, FLOAT, 0, s->comm, s->stream);
+	GIVES(0, ncclSend, SEND_TYPES, NULL, 0, FLOAT, 0, s->comm, s->other);
+	GIVES(INVALID_ARGUMENT, ncclSend, SEND_TYPES, NULL, N, FLOAT, 0, s->comm, s->other);
+	GIVES(INVALID_ARGUMENT, ncclRecv, SEND_TYPES, NULL, N, FLOAT, 0, s->comm, s->stream);
+	GIVES(0, ncclGroupEnd, (void));
+}
+
 static void nccl_graph(struct nccl *s)
 {
 	CUgraphExec exec;
@@ -159,6 +188,8 @@ static void nccl(void)
 	nccl_start(&s);
 	nccl_collectives(&s);
 	nccl_group(&s);
+	nccl_overwrite(&s);
+	nccl_empty(&s);
 	nccl_graph(&s);
 	GIVES(0, ncclCommSplit, (comm_t, int, int, comm_t *, void *), s.comm, 3, 0, &split, NULL);
 	GIVES(0, ncclCommDestroy, (comm_t), split);

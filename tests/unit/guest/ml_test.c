@@ -61,6 +61,24 @@ START_TEST(usage_follows)
 }
 END_TEST
 
+/* After a long pause one more reading does, although older ones are there. */
+START_TEST(usage_after_a_pause)
+{
+	struct ml_usage u = {.shortest = 1000000};
+	uint64_t wait, at = 1, gpu = 0;
+
+	for (int i = 0; i < 5; i++)
+		percent_of(&u, at += 1000000, gpu += 1000000, &wait);
+	ck_assert_int_eq(percent_of(&u, at += 60000000, gpu, &wait), -1);
+	ck_assert_uint_eq(wait, 1000000);
+	/* A part of the time was gone already. */
+	ck_assert_int_eq(percent_of(&u, at += 600000, gpu += 300000, &wait), -1);
+	ck_assert_uint_eq(wait, 400000);
+	ck_assert_int_eq(percent_of(&u, at += 400000, gpu += 200000, &wait), 50);
+	ck_assert_int_eq(percent_of(&u, at += 1000000, gpu += 1000000, &wait), 75);
+}
+END_TEST
+
 static char folder[] = "/tmp/pvgpu-ml-XXXXXX", device[64], sysfs[64], proc[64];
 
 static void put(const char *name, const char *text)
@@ -261,6 +279,7 @@ int main(void)
 
 	tcase_add_test(usage, usage_needs_two_readings);
 	tcase_add_test(usage, usage_follows);
+	tcase_add_test(usage, usage_after_a_pause);
 	tcase_add_checked_fixture(xen, setup, teardown);
 	tcase_set_timeout(xen, 120);
 	tcase_add_test(xen, figures_of_the_module);
