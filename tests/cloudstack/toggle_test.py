@@ -4,15 +4,17 @@
 
 PVGPU_BUILD: the build folder with tests/pvgpuctl-fake."""
 import http.client
+import socket
 import subprocess
 import sys
+import time
 import unittest
 import urllib.parse
 
 from cloudstack import ApiError
 from world import ALICE, PROJECT, TOP, World
 from pvgpu_cloudstack import site
-from pvgpu_cloudstack.failure import Failure
+from pvgpu_cloudstack.failure import Failure, TIMED_OUT
 from pvgpu_cloudstack.pools import Pools
 
 T2, T4 = "pvgpu-2g tenant:" + ALICE, "pvgpu-4g tenant:" + ALICE
@@ -229,6 +231,52 @@ class Toggle(World):
         for words, status in ((["--help"], 0), (["enable", "--help"], 0), (["--version"], 0), ([], 2), (["dance"], 2), (["enable", "x", "--count", "17"], 2)):
             self.assertEqual(subprocess.run([sys.executable, tool] + words, capture_output=True).returncode, status, words)
         self.assertEqual(self.toggle(v), T2)
+
+
+class Masters(World):
+    """A process that stays, when the pool's master becomes another."""
+
+    def setUp(self):
+        super().setUp()
+        port, links = self.pool.serve(), []
+        server = self.pool.servers[-1]
+        plain, server.process_request = server.process_request, lambda link, client: links.append(link) or plain(link, client)
+        self.first, self.server, self.links = ("127.0.0.1", port), server, links
+        conf = self.write_conf("two.conf", pool_p1={"url": "http://127.0.0.1:%d, %s" % (port, self.pool.url), "timeout": "1"})
+        pools = Pools(site.Site(conf))
+        self.addCleanup(pools.close)
+        self.caller, = pools.all
+
+    def end_first(self):
+        self.server.shutdown()
+        self.server.server_close()
+        for link in self.links:
+            link.shutdown(socket.SHUT_RDWR)
+
+    def test_one_that_refuses_connections(self):
+        self.caller.hosts()
+        self.end_first()
+        self.assertEqual(len(self.caller.hosts()), 1)
+
+    def test_one_that_does_not_answer(self):
+        self.caller.hosts()
+        self.end_first()
+        with socket.create_server(self.first):
+            with self.assertRaises(Failure) as e:
+                self.caller.hosts()
+            self.assertEqual((e.exception.status, e.exception.code), (TIMED_OUT, ""))
+            self.assertEqual(len(self.caller.hosts()), 1)
+
+    def test_a_wait_for_a_guest_is_of_its_call_alone(self):
+        """It holds after another login, too, and does not hold for later calls."""
+        host, = self.caller.hosts()
+        self.pool.host_call_plugin = lambda *_: time.sleep(1.5) or "[]"
+        self.pool.refuse["host.call_plugin"] = [("SESSION_INVALID", "session")]
+        self.assertEqual(self.caller.plugin(host, "attach", timeout=1), [])
+        self.pool.refuse["host.call_plugin"] = [("HOST_OFFLINE", host)]
+        with self.assertRaises(Failure):
+            self.caller.plugin(host, "attach", timeout=1)
+        self.assertEqual(self.caller.transport.made[2], 1)
 
 
 class Both(World):
