@@ -167,6 +167,7 @@ install-cloudstack:
 	$(Q)$(INSTALL) -m 644 $(CLOUDSTACK)/answers.schema.json $(CLOUDSTACK)/cloudstack.conf $(LIBEXEC)/cloudstack/
 	$(Q)$(INSTALL) -m 644 $(CLOUDSTACK)/pvgpu_cloudstack/*.py $(LIBEXEC)/cloudstack/pvgpu_cloudstack/
 	$(call install_unit,xen-pvgpu-back/systemd/pvgpu-cloudstack.service.in)
+	$(Q)$(INSTALL) -D -m 644 xen-pvgpu-back/systemd/pvgpu-cloudstack.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/pvgpu-cloudstack.conf
 	$(call install_man,$(MAN_CLOUDSTACK))
 
 # What a guest loads: every library of ours that has the name of one of NVIDIA's, and (linux-pvgpu-front/build.mk) the module's source.

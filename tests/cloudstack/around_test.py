@@ -508,6 +508,12 @@ class Configuration(World):
         del self.conf["pool p1"]
         self.refused(2, "there is no [pool NAME]", "status", "web1", conf=self.write_conf("nopool.conf"))
 
+    @unittest.skipUnless(os.geteuid() == 0, "root alone gives files away")
+    def test_a_secret_of_another_user(self):
+        keys = self.conf["cloudstack"]["keys"]
+        os.chown(keys, 12345, -1)
+        self.refused(2, "keys (CloudStack's keys): belongs to user 12345: run pvgpu-cloudstack as that user, or chown it", "status", "web1")
+
     def test_not_a_cloudstack(self):
         self.refused(3, "Connection refused", "status", "web1", conf=self.write_conf("a.conf", cloudstack={"url": "http://127.0.0.1:9/client/api"}))
         self.refused(3, "HTTP status 501 and no JSON", "status", "web1",

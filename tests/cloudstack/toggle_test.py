@@ -4,15 +4,17 @@
 
 PVGPU_BUILD: the build folder with tests/pvgpuctl-fake."""
 import http.client
+import socket
 import subprocess
 import sys
+import time
 import unittest
 import urllib.parse
 
 from cloudstack import ApiError
 from world import ALICE, PROJECT, TOP, World
 from pvgpu_cloudstack import site
-from pvgpu_cloudstack.failure import Failure
+from pvgpu_cloudstack.failure import Failure, TIMED_OUT
 from pvgpu_cloudstack.pools import Pools
 
 T2, T4 = "pvgpu-2g tenant:" + ALICE, "pvgpu-4g tenant:" + ALICE
@@ -231,6 +233,52 @@ class Toggle(World):
         self.assertEqual(self.toggle(v), T2)
 
 
+class Masters(World):
+    """A process that stays, when the pool's master becomes another."""
+
+    def setUp(self):
+        super().setUp()
+        port, links = self.pool.serve(), []
+        server = self.pool.servers[-1]
+        plain, server.process_request = server.process_request, lambda link, client: links.append(link) or plain(link, client)
+        self.first, self.server, self.links = ("127.0.0.1", port), server, links
+        conf = self.write_conf("two.conf", pool_p1={"url": "http://127.0.0.1:%d, %s" % (port, self.pool.url), "timeout": "1"})
+        pools = Pools(site.Site(conf))
+        self.addCleanup(pools.close)
+        self.caller, = pools.all
+
+    def end_first(self):
+        self.server.shutdown()
+        self.server.server_close()
+        for link in self.links:
+            link.shutdown(socket.SHUT_RDWR)
+
+    def test_one_that_refuses_connections(self):
+        self.caller.hosts()
+        self.end_first()
+        self.assertEqual(len(self.caller.hosts()), 1)
+
+    def test_one_that_does_not_answer(self):
+        self.caller.hosts()
+        self.end_first()
+        with socket.create_server(self.first):
+            with self.assertRaises(Failure) as e:
+                self.caller.hosts()
+            self.assertEqual((e.exception.status, e.exception.code), (TIMED_OUT, ""))
+            self.assertEqual(len(self.caller.hosts()), 1)
+
+    def test_a_wait_for_a_guest_is_of_its_call_alone(self):
+        """It holds after another login, too, and does not hold for later calls."""
+        host, = self.caller.hosts()
+        self.pool.host_call_plugin = lambda *_: time.sleep(1.5) or "[]"
+        self.pool.refuse["host.call_plugin"] = [("SESSION_INVALID", "session")]
+        self.assertEqual(self.caller.plugin(host, "attach", timeout=1), [])
+        self.pool.refuse["host.call_plugin"] = [("HOST_OFFLINE", host)]
+        with self.assertRaises(Failure):
+            self.caller.plugin(host, "attach", timeout=1)
+        self.assertEqual(self.caller.transport.made[2], 1)
+
+
 class Both(World):
     """Both parts or neither."""
 
@@ -244,8 +292,50 @@ class Both(World):
         self.ask("enable", "other", "--profile", "pvgpu-4g", "--count", 2)
         v = self.vm()
         said = self.neither(v, 1, "2048 MiB wanted, but only 0 MiB")
-        self.assertIn("nothing is changed: the toggle of VM web1 (i-2-100-VM) is off", said)
+        self.assertIn("VM web1 (i-2-100-VM), which had no toggle, has the toggle off: CloudStack cannot take a line away", said)
         self.assertIsNone(self.other_config(v))
+        for before in "off", "a b c":  # the second is none that a toggle can have
+            v["details"]["extraconfig-1"] = "other_config:pvgpu=" + before
+            self.assertIn("nothing is changed: the toggle of VM web1 (i-2-100-VM) is " + before, self.neither(v, 1, "2048 MiB wanted", toggle=before))
+
+    def following(self):
+        """A VM without a line whose offering gives it a vGPU, and the configuration that follows it."""
+        self.cloud.offerings.update(o2={"id": "o2", "name": "GPU-4G", "hosttags": "pvgpu-4g"})
+        return self.vm(serviceofferingid="o2", serviceofferingname="GPU-4G"), self.write_conf("follow.conf", toggle={"follow-offerings": "yes"})
+
+    def test_what_an_offering_gives_is_tried_again(self):
+        """CloudStack cannot take a line away, and off would count more than the offering."""
+        self.vm("other", "i-2-109-VM")
+        self.ask("enable", "other", "--profile", "pvgpu-4g", "--count", 2)
+        v, conf = self.following()
+        said = self.refused(1, "4096 MiB wanted, but only 0 MiB", "enable", "web1", conf=conf)
+        self.assertIn("VM web1 (i-2-100-VM), which had no toggle, has that of its offering: %s" % T4, said)
+        self.assertEqual((self.toggle(v), self.other_config(v), self.live(v)), (T4, None, []))
+        self.ask("disable", "other")
+        self.ask("sync", "web1", conf=conf)
+        self.assertEqual((self.toggle(v), self.live(v)), (T4, [("pvgpu-4g", ALICE)]))
+
+    def test_a_disable_that_fails_leaves_what_an_offering_gives(self):
+        v, conf = self.following()
+        vm = self.pool.of(v["instancename"])
+        self.pool.host_of(vm).call_plugin("pvgpu", "attach", {"vm-uuid": vm["uuid"], "profile": "pvgpu-4g", "tenant": ALICE})
+        self.pool.refuse["detach"] = [("PVGPU_REFUSED", "not now")]
+        self.refused(1, "not now; VM web1 (i-2-100-VM), which had no toggle, has that of its offering: %s" % T4, "disable", "web1", conf=conf)
+        self.assertEqual((self.toggle(v), self.live(v)), (T4, [("pvgpu-4g", ALICE)]))
+
+    def test_a_line_that_is_written_with_an_error(self):
+        v, conf = self.following()
+        plain = self.cloud.updateVirtualMachine
+
+        def fails(p):
+            self.cloud.updateVirtualMachine = plain
+            plain(p)
+            raise ApiError(530, "busy")
+        self.cloud.updateVirtualMachine = fails
+        self.refused(1, "busy", "sync", "web1", conf=conf)
+        self.assertEqual(self.toggle(v), T4)
+        self.ask("sync", "web1", conf=conf)
+        self.assertEqual(self.live(v), [("pvgpu-4g", ALICE)])
 
     def test_the_second_of_two_does_not_fit(self):
         v = self.vm()

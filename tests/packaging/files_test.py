@@ -75,6 +75,14 @@ class Files(unittest.TestCase):
                     self.assertIn(re.search(r"^ExecStart=/(\S+)", text, re.M)[1], files)
                     self.assertNotRegex(text, "@[A-Z]+@")
 
+    def test_users_of_units_come_with_their_package(self):
+        for package, files in self.files.items():
+            made = [line.split()[1] for f in files if "/sysusers.d/" in f for line in (self.top / package / f).read_text().splitlines() if line.startswith("u ")]
+            for f in files:
+                if f.endswith(".service"):
+                    for user in re.findall(r"^User=(\S+)", (self.top / package / f).read_text(), re.M):
+                        self.assertIn(user, made, f)
+
     def test_guest(self):
         files = self.files["pvgpu-guest"]
         libraries = {f for f in files if ".so" in f}

@@ -28,6 +28,8 @@ PROGRAM = r"""
 int main(void) { int n = 0, v = 0; cuDriverGetVersion(&v); printf("%d %d\n", cuInit(0), v); return cuDeviceGetCount(&n) == 0; }
 """
 THEIRS = "usr/lib/x86_64-linux-gnu/libcuda.so.1"
+# Units that the site enables and starts: for the one it makes a group, for the other a configuration.
+BY_THE_SITE = ("pvgpu-exporter.service", "pvgpu-cloudstack.service")
 # Lists of packages that .ci/install-packages and the lab read.
 LISTS = (".ci/packages", "tests/lab/host-packages", "tests/lab/packages", "tests/clients/host-packages", "tests/xl/packages",
          "xen-pvgpu-back/packaging/packages")
@@ -70,7 +72,7 @@ class Debian(unittest.TestCase):
         self.assertEqual(len(self.kernels), 2)
 
     def install(self, *packages):
-        return self.system.apt("install", *(f"/tmp/{p}_{VERSION}_amd64.deb" for p in packages), limit=1800)
+        return self.system.apt("install", *(f"/tmp/{p}_{VERSION}_a*.deb" for p in packages), limit=1800)
 
     def owned(self, package):
         return [f for f in self.system.run(f"dpkg -L {package}").split() if (self.system.root / f[1:]).is_file()]
@@ -90,7 +92,7 @@ class Debian(unittest.TestCase):
                     said = run(f"systemd-analyze verify --man=no {f}", good=(0, 1))
                     self.assertEqual([line for line in said.splitlines() if name in line], [])
                     wanted = (self.system.root / "etc/systemd/system/multi-user.target.wants" / name).is_symlink()
-                    self.assertEqual(wanted, name != "pvgpu-exporter.service", name)  # the site makes its group first
+                    self.assertEqual(wanted, name not in BY_THE_SITE, name)
         self.assertEqual(run("dpkg --audit"), "")
 
     def purge(self, *packages):
@@ -100,7 +102,8 @@ class Debian(unittest.TestCase):
         after = self.system.files()
         # depmod's own files of each kernel are written anew; deb-systemd-helper leaves the folder of its state.
         differ = {f for f in {*self.before, *after} if self.before.get(f) != after.get(f)}
-        self.assertEqual({f for f in differ if not re.search(r"lib/modules/[^/]+/modules\.|^var/lib/systemd($|/)", f)}, set())
+        # A user stays, as Debian wants it: its number must not become another's.
+        self.assertEqual({f for f in differ if not re.search(r"lib/modules/[^/]+/modules\.|^var/lib/systemd($|/)|^etc/g?(passwd|group|shadow)-?$", f)}, set())
         type(self).clean = True
 
     def loader_takes(self):
@@ -147,6 +150,20 @@ class Debian(unittest.TestCase):
         (self.system.root / "etc/pvgpu/vms.d").mkdir(exist_ok=True)
         (self.system.root / "etc/pvgpu/vms.d/web1.conf").write_text("[vm]\n")
         self.purge("pvgpu-back", "pvgpu-tools")
+
+    def test_cloudstack(self):
+        run = self.system.run
+        self.install("pvgpu-cloudstack")
+        self.look("pvgpu-cloudstack")
+        self.assertIn("nologin", run("getent passwd pvgpu-cloudstack"))
+        # As docs/operators/cloudstack.md has it.
+        run("install -d /etc/pvgpu && install -o pvgpu-cloudstack -m 600 /dev/null /etc/pvgpu/cloudstack.keys"
+            " && install -m 644 /usr/libexec/pvgpu/cloudstack/cloudstack.conf /etc/pvgpu/")
+        said = run("runuser -u pvgpu-cloudstack -- pvgpu-cloudstack check 2>&1", good=(2,))
+        self.assertIn("/etc/pvgpu/cloudstack.keys (CloudStack's keys): has no `api-key = ...`", said)
+        self.assertIn("run pvgpu-cloudstack as that user", run("pvgpu-cloudstack check 2>&1", good=(2,)))
+        run("rm -r /etc/pvgpu")
+        self.purge("pvgpu-cloudstack")
 
     def test_lists_name_packages_of_this_suite(self):
         """Each line of a list, one at least: another name would end `make check` before it begins."""

@@ -18,6 +18,7 @@ ADVICE = {
     "RBAC_PERMISSION_DENIED": "plugins need a user of role pool-admin",
     "SESSION_AUTHENTICATION_FAILED": "see the login file",
 }
+ANOTHER_SESSION = ("SESSION_INVALID", "HOST_IS_SLAVE")  # xapi's answers that a new login may mend
 NAME, KEY = "pvgpu-cloudstack", "pvgpu"
 
 
@@ -79,7 +80,7 @@ class Pool:
             raise Failure("pool %s: %s: TLS: %s; %s: ca names the authority, tls-name the certificate's name"
                           % (self.name, self.at, getattr(e, "verify_message", "") or e.reason or e, self.section.where), NOT_THERE)
         except (OSError, http.client.HTTPException) as e:
-            raise not_there("pool %s: %s: %s" % (self.name, self.at, getattr(e, "strerror", None) or e or type(e).__name__))
+            raise not_there("pool %s: %s: %s" % (self.name, self.at, getattr(e, "strerror", None) or e or type(e).__name__)) from e
         except (rpc.Error, ValueError, SyntaxError) as e:
             raise Failure("pool %s: %s answered %s with no XenAPI: %s" % (self.name, self.at, method, type(e).__name__), NOT_THERE)
         if not isinstance(answer, dict) or answer.get("Status") not in ("Success", "Failure"):
@@ -98,16 +99,34 @@ class Pool:
         advice = ADVICE.get(said[0], "")
         return "pool %s: %s: %s%s%s" % (self.name, method, said[0], ": " + shown if shown else "", "; " + advice if advice else "")
 
-    def call(self, method, *params):
+    def call(self, method, *params, wait=0):
+        """wait: seconds that this call may take beyond the pool's timeout."""
         if not self.server:
             self.connect()
         try:
+            return self.once(method, params, wait)
+        except Failure as e:
+            # A connection that is refused has sent nothing, and these answers come before anything is done. After other failures the call may be done.
+            if not isinstance(e.__cause__, ConnectionRefusedError) and e.code not in ANOTHER_SESSION:
+                raise
+        self.connect()
+        return self.once(method, params, wait)
+
+    def once(self, method, params, wait):
+        transport = self.transport
+        transport.patience(self.section["timeout"] + wait)
+        try:
             return self.raw(self.server, method, self.session, *params)
         except Failure as e:
-            if e.code not in ("SESSION_INVALID", "HOST_IS_SLAVE"):
-                raise
-            self.connect()
-            return self.raw(self.server, method, self.session, *params)
+            if not e.code or e.code in ANOTHER_SESSION:  # xapi has not answered, or another host is the master: the next call looks for it
+                self.leave()
+            raise
+        finally:
+            transport.patience(self.section["timeout"])
+
+    def leave(self):
+        self.server("close")()
+        self.server = None
 
     def close(self):
         if self.server:
@@ -115,8 +134,7 @@ class Pool:
                 self.raw(self.server, "session.logout", self.session)
             except Failure:
                 pass
-            self.server("close")()
-        self.server = None
+            self.leave()
 
     # ---- hosts and VMs
 
@@ -136,12 +154,8 @@ class Pool:
         return found[0] if found else None
 
     def plugin(self, host, fn, **args):
-        if not self.server:
-            self.connect()
-        # detach of all waits for each.
-        self.transport.patience(self.section["timeout"] + 16 * args.get("timeout", 0))
-        out = self.call("host.call_plugin", host, KEY, fn, {k.replace("_", "-"): str(v) for k, v in args.items()})
-        self.transport.patience(self.section["timeout"])
+        out = self.call("host.call_plugin", host, KEY, fn, {k.replace("_", "-"): str(v) for k, v in args.items()},
+                        wait=16 * args.get("timeout", 0))  # detach of all waits for each
         try:
             return json.loads(out)
         except ValueError:

@@ -178,7 +178,7 @@ def secret_text(path, what):
             if not stat.S_ISREG(s.st_mode):
                 raise usage("%s (%s): is not a file" % (path, what))
             if s.st_uid not in (os.geteuid(), 0):
-                raise usage("%s (%s): belongs to user %d: chown it to the user of pvgpu-cloudstack" % (path, what, s.st_uid))
+                raise usage("%s (%s): belongs to user %d: run pvgpu-cloudstack as that user, or chown it" % (path, what, s.st_uid))
             if s.st_mode & 0o077:
                 raise usage("%s (%s): mode %04o lets other users read it: chmod 600 %s" % (path, what, s.st_mode & 0o7777, path))
             return f.read()

@@ -248,8 +248,7 @@ class Tool:
         return self.site.toggle["wait"] if wait is None else wait
 
     def taken_back(self, failure, vm, want, before, was):
-        """Both or neither: the failure, after everything is as it was before."""
-        old = read_toggle(before) if before else OFF
+        """Both or neither: the failure, after everything is as it was before, but for a line where there was none."""
         try:
             now = self.vms.get(vm.id)
             if now.value() != str(want):
@@ -258,8 +257,15 @@ class Tool:
                                failure.status, failure.code)
             if was:
                 self.live_back(*was)
-            self.vms.write(now, old or OFF)
-            return Failure("%s; nothing is changed: the toggle of VM %s is %s" % (failure.text, vm, old or OFF), failure.status, failure.code)
+            old = self.vms.line_for(now, before)
+            self.vms.write(now, old)
+            if before is not None:
+                said = "nothing is changed: the toggle of VM %s is %s" % (vm, old)
+            elif str(old) != str(OFF):
+                said = "VM %s, which had no toggle, has that of its offering: %s" % (vm, old)
+            else:
+                said = "VM %s, which had no toggle, has the toggle off: CloudStack cannot take a line away" % vm
+            return Failure("%s; %s" % (failure.text, said), failure.status, failure.code)
         except Failure as e:
             return Failure("%s; taking the toggle %s back failed: %s; `pvgpu-cloudstack sync %s` makes both parts equal"
                            % (failure.text, want, e.text, vm.id), failure.status, failure.code)

@@ -205,9 +205,17 @@ class Vms:
 
     def restore(self, vm, lines, at, before):
         try:
-            self.put(vm, lines[:at] + ["%s=%s" % (KEY, before or OFF)] + lines[at:])
+            self.put(vm, lines[:at] + ["%s=%s" % (KEY, self.line_for(vm, before))] + lines[at:])
         except Failure:
             pass  # the line may be written all the same; the first failure is the one to tell
+
+    def line_for(self, vm, before):
+        """What is written to take a toggle back; before: what it was, None where there was none. CloudStack takes no line away, and `off` counts more than
+        the VM's offering: so what the offering says is written, if it says anything."""
+        if before is not None:
+            return before
+        offered = self.offered(vm)
+        return offered.of(self.owner(vm)) if offered else OFF
 
     def explained(self, said):
         if "enable.additional.vm.configuration" in said or "not enabled for this account" in said:
