@@ -91,9 +91,11 @@ def schema_json(scopes):
           "properties": {"domid": {"type": "integer", "minimum": 0}, "name": {"type": "string"}, "uuid": {"type": "string"}}}
     number = {"type": ["integer", "null"], "minimum": 0, "description": "the vGPU's number in its VM"}
     uuid = {"type": ["string", "null"], "description": "null: not known yet; empty: the driver does not tell"}
+    confidential = {"type": "boolean", "description": "of a confidential pool: pvgpu-exporter tells nothing of its use"}
     tops = {"format": {"enum": [FORMAT]}, "time": {"type": "number", "description": "seconds since 1970"},
             "daemon": {**daemon, "type": ["object", "null"], "description": "null: from xenstore, which has nothing of pvgpud itself and of GPUs"},
-            "gpus": {"type": "array", "items": object_schema(["name", "model", "health"], scopes["gpu"].all(), {"uuid": uuid})},
+            "gpus": {"type": "array", "items": object_schema(["name", "model", "health"], scopes["gpu"].all(),
+                                                             {"uuid": uuid, "confidential": confidential})},
             "vgpus": {"type": "array", "items": object_schema(["name", "uuid", "pool", "tenant", "state"], scopes["vgpu"].all(), {"vm": vm, "id": number})}}
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "pvgpuctl stats --json", "type": "object",
               "required": list(tops), "properties": tops,
