@@ -12,6 +12,7 @@ import resource
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import unittest
@@ -22,6 +23,10 @@ import urllib.request
 from pools_test import Pools
 from pvgpu_env import LIMIT, ROOT, PvgpuEnv, program, wait_for
 
+sys.path.insert(0, os.path.join(ROOT, "tests", "xapi"))
+from xapi import faults, read_schema  # noqa: E402
+
+SCHEMA = read_schema(pathlib.Path(ROOT, "docs", "statistics.schema.json"))
 MONITORING = pathlib.Path(ROOT, "xen-pvgpu-back", "exporter", "monitoring")
 DASHBOARDS = sorted(MONITORING.glob("grafana-*.json"))
 RUNBOOK = pathlib.Path(ROOT, "docs", "operators", "alerts.md")
@@ -472,6 +477,8 @@ class Readers(unittest.TestCase):
             self.assertEqual(any('vgpu="a"' in line for line in lines), shows)
         page, said = e.get("/")[0], json.loads(e.get("/statistics.json")[0])
         self.assertNotIn("vgpu a:", page)
+        self.assertNotIn(str((1 << 64) - 1), page)
+        self.assertEqual(faults(said, SCHEMA, SCHEMA), [])
         self.assertEqual([v["name"] for v in said["vgpus"]], ["a"] if shows else [])
         self.assertEqual([g["memory-free"] is None for g in said["gpus"]], [False, True])
 

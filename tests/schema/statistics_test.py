@@ -119,6 +119,16 @@ class Whole(unittest.TestCase):
         vgpu = schema["properties"]["vgpus"]["items"]["properties"]
         self.assertTrue({s.name for s in self.scopes["vgpu"].all()} <= vgpu.keys())
 
+    def test_hidden_of_confidential_pools(self):
+        """The schema of the JSON allows null for each value that pvgpu-exporter hides."""
+        code = (TOP / "xen-pvgpu-back" / "statistics" / "confidential.c").read_text()
+        schema = json.loads((TOP / "docs" / "statistics.schema.json").read_text())["properties"]
+        for scope, of, told in ("gpu", schema["gpus"]["items"], r"case (PVGPU_GPU_\w+):"), ("daemon", schema["daemon"], None):
+            for s in self.scopes[scope].all():
+                name = statistics_c.const(scope, s.name)
+                hidden = name not in re.findall(told, code) if told else f"[{name}]" in code
+                self.assertEqual("null" in of["properties"][s.name]["type"], hidden or s.by == "driver", name)
+
     def test_columns_fit(self):
         """A line of pvgpuctl top has 80 characters, and at least 20 of them are the vGPU's name, 15 with all columns that are seldom there."""
         columns = [s for s in self.scopes["vgpu"].all() if s.column]

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What is told to others than root: tenants of a confidential pool learn nothing of each other. */
+/*
+ * What is told to others than root: tenants of a confidential pool learn nothing of each other.
+ * xenstore-schema/gen/statistics_doc.py has the same lists, for the schema of the JSON.
+ */
 #include <string.h>
 
 #include "xen-pvgpu-back/statistics/statistics.h"

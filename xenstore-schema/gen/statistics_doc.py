@@ -60,9 +60,18 @@ def statistics_md(scopes):
     return "\n".join(lines).rstrip() + "\n"
 
 
+# Of confidential pools pvgpu-exporter tells these of a GPU, and not those of pvgpud: statistics/confidential.c.
+TOLD_OF_GPU = {"healthy", "drained", "state", "readmissions", "canaries", "start-failures", "unknown-processes"}
+HIDDEN_TOTALS = {"vgpus", "sessions", "workers", "workers-started"}
+
+
+def is_hidden(s):
+    return s.scope == "gpu" and s.name not in TOLD_OF_GPU or s.scope == "daemon" and s.name in HIDDEN_TOTALS
+
+
 def value_schema(s):
-    """null: nobody has measured it, or (of a vGPU in dom0) xenstore does not have it."""
-    number = {"type": ["integer", "null"] if s.by == "driver" or s.scope == "vgpu" else "integer", "minimum": 0,
+    """null: nobody has measured it, or (of a vGPU in dom0) xenstore does not have it, or it is of a confidential pool."""
+    number = {"type": ["integer", "null"] if s.by == "driver" or s.scope == "vgpu" or is_hidden(s) else "integer", "minimum": 0,
               "description": "%s (%s, by %s)" % (s.doc, s.unit, s.by)}
     if not s.histogram:
         return number
