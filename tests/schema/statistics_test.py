@@ -98,6 +98,15 @@ class Whole(unittest.TestCase):
             for name in names:
                 self.assertRegex(code, r"\[%s\]( =| \+=|\+\+)" % name)
 
+    def test_what_outlives_pvgpud(self):
+        """What is in the usage file goes on with the next pvgpud; of all else that a vGPU adds up the text says that it does not."""
+        code = (TOP / "xen-pvgpu-back" / "daemon" / "guard" / "statistics.c").read_text()
+        held = {name: of == "s." for name, of in re.findall(r"\[(PVGPU_VGPU_\w+)\] = (s\.|v->)", code)}
+        for s in self.scopes["vgpu"].all():
+            if s.kind != "gauge" or s.name in ("longest-wait", "memory-peak"):
+                name = statistics_c.const("vgpu", *(["hist"] if s.histogram else []), s.name)
+                self.assertEqual("since pvgpud started" in s.doc, not held.get(name, False), s.name)
+
     def test_each_is_compared(self):
         """Each has a test that knows its value from elsewhere, or bounds it; a metric's test counts."""
         tests = "".join((TOP / "tests" / "integration" / (f + "_test.py")).read_text() for f in ("statistics", "exporter", "cheat", "watchdog", "share", "parking", "oversubscribe"))

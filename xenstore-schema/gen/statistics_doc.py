@@ -22,7 +22,8 @@ the columns of `pvgpuctl top`, and this page.
 | worker | The guest's worker claims it. A hostile guest may own its worker, so pvgpud clamps it to what the time allows, and nothing decides by it. |
 
 Times in xenstore and in JSON are integers of microseconds, as the unit says; metrics are in seconds, bytes and ratios of 0 to 1.
-A counter of a vGPU outlives pvgpud: counters in `statistics` and in the run directory are continued. Histograms outlive it in the run directory.
+Where the meaning does not say "since pvgpud started", a counter of a vGPU outlives pvgpud: the next one continues it from the run directory, or from the key
+`statistics`. Histograms and `longest-wait` outlive it in the run directory.
 
 ## What a vGPU is entitled to
 `entitled-time` is, of each moment in which it has work, its part by weight beside those of its class that have work, of what higher classes
