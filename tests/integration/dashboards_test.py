@@ -7,7 +7,7 @@ import pathlib
 import re
 import unittest
 
-from exporter_test import DASHBOARDS
+from exporter_test import DASHBOARDS, MONITORING
 
 try:
     from grafana_foundation_sdk.cog.encoder import JSONEncoder
@@ -74,6 +74,13 @@ class Dashboards(unittest.TestCase):
         said = "\n".join(faults(board))
         for word in (f"the panel's id {first['id']} twice", "out of the grid", "no variable nosuch"):
             self.assertIn(word, said)
+
+    def test_backends_are_apart(self):
+        """Several backends of an instance, in one file, have pools and vGPUs of the same names."""
+        for path in *DASHBOARDS, MONITORING / "alerts.yml":
+            lists = re.findall(r"\b(?:by|on|ignoring|without) \(([^)]*)\)", path.read_text())
+            self.assertTrue(lists, path.name)
+            self.assertEqual([names for names in lists if "instance, backend" not in names], [], path.name)
 
     @unittest.skipUnless(Dashboard, "grafana-foundation-sdk is not installed: make check-grafana")
     def test_grafanas_description(self):

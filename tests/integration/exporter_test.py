@@ -12,6 +12,7 @@ import resource
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import unittest
@@ -19,8 +20,13 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
+from pools_test import Pools
 from pvgpu_env import LIMIT, ROOT, PvgpuEnv, program, wait_for
 
+sys.path.insert(0, os.path.join(ROOT, "tests", "xapi"))
+from xapi import faults, read_schema  # noqa: E402
+
+SCHEMA = read_schema(pathlib.Path(ROOT, "docs", "statistics.schema.json"))
 MONITORING = pathlib.Path(ROOT, "xen-pvgpu-back", "exporter", "monitoring")
 DASHBOARDS = sorted(MONITORING.glob("grafana-*.json"))
 RUNBOOK = pathlib.Path(ROOT, "docs", "operators", "alerts.md")
@@ -448,16 +454,33 @@ class Readers(unittest.TestCase):
                 self.assertIn(why, done.stderr)
 
     def test_confidential(self):
-        """Nothing of its vGPUs, and of the GPU what tells nothing of its use."""
-        env = Loaded({"a": "memory=64M,pool=secret"})
-        env.write_config("[pool secret]\ndevice = 0\nmode = confidential\n")
-        with env, Exporter(env) as e:
-            text = "".join(e.get(p)[0] for p in ("/metrics", "/", "/statistics.json"))
-            self.assertNotIn('"a"', text)
-            self.assertNotIn("vgpu a:", text)
-            m = e.metrics()
-            self.assertEqual(e.value("pvgpu_gpu_healthy", pool="secret"), 1)
-            self.assertEqual([k for k in m if k.startswith("pvgpu_vgpu_") or "gpu_seconds" in k], [])
+        """Nothing of its vGPUs, and of the GPU what tells nothing of its use: also while it has none, and in the metrics that root's pvgpuctl writes."""
+        for pool in "secret", "default":
+            with self.subTest(pool=pool):
+                config = "[pool default]\ndevice = 0\n[pool secret]\ndevice = 1\nmode = confidential\n"
+                with Pools({"a": f"memory=64M,pool={pool}"}, config=config) as env, Exporter(env) as e:
+                    self.hidden(env, e, pool == "default")
+
+    def hidden(self, env, e, shows):
+        def ctl(option):
+            return subprocess.run([program("pvgpuctl", env.build), "stats", option, "--run-dir", env.run_dir], capture_output=True, text=True, timeout=LIMIT,
+                                  check=True).stdout
+
+        wait_for("the sensors", lambda: all(g["temperature"] is not None for g in json.loads(ctl("--json"))["gpus"]))
+        wait_for("their snapshot", lambda: e.value("pvgpu_gpu_temperature_celsius", pool="default"))
+        for text in e.get("/metrics")[0], ctl("--metrics"):
+            lines = [line for line in text.splitlines() if not line.startswith("#")]
+            secret = [line for line in lines if 'pool="secret"' in line]
+            self.assertIn("1", [line.split()[-1] for line in secret if line.startswith("pvgpu_gpu_healthy{")])
+            self.assertEqual([line for line in secret if re.match("pvgpu_vgpu_|pvgpu_gpu_.*(seconds|celsius|bytes|vgpus|sessions)", line)], [])
+            self.assertEqual([line for line in lines if re.match("pvgpu_daemon_(vgpus|sessions|workers|workers_started_total) ", line)], [])
+            self.assertEqual(any('vgpu="a"' in line for line in lines), shows)
+        page, said = e.get("/")[0], json.loads(e.get("/statistics.json")[0])
+        self.assertNotIn("vgpu a:", page)
+        self.assertNotIn(str((1 << 64) - 1), page)
+        self.assertEqual(faults(said, SCHEMA, SCHEMA), [])
+        self.assertEqual([v["name"] for v in said["vgpus"]], ["a"] if shows else [])
+        self.assertEqual([g["memory-free"] is None for g in said["gpus"]], [False, True])
 
 
 class BadClients(unittest.TestCase):

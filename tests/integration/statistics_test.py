@@ -263,6 +263,7 @@ class Counts(unittest.TestCase):
             self.assertGreaterEqual(v["kernel-time"]["count"], before["kernel-time"]["count"])
             self.assertLessEqual(v["kernel-time"]["count"], v["launches"])
             self.assertGreaterEqual(v["gpu-time"], before["gpu-time"])
+            self.assertEqual((before["sessions-total"], v["sessions-total"]), (2, 0))  # the session that goes on is no new one
             p.kill()
             p.wait()
 

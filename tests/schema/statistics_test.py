@@ -98,6 +98,15 @@ class Whole(unittest.TestCase):
             for name in names:
                 self.assertRegex(code, r"\[%s\]( =| \+=|\+\+)" % name)
 
+    def test_what_outlives_pvgpud(self):
+        """What is in the usage file goes on with the next pvgpud; of all else that a vGPU adds up the text says that it does not."""
+        code = (TOP / "xen-pvgpu-back" / "daemon" / "guard" / "statistics.c").read_text()
+        held = {name: of == "s." for name, of in re.findall(r"\[(PVGPU_VGPU_\w+)\] = (s\.|v->)", code)}
+        for s in self.scopes["vgpu"].all():
+            if s.kind != "gauge" or s.name in ("longest-wait", "memory-peak"):
+                name = statistics_c.const("vgpu", *(["hist"] if s.histogram else []), s.name)
+                self.assertEqual("since pvgpud started" in s.doc, not held.get(name, False), s.name)
+
     def test_each_is_compared(self):
         """Each has a test that knows its value from elsewhere, or bounds it; a metric's test counts."""
         tests = "".join((TOP / "tests" / "integration" / (f + "_test.py")).read_text() for f in ("statistics", "exporter", "cheat", "watchdog", "share", "parking", "oversubscribe"))
@@ -118,6 +127,16 @@ class Whole(unittest.TestCase):
         schema = json.loads((TOP / "docs" / "statistics.schema.json").read_text())
         vgpu = schema["properties"]["vgpus"]["items"]["properties"]
         self.assertTrue({s.name for s in self.scopes["vgpu"].all()} <= vgpu.keys())
+
+    def test_hidden_of_confidential_pools(self):
+        """The schema of the JSON allows null for each value that pvgpu-exporter hides."""
+        code = (TOP / "xen-pvgpu-back" / "statistics" / "confidential.c").read_text()
+        schema = json.loads((TOP / "docs" / "statistics.schema.json").read_text())["properties"]
+        for scope, of, told in ("gpu", schema["gpus"]["items"], r"case (PVGPU_GPU_\w+):"), ("daemon", schema["daemon"], None):
+            for s in self.scopes[scope].all():
+                name = statistics_c.const(scope, s.name)
+                hidden = name not in re.findall(told, code) if told else f"[{name}]" in code
+                self.assertEqual("null" in of["properties"][s.name]["type"], hidden or s.by == "driver", name)
 
     def test_columns_fit(self):
         """A line of pvgpuctl top has 80 characters, and at least 20 of them are the vGPU's name, 15 with all columns that are seldom there."""

@@ -32,11 +32,12 @@ struct pvgpu_daemon_record {
 };
 
 struct pvgpu_gpu_record {
-	char name[16];    /* of the pool */
-	char model[64];   /* "": not known yet */
-	char health[192]; /* "ok", or why it is unhealthy */
-	char uuid[41];    /* "": the driver's accounting does not tell */
-	char uuid_comes;  /* 1: the driver's accounting has begun, and has not told it yet */
+	char name[16];     /* of the pool */
+	char model[64];    /* "": not known yet */
+	char health[192];  /* "ok", or why it is unhealthy */
+	char uuid[41];     /* "": the driver's accounting does not tell */
+	char uuid_comes;   /* 1: the driver's accounting has begun, and has not told it yet */
+	char confidential; /* 1: of a confidential pool */
 	uint64_t value[PVGPU_GPU_N];
 };
 
@@ -47,8 +48,6 @@ struct pvgpu_vgpu_record {
 	char pool[16], group[40];  /* group, the tenant, "": none */
 	char state[16]; /* open, draining, ending, quarantined; of a Xen guest's: XenbusState */
 	uint32_t domain, device; /* PVGPU_NO_DOMAIN: of the local link */
-	uint32_t confidential;   /* 1: of a confidential pool */
-	uint32_t pad;
 	uint64_t value[PVGPU_VGPU_N];
 	struct pvgpu_latency latency[PVGPU_VGPU_HIST_N];
 };

@@ -336,10 +336,12 @@ int local_stats(int argc, char **argv)
 	if (status)
 		return status;
 	if (ctl.json || ctl.metrics) {
-		if (ctl.json)
+		if (ctl.json) {
 			statistics_json(&t, &s.s, word);
-		else
+		} else {
+			statistics_hide(&s.s); /* they are for an exporter's readers */
 			statistics_metrics(&t, &s.s);
+		}
 		status = print_text(&t);
 	} else {
 		status = print_stats(&s, !word);
@@ -373,6 +375,8 @@ static int print_asked_metrics(void)
 	struct text t = {0};
 	int status = sample_asked(&a), printed = EXIT_DONE;
 
+	for (size_t i = 0; i < a.n; i++)
+		statistics_hide(&a.of[i].s);
 	if (a.n) {
 		statistics_metrics_of(&t, a.of, a.n);
 		printed = print_text(&t);

@@ -107,13 +107,30 @@ static double busy(const struct source *s, const char *pool)
 	return sum < 1 ? sum : 1;
 }
 
-/* "-": the driver does not tell. */
-static void put_sensor(struct text *t, uint64_t value, uint64_t divisor, const char *unit)
+/* "-": the driver does not tell, or it is of a confidential pool. */
+static void put_number(struct text *t, uint64_t value, uint64_t divisor, const char *unit)
 {
 	if (value == PVGPU_UNKNOWN)
-		text_add(t, "<td class=\"wide\">-</td>");
+		text_add(t, "-");
 	else
-		text_add(t, "<td class=\"wide\">%" PRIu64 " %s</td>", value / divisor, unit);
+		text_add(t, "%" PRIu64 "%s", value / divisor, unit);
+}
+
+static void put_sensor(struct text *t, uint64_t value, uint64_t divisor, const char *unit)
+{
+	text_add(t, "<td class=\"wide\">");
+	put_number(t, value, divisor, unit);
+	text_add(t, "</td>");
+}
+
+static void put_part(struct text *t, uint64_t value, uint64_t of, uint64_t divisor,
+		     const char *unit)
+{
+	text_add(t, "<td>");
+	put_number(t, value, divisor, "");
+	text_add(t, " of ");
+	put_number(t, of, divisor, unit);
+	text_add(t, "</td>");
 }
 
 static void put_gpus(struct text *t, const struct source *source)
@@ -133,15 +150,15 @@ static void put_gpus(struct text *t, const struct source *source)
 		put(t, g->name);
 		text_add(t, "</td><td class=\"wide\">");
 		put(t, g->model);
-		text_add(t,
-			 "</td><td>%.0f%%</td><td>%" PRIu64 " of %" PRIu64
-			 "</td><td class=\"wide\">%" PRIu64 "</td><td>%" PRIu64 " of %" PRIu64
-			 " MiB</td>",
-			 busy(source, g->name) * 100, n[PVGPU_GPU_ACTIVE_VGPUS], n[PVGPU_GPU_VGPUS],
-			 n[PVGPU_GPU_SESSIONS], n[PVGPU_GPU_MEMORY_FREE] >> 20,
-			 n[PVGPU_GPU_MEMORY] >> 20);
-		put_sensor(t, n[PVGPU_GPU_TEMPERATURE], 1, "&deg;C");
-		put_sensor(t, n[PVGPU_GPU_POWER], 1000, "W");
+		if (g->confidential)
+			text_add(t, "</td><td>-</td>");
+		else
+			text_add(t, "</td><td>%.0f%%</td>", busy(source, g->name) * 100);
+		put_part(t, n[PVGPU_GPU_ACTIVE_VGPUS], n[PVGPU_GPU_VGPUS], 1, "");
+		put_sensor(t, n[PVGPU_GPU_SESSIONS], 1, "");
+		put_part(t, n[PVGPU_GPU_MEMORY_FREE], n[PVGPU_GPU_MEMORY], 1 << 20, " MiB");
+		put_sensor(t, n[PVGPU_GPU_TEMPERATURE], 1, " &deg;C");
+		put_sensor(t, n[PVGPU_GPU_POWER], 1000, " W");
 		text_add(t, "<td%s>", n[PVGPU_GPU_HEALTHY] ? "" : " class=\"bad\"");
 		put(t, g->health);
 		text_add(t, "</td></tr>\n");
@@ -200,6 +217,13 @@ static const char *plural(uint64_t n)
 	return n == 1 ? "" : "s";
 }
 
+static void put_count(struct text *t, uint64_t n, const char *what)
+{
+	text_add(t, ", ");
+	put_number(t, n, 1, " ");
+	text_add(t, "%s%s%s", n == PVGPU_UNKNOWN ? " " : "", what, plural(n));
+}
+
 void page_make(struct text *t, const struct source *s)
 {
 	char host[HOST_NAME_MAX + 1] = "";
@@ -223,12 +247,11 @@ void page_make(struct text *t, const struct source *s)
 
 		text_add(t, "<p>pvgpud ");
 		put(t, s->now.own->version);
-		text_add(t,
-			 ", up for %" PRIu64 " minute%s, %" PRIu64 " session%s, %" PRIu64
-			 " worker%s.%s</p>\n",
-			 n[PVGPU_DAEMON_UPTIME] / 60, plural(n[PVGPU_DAEMON_UPTIME] / 60),
-			 n[PVGPU_DAEMON_SESSIONS], plural(n[PVGPU_DAEMON_SESSIONS]),
-			 n[PVGPU_DAEMON_WORKERS], plural(n[PVGPU_DAEMON_WORKERS]),
+		text_add(t, ", up for %" PRIu64 " minute%s", n[PVGPU_DAEMON_UPTIME] / 60,
+			 plural(n[PVGPU_DAEMON_UPTIME] / 60));
+		put_count(t, n[PVGPU_DAEMON_SESSIONS], "session");
+		put_count(t, n[PVGPU_DAEMON_WORKERS], "worker");
+		text_add(t, ".%s</p>\n",
 			 n[PVGPU_DAEMON_ACCOUNTING]
 				 ? ""
 				 : " <span class=\"bad\">The driver's accounting is off.</span>");

@@ -67,52 +67,6 @@ static bool has_local(const struct statistics *s)
 	return false;
 }
 
-/* Of a GPU in a confidential pool: what tells of the GPU, and nothing of who uses it. */
-static bool is_of_gpu(unsigned int value)
-{
-	switch (value) {
-	case PVGPU_GPU_HEALTHY:
-	case PVGPU_GPU_DRAINED:
-	case PVGPU_GPU_STATE:
-	case PVGPU_GPU_READMISSIONS:
-	case PVGPU_GPU_CANARIES:
-	case PVGPU_GPU_START_FAILURES:
-	case PVGPU_GPU_UNKNOWN_PROCESSES:
-		return true;
-	default:
-		return false;
-	}
-}
-
-static void hide_gpu(struct statistics *s, const char *pool)
-{
-	for (uint32_t i = 0; i < s->header->gpus; i++) {
-		struct pvgpu_gpu_record *g = (struct pvgpu_gpu_record *)(uintptr_t)&s->gpus[i];
-
-		for (unsigned int k = 0; k < PVGPU_GPU_N && !strcmp(g->name, pool); k++)
-			if (!is_of_gpu(k))
-				g->value[k] = PVGPU_UNKNOWN;
-	}
-}
-
-/* Tenants of a confidential pool learn nothing of each other: its vGPUs are left out, and so are
- * the events, which name them. */
-static void hide_confidential(struct statistics *s)
-{
-	struct pvgpu_vgpu_record *v = (struct pvgpu_vgpu_record *)(uintptr_t)s->vgpus;
-	uint32_t n = 0;
-
-	for (uint32_t i = 0; i < s->header->vgpus; i++) {
-		if (v[i].confidential) {
-			hide_gpu(s, v[i].pool);
-			s->header->events = 0;
-		} else {
-			v[n++] = v[i];
-		}
-	}
-	s->header->vgpus = n;
-}
-
 int source_look(struct source *s)
 {
 	const long long now = clock_ms();
@@ -127,7 +81,7 @@ int source_look(struct source *s)
 		return -1;
 	}
 	s->local = has_local(&fresh);
-	hide_confidential(&fresh);
+	statistics_hide(&fresh);
 	statistics_free(&s->now);
 	s->now = fresh;
 	s->read_ms = s->tried_ms = clock_ms();

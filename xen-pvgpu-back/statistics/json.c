@@ -115,6 +115,7 @@ void statistics_json(struct text *t, const struct statistics *s, const char *onl
 		string(t, "model", g->model);
 		text_add(t, ",");
 		string(t, "health", g->health);
+		text_add(t, ",\"confidential\":%s", g->confidential ? "true" : "false");
 		values(t, pvgpu_gpu_statistics, PVGPU_GPU_N, g->value);
 		text_add(t, "}");
 	}

@@ -3,6 +3,7 @@
 #ifndef PVGPU_STATISTICS_H
 #define PVGPU_STATISTICS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "xen-pvgpu-back/contract/snapshot.h"
@@ -28,6 +29,8 @@ int statistics_read(struct statistics *s, const char *run_dir, int limit_ms,
 /* From bytes that are s's then; freed on error, too. */
 int statistics_take(struct statistics *s, void *bytes, size_t size, char why[STATISTICS_WHY]);
 void statistics_free(struct statistics *s);
+/* confidential.c: leaves out what tells of the use of confidential pools. */
+void statistics_hide(struct statistics *s);
 
 /* A growing text; bytes NULL: empty, or out of memory when failed. */
 struct text {

@@ -22,7 +22,8 @@ the columns of `pvgpuctl top`, and this page.
 | worker | The guest's worker claims it. A hostile guest may own its worker, so pvgpud clamps it to what the time allows, and nothing decides by it. |
 
 Times in xenstore and in JSON are integers of microseconds, as the unit says; metrics are in seconds, bytes and ratios of 0 to 1.
-A counter of a vGPU outlives pvgpud: counters in `statistics` and in the run directory are continued. Histograms outlive it in the run directory.
+Where the meaning does not say "since pvgpud started", a counter of a vGPU outlives pvgpud: the next one continues it from the run directory, or from the key
+`statistics`. Histograms and `longest-wait` outlive it in the run directory.
 
 ## What a vGPU is entitled to
 `entitled-time` is, of each moment in which it has work, its part by weight beside those of its class that have work, of what higher classes
@@ -60,9 +61,18 @@ def statistics_md(scopes):
     return "\n".join(lines).rstrip() + "\n"
 
 
+# Of confidential pools pvgpu-exporter tells these of a GPU, and not those of pvgpud: statistics/confidential.c.
+TOLD_OF_GPU = {"healthy", "drained", "state", "readmissions", "canaries", "start-failures", "unknown-processes"}
+HIDDEN_TOTALS = {"vgpus", "sessions", "workers", "workers-started"}
+
+
+def is_hidden(s):
+    return s.scope == "gpu" and s.name not in TOLD_OF_GPU or s.scope == "daemon" and s.name in HIDDEN_TOTALS
+
+
 def value_schema(s):
-    """null: nobody has measured it, or (of a vGPU in dom0) xenstore does not have it."""
-    number = {"type": ["integer", "null"] if s.by == "driver" or s.scope == "vgpu" else "integer", "minimum": 0,
+    """null: nobody has measured it, or (of a vGPU in dom0) xenstore does not have it, or it is of a confidential pool."""
+    number = {"type": ["integer", "null"] if s.by == "driver" or s.scope == "vgpu" or is_hidden(s) else "integer", "minimum": 0,
               "description": "%s (%s, by %s)" % (s.doc, s.unit, s.by)}
     if not s.histogram:
         return number
@@ -91,9 +101,11 @@ def schema_json(scopes):
           "properties": {"domid": {"type": "integer", "minimum": 0}, "name": {"type": "string"}, "uuid": {"type": "string"}}}
     number = {"type": ["integer", "null"], "minimum": 0, "description": "the vGPU's number in its VM"}
     uuid = {"type": ["string", "null"], "description": "null: not known yet; empty: the driver does not tell"}
+    confidential = {"type": "boolean", "description": "of a confidential pool: pvgpu-exporter tells nothing of its use"}
     tops = {"format": {"enum": [FORMAT]}, "time": {"type": "number", "description": "seconds since 1970"},
             "daemon": {**daemon, "type": ["object", "null"], "description": "null: from xenstore, which has nothing of pvgpud itself and of GPUs"},
-            "gpus": {"type": "array", "items": object_schema(["name", "model", "health"], scopes["gpu"].all(), {"uuid": uuid})},
+            "gpus": {"type": "array", "items": object_schema(["name", "model", "health"], scopes["gpu"].all(),
+                                                             {"uuid": uuid, "confidential": confidential})},
             "vgpus": {"type": "array", "items": object_schema(["name", "uuid", "pool", "tenant", "state"], scopes["vgpu"].all(), {"vm": vm, "id": number})}}
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "pvgpuctl stats --json", "type": "object",
               "required": list(tops), "properties": tops,

@@ -50,6 +50,8 @@ START_TEST(the_record_counts)
 {
 	struct fake_worker *k = left();
 
+	ck_assert_uint_eq(fake.v->sessions, 1);
+	ck_assert_uint_eq(fake.v->total, 0); /* since pvgpud started */
 	ck_assert_uint_eq(fake.v->ledger.used, 64 * MIB);
 	ck_assert_uint_eq(fake.d.xen_grants, FAKE_RING_PAGES);
 	state(k, 64 * MIB, 0);

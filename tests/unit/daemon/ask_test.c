@@ -275,6 +275,22 @@ START_TEST(the_same_metrics)
 }
 END_TEST
 
+/* Nothing of who uses a confidential pool, with vGPUs and without. */
+START_TEST(metrics_of_a_confidential_pool)
+{
+	d.pools[0]->cfg.mode = POOL_CONFIDENTIAL;
+	for (d.vgpu_n = 0; d.vgpu_n < 2; d.vgpu_n++) {
+		ck_assert_int_eq(RUN("stats", "--metrics", "--backend", "gpu"), EXIT_DONE);
+		HAS(out, "pvgpu_gpu_healthy{pool=\"default\",gpu_uuid=\"GPU-of-0\"} 1\n");
+		HAS(out, "\npvgpu_daemon_uptime_seconds ");
+		ck_assert_ptr_null(strstr(out, "\npvgpu_vgpu_"));
+		ck_assert_ptr_null(strstr(out, "\npvgpu_gpu_memory_unpromised_bytes{"));
+		ck_assert_ptr_null(strstr(out, "\npvgpu_daemon_sessions "));
+	}
+	d.pools[0]->cfg.mode = POOL_SHARED;
+}
+END_TEST
+
 /* A second driver domain with the same vGPUs. */
 static struct xenbus other;
 
@@ -608,6 +624,7 @@ int main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, every_subcommand);
 	tcase_add_test(t, the_same_metrics);
+	tcase_add_test(t, metrics_of_a_confidential_pool);
 	tcase_add_test(t, metrics_of_several);
 	tcase_add_test(t, whom_it_asks);
 	tcase_add_test(t, pages);

@@ -18,6 +18,7 @@ CREATE TABLE IF NOT EXISTS vm (vm TEXT PRIMARY KEY, at INTEGER NOT NULL, name TE
     profile TEXT NOT NULL, count INTEGER NOT NULL, memory INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS counter (host TEXT, domid INTEGER, vgpu TEXT, vm TEXT NOT NULL, at INTEGER NOT NULL, us INTEGER NOT NULL,
     PRIMARY KEY (host, domid, vgpu));
+CREATE TABLE IF NOT EXISTS host (host TEXT PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS used (hour INTEGER, vm TEXT, name TEXT NOT NULL, account TEXT, project TEXT, profile TEXT,
     us INTEGER NOT NULL, vgpu_seconds INTEGER NOT NULL, byte_seconds INTEGER NOT NULL, PRIMARY KEY (hour, vm, account, project, profile));
 """
@@ -70,9 +71,11 @@ class Ledger:
             last = self.last()
             now = max(now, last or now)
             owners = self.pass_time(now, vms)
+            known = {row[0] for row in self.db.execute("SELECT host FROM host UNION SELECT host FROM counter")}
             for host, domid, vgpu, vm, us in counters:
-                self.count(now, now if last is None else last, (host, domid, vgpu), vm, us, owners)
+                self.count(now, last, (host, domid, vgpu), vm, us, owners if host in known else {})
             self.forget(now, seen_hosts, counters)
+            self.db.executemany("INSERT OR IGNORE INTO host VALUES (?)", [(host,) for host in seen_hosts])
             self.db.execute("INSERT OR REPLACE INTO sample VALUES (1, ?)", (now,))
             self.db.execute("COMMIT")
         except BaseException:
@@ -94,6 +97,7 @@ class Ledger:
         return owners
 
     def count(self, now, last, series, vm, us, owners):
+        """owners is empty for a host's first sample: what its vGPUs used before is of no known time, and may be in a ledger that was moved away."""
         row = self.db.execute("SELECT at, us FROM counter WHERE host = ? AND domid = ? AND vgpu = ?", series).fetchone()
         at, had = row if row else (last, 0)
         if not us and had:

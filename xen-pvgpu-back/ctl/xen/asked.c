@@ -40,6 +40,7 @@ static void take_gpu(const json_t *o, struct pvgpu_gpu_record *g)
 	TAKE_TEXT(o, "health", g->health);
 	TAKE_TEXT(o, "uuid", g->uuid);
 	g->uuid_comes = json_is_null(json_object_get(o, "uuid"));
+	g->confidential = json_is_true(json_object_get(o, "confidential"));
 	take_values(o, pvgpu_gpu_statistics, PVGPU_GPU_N, g->value);
 }
 

@@ -102,6 +102,7 @@ static void put_gpu(const struct pool *p, struct pvgpu_gpu_record *out)
 
 	snprintf(out->name, sizeof(out->name), "%s", p->cfg.name);
 	snprintf(out->model, sizeof(out->model), "%s", p->model);
+	out->confidential = p->cfg.mode == POOL_CONFIDENTIAL;
 	put_uuid(p, out);
 	canary_health(p, out->health, sizeof(out->health));
 	n[PVGPU_GPU_MEMORY] = p->device_memory;
@@ -155,7 +156,6 @@ static void put_vgpu(const struct vgpu *v, struct pvgpu_vgpu_record *out)
 	snprintf(out->name, sizeof(out->name), "%s", v->cfg.name);
 	snprintf(out->pool, sizeof(out->pool), "%s", v->pool->cfg.name);
 	snprintf(out->group, sizeof(out->group), "%s", v->group ? v->group->cfg.name : "");
-	out->confidential = v->pool->cfg.mode == POOL_CONFIDENTIAL;
 	put_state(v, out);
 	statistics_vgpu(v, &n);
 	memcpy(out->value, n.value, sizeof(out->value));

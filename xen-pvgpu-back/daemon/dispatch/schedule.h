@@ -44,7 +44,7 @@ struct tenant_stats {
 	uint64_t copy_bytes, launches, commands;    /* as reported by its workers, clamped */
 	uint64_t slices;                            /* number of grants */
 	uint64_t inflight_ns;                       /* estimated GPU time in flight now */
-	uint64_t longest_wait_ns;                   /* since pvgpud's start */
+	uint64_t longest_wait_ns;                   /* of all that pvgpuds have seen */
 	uint64_t rate_ns;                           /* of throttled_ns, by rate limits */
 	uint64_t promise_ppm;                       /* its part of the GPU while all have work */
 	uint64_t parked;                            /* commands that wait in its workers now */

@@ -258,8 +258,7 @@ struct worker *adopt_recorded(struct vgpu *v, unsigned int id, uint32_t number)
 	ledger_adopt(&v->ledger, &w->leased, s->leased);
 	if (w->number)
 		xenctl_found(w, s->ring_pages);
-	v->sessions++;
-	v->total++;
+	v->sessions++; /* total is of those that began since pvgpud started */
 	v->d->session_n++;
 	return w;
 }
