@@ -1,0 +1,70 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The scripts that dpkg runs when Debian's packages come and go, in a folder in place of /, with few programs in PATH: ours, a few of the system's, and
+stand-ins that write down how they are called."""
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BIN = ROOT / os.environ.get("PVGPU_BUILD", "build") / "bin"
+PACKAGING = ROOT / "xen-pvgpu-back/packaging"
+UNITS = ROOT / "xen-pvgpu-back/systemd"
+TOOLS = ("sh", "cat", "cp", "dirname", "grep", "ln", "ls", "mv", "readlink", "rm")
+STAND_INS = ("deb-systemd-invoke", "modprobe", "systemctl", "update-alternatives")
+
+
+class Scripts(unittest.TestCase):
+    package = None
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="pvgpu-")
+        self.addCleanup(folder.cleanup)
+        self.top = pathlib.Path(folder.name)
+        self.log, self.link = self.top / "log", self.top / "usr/local/bin/nvidia-smi"
+        for f in "etc/systemd/system.conf.d", "tools", "usr/bin", "usr/local/bin", "sys/bus/xen/devices":
+            (self.top / f).mkdir(parents=True)
+        for tool in TOOLS:
+            (self.top / "tools" / tool).symlink_to(shutil.which(tool))
+        (self.top / "usr/bin/pvgpu-run").symlink_to(BIN / "pvgpu-run")
+        self.program("usr/bin/pvgpu-smi", "")
+        for name in STAND_INS:
+            self.program(f"tools/{name}", f'echo "{name} $*" >>{self.log}')
+
+    def program(self, path, does):
+        (self.top / path).write_text(f"#!/bin/sh\n{does}\n")
+        (self.top / path).chmod(0o755)
+
+    def script(self, name, *words):
+        """Its calls of the stand-ins."""
+        self.log.write_text("")
+        text = re.sub(r"(?<!\w)/(run|sys|usr)/", rf"{self.top}/\1/", (PACKAGING / "debian" / f"{self.package}.{name}").read_text())
+        env = {"PATH": f"{self.top}/usr/local/bin:{self.top}/usr/bin:{self.top}/tools", "PVGPU_ETC": str(self.top / "etc")}
+        done = subprocess.run(["/bin/sh", "-c", text, name, *words], capture_output=True, text=True, env=env, timeout=60, check=False)
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
+        return self.log.read_text().splitlines()
+
+
+class Guest(Scripts):
+    package = "pvgpu-guest"
+
+    def test_the_default_for_all_programs_ends_with_the_package(self):
+        """Else each program would complain of a library that is not there."""
+        environment, unit = self.top / "etc/environment", self.top / "etc/systemd/system.conf.d/pvgpu.conf"
+        library = "LD_AUDIT=/usr/lib/pvgpu/$LIB/pvgpu-audit.so\n"
+        environment.write_text("LANG=C.UTF-8\n" + library)
+        unit.write_text("[Manager]\nDefaultEnvironment=" + library)
+        (self.top / "run/systemd/system").mkdir(parents=True)
+        self.script("prerm", "upgrade", "0.1.1")
+        self.assertEqual((environment.read_text(), unit.exists()), ("LANG=C.UTF-8\n" + library, True))
+        self.assertIn("systemctl daemon-reexec", self.script("prerm", "remove"))
+        self.assertEqual((environment.read_text(), unit.exists()), ("LANG=C.UTF-8\n", False))
+        self.assertNotIn("systemctl daemon-reexec", self.script("prerm", "remove"))  # it is off
+
+
+if __name__ == "__main__":
+    unittest.main()
