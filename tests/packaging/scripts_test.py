@@ -65,6 +65,36 @@ class Guest(Scripts):
         self.assertEqual((environment.read_text(), unit.exists()), ("LANG=C.UTF-8\n", False))
         self.assertNotIn("systemctl daemon-reexec", self.script("prerm", "remove"))  # it is off
 
+    def test_nvidia_smi(self):
+        """No alternative: Debian's nvidia-alternative has one with the same path."""
+        calls = self.script("postinst", "configure", "")
+        self.assertEqual([c for c in calls if "--install" in c], [])
+        self.assertEqual(os.readlink(self.link), str(self.top / "usr/bin/pvgpu-smi"))
+        self.script("postinst", "configure", "0.1.0")
+        self.script("prerm", "upgrade", "0.1.1")
+        self.assertTrue(self.link.is_symlink())
+        self.script("prerm", "remove")
+        self.assertFalse(self.link.is_symlink())
+        self.script("prerm", "remove")
+
+    def test_an_nvidia_smi_of_others_stays(self):
+        self.program("usr/bin/nvidia-smi", "")
+        self.script("postinst", "configure", "")
+        self.assertFalse(self.link.is_symlink())
+        (self.top / "usr/bin/nvidia-smi").unlink()
+        for target in self.top / "usr/bin/pvgpu-run", self.top / "nothing":
+            self.link.symlink_to(target)
+            self.script("postinst", "configure", "")
+            self.script("prerm", "remove")
+            self.assertEqual(os.readlink(self.link), str(target))
+            self.link.unlink()
+
+    def test_a_machine_without_usr_local(self):
+        shutil.rmtree(self.top / "usr/local")
+        self.script("postinst", "configure", "")
+        self.script("prerm", "remove")
+        self.assertFalse((self.top / "usr/local").exists())
+
 
 if __name__ == "__main__":
     unittest.main()
