@@ -95,6 +95,23 @@ class Guest(Scripts):
         self.script("prerm", "remove")
         self.assertFalse((self.top / "usr/local").exists())
 
+    def test_the_module_is_loaded_where_there_is_a_vgpu(self):
+        """The kernel tells udev of a vGPU once: before the package was there."""
+        def loads(*words):
+            return [c for c in self.script("postinst", *words) if c.startswith("modprobe")]
+        (self.top / "sys/bus/xen/devices/vif-0").mkdir()
+        self.assertEqual(loads("configure", ""), [])
+        (self.top / "sys/bus/xen/devices/pvgpu-0").mkdir()
+        self.assertEqual(loads("configure", ""), ["modprobe -q -b pvgpu"])
+        self.assertEqual(loads("abort-upgrade", "0.1.0"), [])
+        # DKMS has built none, for lack of headers.
+        self.program("tools/modprobe", "exit 1")
+        self.script("postinst", "configure", "")
+
+    def test_the_module_is_built_first(self):
+        text = (PACKAGING / "debian/pvgpu-guest.postinst").read_text()
+        self.assertLess(text.index("#DEBHELPER#"), text.index("modprobe"))
+
 
 if __name__ == "__main__":
     unittest.main()
