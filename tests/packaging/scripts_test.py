@@ -113,5 +113,41 @@ class Guest(Scripts):
         self.assertLess(text.index("#DEBHELPER#"), text.index("modprobe"))
 
 
+class Back(Scripts):
+    package = "pvgpu-back"
+
+    def test_the_exporter_is_stopped(self):
+        """debhelper stops what it starts, and the exporter is started by the site."""
+        self.assertEqual(self.script("prerm", "remove"), [])  # no systemd runs
+        (self.top / "run/systemd/system").mkdir(parents=True)
+        self.assertEqual(self.script("prerm", "upgrade", "0.1.1"), [])
+        self.assertEqual(self.script("prerm", "remove"), ["deb-systemd-invoke stop pvgpu-exporter.service"])
+
+
+@unittest.skipUnless(shutil.which("dh_installsystemd"), "debhelper is not installed")
+class Units(unittest.TestCase):
+    """What debhelper puts into the scripts of the packages for their units."""
+
+    def test_the_exporter_waits_for_its_site(self):
+        """It is neither enabled nor started, since the site makes its group first; an upgrade restarts it where it runs."""
+        with tempfile.TemporaryDirectory(prefix="pvgpu-") as folder:
+            tree = pathlib.Path(folder)
+            shutil.copytree(PACKAGING / "debian", tree / "debian")
+            for package, units in ("pvgpu-back", ["pvgpud", "pvgpu-exporter"]), ("pvgpu-tools", ["pvgpu-attachd"]), ("pvgpu-cloudstack", ["pvgpu-cloudstack"]):
+                for lib in "lib", "usr/lib":
+                    (tree / "debian" / package / lib / "systemd/system").mkdir(parents=True)
+                    for unit in units:
+                        shutil.copy(UNITS / f"{unit}.service.in", tree / "debian" / package / lib / f"systemd/system/{unit}.service")
+            subprocess.run(["make", "-s", "-f", "debian/rules", "override_dh_installsystemd"], cwd=tree, check=True, stdout=subprocess.DEVNULL)
+
+            def lines(script):
+                """Those that name the exporter, of what debhelper has made."""
+                found = [*(tree / "debian").glob(f"pvgpu-back.{script}.debhelper"), *(tree / "debian/.debhelper/generated/pvgpu-back").glob(f"{script}*")]
+                return [line.strip() for p in found for line in p.read_text().splitlines() if "pvgpu-exporter.service" in line]
+            words = {" ".join(re.findall(r"deb-systemd-(?:helper|invoke) (?:--\S+ )*(\S+)", line)) for line in lines("postinst")}
+            self.assertEqual(words, {"debian-installed", "unmask", "was-enabled", "enable", "update-state", "try-restart"})
+            self.assertTrue(any("purge" in line for line in lines("postrm")))
+
+
 if __name__ == "__main__":
     unittest.main()
