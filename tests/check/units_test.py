@@ -6,6 +6,7 @@ only their programs can tell: the lab's scenario vgpu-systemd.
 The score is systemd 252's; other versions weigh differently, and only their complaints count."""
 import pathlib
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -48,8 +49,20 @@ class Units(unittest.TestCase):
     def test_programs_are_in_every_system(self):
         """Beside ours only the shell: a small system of Debian has no /bin/kill, and `systemctl reload` would fail there."""
         for source in UNITS.glob("*.in"):
-            programs = re.findall(r"^Exec\w+=-?(\S+)", source.read_text(), re.M)
+            programs = re.findall(r"^Exec\w+=[-+]?(\S+)", source.read_text(), re.M)
             self.assertEqual([p for p in programs if not p.startswith("@PREFIX@/") and p != "/bin/sh"], [], source.name)
+
+    def test_attachd_starts_where_it_can_work(self):
+        """In dom0, not in a driver domain, whose tools come with the same package. It asks outside the unit's own /proc, where nothing is mounted."""
+        mark, words = re.search(r"^ExecCondition=(\+?)(.*)$", (UNITS / "pvgpu-attachd.service.in").read_text(), re.M).groups()
+        self.assertEqual(mark, "+")
+        for text, starts in ("control_d\n", True), ("", False), (None, False):
+            at = self.folder / "capabilities"
+            at.unlink(missing_ok=True)
+            if text is not None:
+                at.write_text(text)
+            done = subprocess.run(shlex.split(words.replace("$$", "$").replace("/proc/xen/capabilities", str(at))), stderr=subprocess.DEVNULL, check=False)
+            self.assertEqual(done.returncode == 0, starts, text)
 
     def test_scores(self):
         if systemd_version() != MEASURED_BY:

@@ -90,6 +90,18 @@ class Configuration(Base):
         self.assertIn("[vgpu 0]\nprofile = small\ntenant = research\n", (self.etc / "vms.d/web1.conf").read_text())
         self.assertEqual(self.good()["changed"], 0)
 
+    def test_check_of_a_new_machine(self):
+        """All of the role says what would change where nothing of ours is there: no program, no unit, no folder."""
+        for part in "back", "tools":
+            (self.top / f"pvgpu-{part}_0.1.0_amd64.deb").write_text("")
+        for parts in ["back"], ["tools"]:
+            done = self.ansible("--check", "--diff", "--tags", "all", pvgpu_debs=str(self.top), pvgpu_version="0.1.0", pvgpu_services=True, pvgpu_parts=parts,
+                                pvgpu_pvgpud="/nonexistent", pvgpu_cdi="/etc/cdi/pvgpu.json", pvgpu_exporter="--listen 127.0.0.1:9835")
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            self.assertIn("(item=tools)", done.stdout)  # pvgpuctl writes the containers' specification
+            self.assertGreater(recap(done.stdout)["changed"], 1)
+        self.assertFalse(self.etc.exists())
+
     def test_example(self):
         done = subprocess.run(["ansible-playbook", "-i", ROLE / "inventory.yml", "--syntax-check", ROLE / "site.yml"], capture_output=True, text=True, env=self.env,
                               timeout=300, check=False)

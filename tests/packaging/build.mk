@@ -14,6 +14,7 @@ LDLIBS_ini-theirs = -linih
 check-packaging: all dom0 $(B)/tests/ini-ours $(B)/tests/ini-theirs
 	$(Q)PVGPU_BUILD=$(B) $(PYTHON) tests/packaging/dom0_test.py -v
 	$(Q)PVGPU_BUILD=$(B) $(PYTHON) tests/packaging/files_test.py
+	$(Q)PVGPU_BUILD=$(B) $(PYTHON) tests/packaging/scripts_test.py
 	$(Q)PVGPU_BUILD=$(B) $(PYTHON) tests/packaging/ansible_test.py
 check-packages: deb rpm
 	$(Q)$(PYTHON) tests/packaging/installed.py $(B)
