@@ -128,7 +128,7 @@ static void nccl_group(struct nccl *s)
 	GIVES(INVALID_USAGE, ncclGroupEnd, (void));
 }
 
-/* What is sent may be overwritten by the work behind the send in its stream. */
+/* Work behind a send in its stream may overwrite the data that were sent. */
 static void nccl_overwrite(struct nccl *s)
 {
 	struct gate gate;

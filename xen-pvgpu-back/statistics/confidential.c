@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What is told to others than root: tenants of a confidential pool learn nothing of each other.
- * xenstore-schema/gen/statistics_doc.py has the same lists, for the schema of the JSON.
+ * Statistics for readers other than root: tenants of a confidential pool learn nothing of each
+ * other. xenstore-schema/gen/statistics_doc.py has the same lists, for the schema of the JSON.
  */
 #include <string.h>
 
 #include "xen-pvgpu-back/statistics/statistics.h"
 
-/* What tells of the GPU itself, and nothing of who uses it. */
+/* Values that tell of the GPU itself, and nothing of its users. */
 static bool is_of_gpu(unsigned int value)
 {
 	switch (value) {

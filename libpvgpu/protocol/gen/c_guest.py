@@ -100,7 +100,7 @@ class Body:
             self.locals.append("struct %s_object *h = NULL;" % first.handle.name)
             steps.append("api_find(PVGPU_H_%s, %s, (void **)&h)" % (first.handle.name.upper(), first.name))
             self.ctx = "h->o.ctx"
-            if call.in_stream and not self.sets_stream():
+            if call.in_stream and not self.api.sets_stream(call):
                 self.locals.append("struct target t = {0};")
                 steps.append("api_object_stream(&h->o, h->%s, &t)" % self.stream_state(first))
                 self.ctx = "t.ctx"
@@ -124,9 +124,6 @@ class Body:
         for step in steps[1:]:
             self.lines += ["\tif (!r)", "\t\tr = %s;" % step]
         self.leave_if("r", self.fail("r"))
-
-    def sets_stream(self):
-        return bool(self.call.sets) and self.api.objects[self.call.object.handle.name].states[self.call.sets].kind == "stream"
 
     def stream_state(self, p):
         thing = self.api.objects[p.handle.name]
@@ -354,7 +351,7 @@ class Body:
 def lent(api, thing):
     """For calls of an object that work: a stream that was set again takes back what was lent to its work."""
     name = thing.handle.name
-    wire = next(c.wire for c in api.calls.values() if c.sets and c.object.handle is thing.handle and thing.states[c.sets].kind == "stream")
+    wire = next(c.wire for c in api.calls.values() if api.sets_stream(c) and c.object.handle is thing.handle)
     return ["static int lent_to_%s(struct %s_object *h, const struct target *t)" % (name, name), "{", "\tif (!h->lent.over)", "\t\treturn 0;",
             "\th->lent = (struct lent){0};",
             "\treturn api_result(t->ctx, pvgpu_do_%s(api_session(), t->ctx->o.wire, t->stream, h->o.wire));" % wire, "}", ""]

@@ -196,7 +196,7 @@ class Handler:
     def simple(self):
         self.enter()
         self.check()
-        again = self.sets_stream()
+        again = self.api.sets_stream(self.call)  # though it may be the same stream
         if again:
             self.lines += ["\tif (!r)", "\t\t((struct lib_object *)in->%s)->stream_set = false;" % self.call.object.name]
         self.bind()
@@ -205,10 +205,6 @@ class Handler:
         self.lines += ["\tout->%s = (%s)%s;" % (p.name, SCALARS[p.kind][0], p.name) for p in self.call.of("out")]
         ctx = self.context()
         self.lines.append("\treturn %s;" % ("ctx_result(%s, r)" % ctx if ctx else "r"))
-
-    def sets_stream(self):
-        """The stream is set once more, though it may be the same."""
-        return bool(self.call.sets) and self.thing(self.call.object).states[self.call.sets].kind == "stream"
 
     def cost(self, word):
         if any(p.name == word for p in self.call.params):

@@ -173,6 +173,10 @@ class Api:
         thing = self.objects.get(call.object.handle.name) if call.object else None
         return thing if thing and thing.lends == call.name else None
 
+    def sets_stream(self, call):
+        """Does the call set the stream of an object's work?"""
+        return bool(call.sets) and self.objects[call.object.handle.name].states[call.sets].kind == "stream"
+
     def by_op(self):
         return sorted(self.commands.values(), key=lambda c: c.op)
 

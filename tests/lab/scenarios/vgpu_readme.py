@@ -13,7 +13,7 @@ BOOT = machine.Boot(service=True)
 LIMIT = 1200
 LONG = True
 START = pathlib.Path(__file__).resolve().parents[3] / "docs" / "operators" / "start.md"
-# What the lab's images were made by, and what their uevents has loaded.
+# Commands that made the lab's images, and modules that their uevents have loaded.
 MADE = {"make", f"make install PREFIX=/{service_image.PREFIX}", "make module module-install", "modprobe pvgpu"}
 NOT_CONNECTED_YET = 4
 
