@@ -390,6 +390,13 @@ static bool arrived(struct worker *w, void *arg)
 	return position(w, s->kind, s->seq) >= 0;
 }
 
+/* What the frame does now and then, since work may end without an event. */
+static void look_around(struct worker *w)
+{
+	if (gpu_gate_look_ms(w) >= 0)
+		gpu_gate_look(w, false);
+}
+
 bool fake_until(struct worker *w, bool (*what)(struct worker *w, void *arg), void *arg)
 {
 	struct timespec end, t;
@@ -414,7 +421,11 @@ bool fake_until(struct worker *w, bool (*what)(struct worker *w, void *arg), voi
 			t.tv_sec++;
 			t.tv_nsec -= 1000000000;
 		}
-		pthread_cond_timedwait(&w->sent_more, &w->lock, &t);
+		if (pthread_cond_timedwait(&w->sent_more, &w->lock, &t) != ETIMEDOUT)
+			continue;
+		pthread_mutex_unlock(&w->lock);
+		look_around(w);
+		pthread_mutex_lock(&w->lock);
 	}
 	pthread_mutex_unlock(&w->lock);
 	return ok;

@@ -127,7 +127,7 @@ uint32_t fake_order(struct worker *w, uint16_t kind, uint32_t seq);
 void fake_grant(struct worker *w);
 /* Let parked work go on, as the frame does after a kick; until nothing is kicked. */
 void fake_kicked(struct worker *w);
-/* Until `what` is true, kicking meanwhile; false after ten seconds. */
+/* Until `what` is true, kicking and looking meanwhile; false after a hundred seconds. */
 bool fake_until(struct worker *w, bool (*what)(struct worker *w, void *arg), void *arg);
 
 uint64_t fake_alloc(struct worker *w, uint32_t seq, uint64_t ctx, uint64_t size);

@@ -61,6 +61,7 @@ struct stream {
 	/* complete.lock: the greatest `at` of its waits: of calls and copies, and of fences */
 	uint64_t awaited, fences;
 	atomic_uint waits;
+	atomic_bool zombie; /* destroyed: the decoding thread is kicked when its last wait goes */
 };
 
 /* The context and the stream of a command; NULL with *err set when they cannot be used. */

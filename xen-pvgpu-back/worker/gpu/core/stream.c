@@ -441,9 +441,9 @@ int handle_stream_create(struct worker *w, const struct pvgpu_in_stream_create *
 	return stream_new(worker_gpu(w), in->ctx, in->stream_h, &wish);
 }
 
+/* The kick comes when the wait has gone: the stream is not reaped before. */
 static void zombie_done(struct gpu *g, struct wait *w, int result)
 {
-	worker_kick(g->w);
 }
 
 int handle_stream_destroy(struct worker *w, const struct pvgpu_in_stream_destroy *in,
@@ -456,6 +456,7 @@ int handle_stream_destroy(struct worker *w, const struct pvgpu_in_stream_destroy
 	obj_remove(g, &s->o);
 	if (!obj_error(s)) {
 		s->destroyed = true;
+		atomic_store(&s->zombie, true);
 		s->last = g->number;
 		g->live_streams--;
 		g->zombies++;

@@ -48,7 +48,7 @@ void wait_drop(struct gpu *g, struct wait *w)
 {
 	struct complete *k = &g->complete;
 	struct ctx *c = w->ctx;
-	bool destroy = false;
+	bool destroy = false, kick = false;
 
 	if (w->fev)
 		fev_put(w->fev);
@@ -56,7 +56,7 @@ void wait_drop(struct gpu *g, struct wait *w)
 		atomic_fetch_sub(&w->e->waits, 1);
 		obj_unref(w->e);
 	} else if (w->s) {
-		atomic_fetch_sub(&w->s->waits, 1);
+		kick = atomic_fetch_sub(&w->s->waits, 1) == 1 && atomic_load(&w->s->zombie);
 	}
 	if (w->s)
 		obj_unref(w->s);
@@ -81,7 +81,7 @@ void wait_drop(struct gpu *g, struct wait *w)
 	pthread_mutex_unlock(&k->lock);
 	free(w);
 	obj_unref(c);
-	if (atomic_exchange(&k->kick, false))
+	if (atomic_exchange(&k->kick, false) || kick)
 		worker_kick(g->w);
 }
 
