@@ -58,6 +58,24 @@ static uint32_t compute_capability(void)
 	return 90;
 }
 
+/* Gigabytes a second. */
+static double link_rate(void)
+{
+	const char *text = getenv("SIMCUDA_LINK_GBPS");
+	double v;
+	char *end;
+
+	if (!text || !*text)
+		return 0;
+	v = strtod(text, &end);
+	if (!*end && (v == 0 || (v >= 0.001 && v <= 10000)))
+		return v;
+	fprintf(stderr,
+		"simcuda: SIMCUDA_LINK_GBPS=%s: neither 0 nor from 0.001 to 10000; using 0\n",
+		text);
+	return 0;
+}
+
 /* The first existing device of CUDA_VISIBLE_DEVICES; -1: none. */
 static int visible_device(void)
 {
@@ -103,7 +121,7 @@ void sim_config_read(void)
 	c->cc = compute_capability();
 	c->speed = (uint32_t)setting("SIMCUDA_SPEED", 100, 1, 100);
 	c->instruction_ns = (uint32_t)setting("SIMCUDA_INSTRUCTION_NS", 0, 0, 100000);
-	c->link_gbps = (uint32_t)setting("SIMCUDA_LINK_GBPS", 0, 0, 10000);
+	c->link_gbps = link_rate();
 	c->threads = (uint32_t)setting("SIMCUDA_THREADS", cpus > 0 ? (uint64_t)cpus : 1, 1, 256);
 	c->ecc = setting("SIMCUDA_ECC", 1, 0, 1);
 	c->hmm = setting("SIMCUDA_HMM", 0, 0, 1);

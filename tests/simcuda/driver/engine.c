@@ -186,7 +186,7 @@ void op_run(struct op *op)
 		run_copy(op);
 	else
 		run_memset(op);
-	if (unlikely(sim_config.link_gbps) && op->kind == OP_COPY &&
+	if (unlikely(sim_config.link_gbps > 0) && op->kind == OP_COPY &&
 	    op->copy.from_device != op->copy.to_device)
 		pace_link(begin, bytes_of(op), op->copy.to_device);
 	if (unlikely(sim_config.speed < 100))

@@ -45,11 +45,12 @@ void pace(uint64_t begun, uint64_t instructions)
 void pace_link(uint64_t begun, uint64_t bytes, bool to_device)
 {
 	uint64_t *until = arbiter_link(to_device);
+	const uint64_t takes = (uint64_t)((double)bytes / sim_config.link_gbps);
 	uint64_t had = __atomic_load_n(until, __ATOMIC_RELAXED), end;
 
 	do {
 		/* A thread that wakes a little late does not leave the link idle. */
-		end = (had + LATE_NS > begun ? had : begun) + bytes / sim_config.link_gbps;
+		end = (had + LATE_NS > begun ? had : begun) + takes;
 	} while (!__atomic_compare_exchange_n(until, &had, end, true, __ATOMIC_ACQ_REL,
 					      __ATOMIC_RELAXED));
 	if (end >= now_ns() + SHORTEST_NS)

@@ -137,10 +137,10 @@ struct sim_config {
 	int device; /* number of the device, as PCI bus device + 1; -1: none */
 	uint64_t memory, context_bytes;
 	uint32_t sms, cc, speed, instruction_ns, threads, slice_us, turn;
-	uint32_t link_gbps; /* bytes a nanosecond, each way; 0: as fast as the host copies */
-	bool ecc;           /* claim that memory has error correction */
-	bool page_bounds;   /* kernels reach each page that an allocation touches */
-	bool hmm;           /* claim that kernels reach pageable memory, which they do not */
+	double link_gbps; /* bytes a nanosecond, each way; 0: as fast as the host copies */
+	bool ecc;         /* claim that memory has error correction */
+	bool page_bounds; /* kernels reach each page that an allocation touches */
+	bool hmm;         /* claim that kernels reach pageable memory, which they do not */
 };
 extern struct sim_config sim_config;
 void sim_config_read(void);
