@@ -390,7 +390,7 @@ static bool arrived(struct worker *w, void *arg)
 	return position(w, s->kind, s->seq) >= 0;
 }
 
-/* What the frame does now and then, since work may end without an event. */
+/* Look at the gate as the frame does now and then: work may end without an event. */
 static void look_around(struct worker *w)
 {
 	if (gpu_gate_look_ms(w) >= 0)
