@@ -325,7 +325,7 @@ class WholeRuns(Folder):
         end = time.monotonic() + LONG_S
         while time.monotonic() < end:
             try:
-                if sum(i["status"] != "skipped" for i in rows(results.read(out), "programs").values()) >= n:
+                if sum(i["status"] != "skipped" for i in rows(results.read(os.path.join(out, "results.json")), "programs").values()) >= n:
                     return
             except results.BadResults as e:
                 self.assertIn("No such file", str(e), "results.json is not whole")
