@@ -50,7 +50,6 @@ struct stream {
 	bool apart;       /* non-blocking: no other stream's work is in order with it */
 	uint64_t number;  /* no other stream of the session has or had it */
 	bool full;        /* too much in flight: its commands park */
-	bool destroyed;   /* the guest has; it goes when its work has ended */
 	uint64_t last;    /* number of the command that destroyed it; 0: it is not */
 	uint64_t capture; /* number of the capture that it takes part in; 0: none */
 	/* any thread */
@@ -61,7 +60,9 @@ struct stream {
 	/* complete.lock: the greatest `at` of its waits: of calls and copies, and of fences */
 	uint64_t awaited, fences;
 	atomic_uint waits;
-	atomic_bool zombie; /* destroyed: the decoding thread is kicked when its last wait goes */
+	/* The guest has destroyed it: it goes when its work has ended, and the decoding thread is
+	 * kicked when its last wait goes. */
+	atomic_bool destroyed;
 };
 
 /* The context and the stream of a command; NULL with *err set when they cannot be used. */

@@ -456,7 +456,6 @@ int handle_stream_destroy(struct worker *w, const struct pvgpu_in_stream_destroy
 	obj_remove(g, &s->o);
 	if (!obj_error(s)) {
 		s->destroyed = true;
-		atomic_store(&s->zombie, true);
 		s->last = g->number;
 		g->live_streams--;
 		g->zombies++;

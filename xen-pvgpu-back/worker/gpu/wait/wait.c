@@ -56,7 +56,7 @@ void wait_drop(struct gpu *g, struct wait *w)
 		atomic_fetch_sub(&w->e->waits, 1);
 		obj_unref(w->e);
 	} else if (w->s) {
-		kick = atomic_fetch_sub(&w->s->waits, 1) == 1 && atomic_load(&w->s->zombie);
+		kick = atomic_fetch_sub(&w->s->waits, 1) == 1 && atomic_load(&w->s->destroyed);
 	}
 	if (w->s)
 		obj_unref(w->s);
